@@ -1,0 +1,1 @@
+"""Snapshot and node to desired state."""

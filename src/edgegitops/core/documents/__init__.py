@@ -1,0 +1,1 @@
+"""Bytes to model: YAML, schemas, positions of faults."""

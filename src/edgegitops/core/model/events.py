@@ -1,0 +1,294 @@
+"""The journal's events: what happened or is about to, each a frozen value with a kind that is never renamed.
+
+`write_event` and `read_event` are their JSON form (the journal stores kind and body apart).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from edgegitops.core.model.codec import Tree, from_tree, to_tree
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.ledger import Health, Transition
+from edgegitops.core.model.release import Phase
+from edgegitops.core.model.trust import Floor
+
+
+class Result(StrEnum):
+    """How a step ended. UNAVAILABLE may work later; DENIED and FAILED will not by trying the same again; UNKNOWN:
+    the agent died in between, and the engine will be looked at."""
+
+    DONE = "done"
+    UNAVAILABLE = "unavailable"
+    DENIED = "denied"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStarted:
+    """A worker or a `--once` run begins; `boot_id` is the kernel's."""
+
+    kind: ClassVar[str] = "daemon-started"
+    boot_id: str
+    version: str = ""
+    is_revert_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStopped:
+    """A clean end: what was in progress was left on purpose."""
+
+    kind: ClassVar[str] = "daemon-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class FloorMoved:
+    """The floor is now here; `signer` and `owner` are of its commit, `commits` how many were accepted on the way."""
+
+    kind: ClassVar[str] = "floor-moved"
+    floor: Floor
+    signer: str = ""
+    owner: str = ""
+    commits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TipRefused:
+    """A tip was judged and not believed; `commit` is the first bad one."""
+
+    kind: ClassVar[str] = "tip-refused"
+    tip: str
+    commit: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotAccepted:
+    """The manifests of this revision are valid and in force."""
+
+    kind: ClassVar[str] = "snapshot-accepted"
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRefused:
+    """The manifests of this revision are not valid; the last good ones stay in force. At most 20 faults are kept."""
+
+    kind: ClassVar[str] = "snapshot-refused"
+    revision: str
+    count: int
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionBegan:
+    """A deployment sets out from old to new; both releases are here in full, so that nothing else is needed later."""
+
+    kind: ClassVar[str] = "transition-began"
+    deployment: str
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMoved:
+    """One move of the life cycle table, journalled before its effect."""
+
+    kind: ClassVar[str] = "phase-moved"
+    deployment: str
+    transition: str
+    old: Phase
+    new: Phase
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCounted:
+    """The agent came back after an unclean end and found this transition switching or proving."""
+
+    kind: ClassVar[str] = "attempt-counted"
+    deployment: str
+    transition: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecorded:
+    """A step is about to be done."""
+
+    kind: ClassVar[str] = "intent-recorded"
+    id: str
+    deployment: str
+    step: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecorded:
+    """A step ended; `id` is its intent's. `boot_id` is set for starts."""
+
+    kind: ClassVar[str] = "outcome-recorded"
+    id: str
+    deployment: str
+    step: str
+    subject: str
+    result: Result
+    reason: str = ""
+    detail: str = ""
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnded:
+    """A container that should run was seen not running; `container` is its engine name."""
+
+    kind: ClassVar[str] = "container-ended"
+    deployment: str
+    container: str
+    ended_at: datetime
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """The probes of a container (engine name) agree on something new."""
+
+    kind: ClassVar[str] = "health-changed"
+    deployment: str
+    container: str
+    health: Health
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SoakMarked:
+    """Observed healthy time of a release so far, by a monotonic clock. Written once a minute and when it is enough."""
+
+    kind: ClassVar[str] = "soak-marked"
+    deployment: str
+    digest: str
+    soaked_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """The digest failed here (or was refused) and is not started again without a new attempt."""
+
+    kind: ClassVar[str] = "latched"
+    deployment: str
+    digest: str
+    revision: str
+    reason: str
+    detail: str = ""
+    is_refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unlatched:
+    """The mark is taken off."""
+
+    kind: ClassVar[str] = "unlatched"
+    deployment: str
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """Why this deployment does nothing although something is wanted; empty: nothing holds it any more."""
+
+    kind: ClassVar[str] = "hold-changed"
+    deployment: str
+    reason: str = ""
+    detail: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """An alarm stands; raising it again changes nothing."""
+
+    kind: ClassVar[str] = "alarm-raised"
+    code: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCleared:
+    """The alarm is over."""
+
+    kind: ClassVar[str] = "alarm-cleared"
+    code: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorHeld:
+    """An operator placed a hold; an empty deployment means all."""
+
+    kind: ClassVar[str] = "operator-held"
+    deployment: str
+    reason: str
+    until: datetime | None = None
+    stops_healing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorReleased:
+    """An operator lifted a hold."""
+
+    kind: ClassVar[str] = "operator-released"
+    deployment: str
+
+
+Event: TypeAlias = (
+    DaemonStarted
+    | DaemonStopped
+    | FloorMoved
+    | TipRefused
+    | SnapshotAccepted
+    | SnapshotRefused
+    | TransitionBegan
+    | PhaseMoved
+    | AttemptCounted
+    | IntentRecorded
+    | OutcomeRecorded
+    | ContainerEnded
+    | HealthChanged
+    | SoakMarked
+    | Latched
+    | Unlatched
+    | HoldChanged
+    | AlarmRaised
+    | AlarmCleared
+    | OperatorHeld
+    | OperatorReleased
+)
+
+KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in Event.__args__}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journalled event: its place, its instant, and the hash that chains it to the one before (hex SHA-256)."""
+
+    seq: int
+    at: datetime
+    event: Event
+    previous: str
+    hash: str
+
+
+def write_event(event: Event) -> tuple[str, Tree]:
+    """(kind, body) of an event."""
+    return event.kind, to_tree(event)
+
+
+def read_event(kind: str, body: Tree) -> Event:
+    """The event that `write_event` wrote; ValueError where it is none."""
+    if kind not in KINDS:
+        raise ValueError(f"no event kind {kind!r}")
+    return from_tree(KINDS[kind], body)

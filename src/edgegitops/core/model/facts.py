@@ -1,0 +1,132 @@
+"""What the one door is given and what it answers. Everything is a value; `objects` is a content-addressed lookup."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from edgegitops.core.model.events import Event
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.spec import Probe
+from edgegitops.core.model.steps import Work
+from edgegitops.core.model.trust import Pin
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Who this node is; from its own configuration, never from Git."""
+
+    fleet: str
+    site: str
+    node: str
+    pin: Pin
+    arch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Deployments that are wanted here and not admitted: name -> the faults, each naming field, rule and file."""
+
+    by_deployment: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256.
+    `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed."""
+
+    revision: str
+    releases: Mapping[str, Release] = field(default_factory=dict)
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    refused: Refusals = Refusals()
+    is_enrolled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that one decision is made of. `tip` is the newest fetched commit (None: never fetched). `remembered` is the
+    desired state of the decision before, valid while its revision, the node and the policy are the same."""
+
+    now: datetime
+    boot_id: str
+    node: NodeIdentity
+    policy: NodePolicy
+    ledger: Ledger
+    observed: Observed
+    objects: Objects | None = None
+    tip: str | None = None
+    remembered: Desired | None = None
+    busy: frozenset[str] = frozenset()
+    present_contents: frozenset[str] = frozenset()
+    is_revert_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The gate is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reason not to act now; `until` is when it is worth asking again, None: when facts change."""
+
+    reason: HoldReason
+    detail: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One running container that the resident looks after: its probes are due while it runs."""
+
+    deployment: str
+    release: str
+    container: str
+    id: str
+    address: str
+    ready: Probe | None = None
+    live: Probe | None = None
+    startup: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoakWatch:
+    """A release whose healthy time is counted: all its containers, what it has, what is enough."""
+
+    deployment: str
+    release: str
+    containers: tuple[str, ...]
+    soaked_for: timedelta
+    needed: timedelta
+    min_ready: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What the worker leaves to the resident: what to probe and count, what must exist, and when to wake it again.
+    `expected` maps engine names of containers that should run to their digest labels."""
+
+    next_look: datetime | None = None
+    watches: tuple[Watch, ...] = ()
+    soaks: tuple[SoakWatch, ...] = ()
+    expected: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Events of the node as a whole, then one work a deployment, then what to watch until the next look."""
+
+    events: tuple[Event, ...] = ()
+    works: tuple[Work, ...] = ()
+    desired: Desired | None = None
+    handover: Handover = Handover()
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing to journal and nothing to do."""
+        return not self.events and not self.works

@@ -1,0 +1,140 @@
+"""What the node remembers: the fold of the journal's events (core/reconcile/fold.py) and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.trust import Floor
+
+
+class Health(StrEnum):
+    """What the probes last said of a container. Errors of the prober itself change nothing."""
+
+    UNKNOWN = "unknown"
+    READY = "ready"
+    UNREADY = "unready"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The last start of a container that this agent did: when, and in which boot of the machine."""
+
+    at: datetime
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """What is remembered of one container of a deployment; keyed by its engine name."""
+
+    start: Start | None = None
+    health: Health = Health.UNKNOWN
+    health_at: datetime | None = None
+    ends: tuple[datetime, ...] = ()
+    recreated: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Latch:
+    """A durable mark that a digest failed (or was refused) here and is not started again."""
+
+    digest: str
+    revision: str
+    reason: str
+    at: datetime
+    detail: str = ""
+    is_refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One move from `old` (None: nothing ran) to `new` (None: removal). `attempts` counts starts after unclean ends."""
+
+    id: str
+    old: Release | None
+    new: Release | None
+    phase: Phase
+    began_at: datetime
+    phase_at: datetime
+    attempts: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRecord:
+    """One deployment on this node.
+
+    `serving` is the release that should run when no transition is open: the newest that became healthy, or the one
+    that was reverted to. `phase` is where the last transition came to rest. `soaked_for` is observed healthy time of
+    the release with digest `soaking` (the one being proved, else the one serving).
+    """
+
+    name: str
+    phase: Phase = Phase.ABSENT
+    phase_at: datetime | None = None
+    serving: Release | None = None
+    transition: Transition | None = None
+    containers: Mapping[str, ContainerRecord] = field(default_factory=dict)
+    latches: Mapping[str, Latch] = field(default_factory=dict)
+    lkg: tuple[Release, ...] = ()
+    soaking: str = ""
+    soaked_for: timedelta = timedelta()
+    ready_since: datetime | None = None
+    retry_at: datetime | None = None
+    failures: int = 0
+    hold_reason: str = ""
+    hold_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """A step that was written down and whose outcome is not known."""
+
+    id: str
+    deployment: str
+    step: str
+    subject: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRecord:
+    """A standing alarm; it stands until it is cleared."""
+
+    code: str
+    subject: str
+    detail: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorHold:
+    """An operator's word: no new transitions of `deployment` (empty: of all) until `until`."""
+
+    deployment: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+    stops_healing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The whole memory. `boot_id` and `is_clean` tell how the last daemon ended; `snapshot` is the newest revision
+    whose manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason."""
+
+    seq: int = 0
+    boot_id: str = ""
+    is_clean: bool = True
+    floor: Floor | None = None
+    snapshot: str = ""
+    refused_tip: str = ""
+    refused_reason: str = ""
+    invalid_revision: str = ""
+    deployments: Mapping[str, DeploymentRecord] = field(default_factory=dict)
+    intents: Mapping[str, OpenIntent] = field(default_factory=dict)
+    alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
+    holds: Mapping[str, OperatorHold] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""The fleet repository as read: one value a document, and the snapshot of a revision that holds them all.
+
+Fields that only resolution understands (containers, patches, values) stay JSON trees that their schema has judged;
+`origin` finds the place of a JSON pointer in its file again, for faults that resolution finds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgegitops.core.model.codec import Tree
+from edgegitops.core.model.faults import Fault, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document stands: file path in the repository and the positions of its JSON pointers."""
+
+    file: str
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One `matchExpressions` entry; operators In, NotIn, Exists, DoesNotExist, Gt, Lt as in Kubernetes labels."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """All requirements must hold; `is_all` is the written `all: true`. An empty selector does not exist."""
+
+    requirements: tuple[Requirement, ...] = ()
+    is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """A node under `spec.nodes` of its site."""
+
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Tree] = field(default_factory=dict)
+    address: str = ""
+    is_in_maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """`fleet.yaml`."""
+
+    origin: Origin
+    repository: str
+    resolver: int
+    values: Mapping[str, Tree] = field(default_factory=dict)
+    minimum_profile: str = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`sites/**/<name>.yaml`."""
+
+    origin: Origin
+    name: str
+    tags: Mapping[str, str]
+    nodes: Mapping[str, NodeEntry]
+    values: Mapping[str, Tree] = field(default_factory=dict)
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """`apps/<name>/app.yaml`; `spec` is the judged tree, `files` the config files beside it: path -> blob id."""
+
+    origin: Origin
+    name: str
+    version: str
+    spec: Mapping[str, Tree]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A JSON merge patch (RFC 7386) over the application for the nodes that the selector matches."""
+
+    selector: Selector
+    patch: Mapping[str, Tree]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentManifest:
+    """`deployments/<name>.yaml`; `spec` is the judged tree (values, rollback, drift, prune, rollout)."""
+
+    origin: Origin
+    name: str
+    attempt: int
+    application: str
+    selector: Selector
+    values: Mapping[str, Tree] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
+    spec: Mapping[str, Tree] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All manifests at a revision, parsed. `blobs` reads a config file by blob id."""
+
+    revision: str
+    fleet: Fleet
+    sites: Mapping[str, Site]
+    applications: Mapping[str, Application]
+    deployments: Mapping[str, DeploymentManifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The revision is not valid: all faults at once, in the order of files and lines."""
+
+    revision: str
+    faults: tuple[Fault, ...]

@@ -1,0 +1,29 @@
+"""Law: a name on the engine is a function of deployment, part and digest, so two releases never fight for one.
+
+Volumes carry data from release to release and have no digest in their names. Ownership is told by labels, never by
+names: a thing with our name and without our labels belongs to somebody else.
+"""
+
+LABEL_FLEET = "io.edgegitops.fleet"
+LABEL_DEPLOYMENT = "io.edgegitops.deployment"
+LABEL_CONTAINER = "io.edgegitops.container"
+LABEL_DIGEST = "io.edgegitops.digest"
+LABEL_NETWORK = "io.edgegitops.network"
+LABEL_VOLUME = "io.edgegitops.volume"
+
+SHORT = 12
+
+
+def container_name(deployment: str, container: str, digest: str) -> str:
+    """Engine name of a container; `digest` is the container's own digest (64 hex characters)."""
+    return f"{deployment}.{container}.{digest[:SHORT]}"
+
+
+def network_name(deployment: str, network: str, digest: str) -> str:
+    """Engine name of a network; `digest` is that of the network's definition."""
+    return f"{deployment}.{network}.{digest[:SHORT]}"
+
+
+def volume_name(deployment: str, volume: str) -> str:
+    """Engine name of a volume: stable over releases."""
+    return f"{deployment}.{volume}"

@@ -1,0 +1,73 @@
+"""What the engine says is there, in model words, at one instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from edgegitops.core.model import naming
+
+
+class ContainerState(StrEnum):
+    """Engine states, folded to what the core needs. LOST: the engine says running and no process is there."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSeen:
+    """One container of the engine, ours or not. `addresses` maps engine network names to IP addresses."""
+
+    name: str
+    id: str
+    state: ContainerState
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
+    pid: int | None = None
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def deployment(self) -> str:
+        """The deployment that its labels name, or empty."""
+        return self.labels.get(naming.LABEL_DEPLOYMENT, "")
+
+    @property
+    def container(self) -> str:
+        """The container name that its labels name, or empty."""
+        return self.labels.get(naming.LABEL_CONTAINER, "")
+
+    @property
+    def digest(self) -> str:
+        """The container digest that its labels name, or empty."""
+        return self.labels.get(naming.LABEL_DIGEST, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The engine at one instant. Networks and volumes map engine names to labels. Foreign things are included."""
+
+    at: datetime
+    containers: tuple[ContainerSeen, ...] = ()
+    networks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def named(self, name: str) -> ContainerSeen | None:
+        """The container with this engine name, ours or not."""
+        return next((one for one in self.containers if one.name == name), None)
+
+    def owned(self, fleet: str, deployment: str | None = None) -> tuple[ContainerSeen, ...]:
+        """Containers whose labels say that they are this fleet's (and this deployment's)."""
+        return tuple(
+            one
+            for one in self.containers
+            if one.labels.get(naming.LABEL_FLEET) == fleet and (deployment is None or one.deployment == deployment)
+        )

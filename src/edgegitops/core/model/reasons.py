@@ -1,0 +1,133 @@
+"""Law: every reason code of the product stands here once, in kebab case, and is never renamed.
+
+Human text beside a code may change. Codes are grouped by the value that carries them.
+"""
+
+from enum import StrEnum
+
+
+class Doubt(StrEnum):
+    """Why signed content is not believed (core.trust)."""
+
+    UNSIGNED = "unsigned"
+    MALFORMED_OBJECT = "malformed-object"
+    MALFORMED_SIGNATURE = "malformed-signature"
+    SIGNATURE_MISMATCH = "signature-mismatch"
+    WRONG_NAMESPACE = "wrong-namespace"
+    ALGORITHM_REFUSED = "algorithm-refused"
+    KEY_UNKNOWN = "key-unknown"
+    KEY_REVOKED = "key-revoked"
+    KEY_NOT_YET_VALID = "key-not-yet-valid"
+    KEY_EXPIRED = "key-expired"
+    NO_USER_PRESENCE = "no-user-presence"
+    ROLE_MISSING = "role-missing"
+    PATH_DENIED = "path-denied"
+    TREE_REFUSED = "tree-refused"
+    OBJECT_MISSING = "object-missing"
+    OBJECT_TOO_LARGE = "object-too-large"
+    HISTORY_DIVERGED = "history-diverged"
+    CHECKPOINT_MISSING = "checkpoint-missing"
+    ROOT_MALFORMED = "root-malformed"
+    ROOT_VERSION = "root-version"
+    ROOT_THRESHOLD = "root-threshold"
+    ROOT_EXPIRED = "root-expired"
+    ROOT_PIN = "root-pin"
+    REPOSITORY_MISMATCH = "repository-mismatch"
+    LIMIT_EXCEEDED = "limit-exceeded"
+
+
+class FaultCode(StrEnum):
+    """What is wrong with a manifest (core.documents, core.desired)."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    TOO_DEEP = "too-deep"
+    NOT_UTF8 = "not-utf8"
+    CONTROL_CHARACTER = "control-character"
+    YAML_SYNTAX = "yaml-syntax"
+    YAML_ALIAS = "yaml-alias"
+    YAML_TAG = "yaml-tag"
+    YAML_MERGE_KEY = "yaml-merge-key"
+    YAML_SECOND_DOCUMENT = "yaml-second-document"
+    DUPLICATE_KEY = "duplicate-key"
+    UNKNOWN_KIND = "unknown-kind"
+    WRONG_PLACE = "wrong-place"
+    NAME_MISMATCH = "name-mismatch"
+    DUPLICATE_NAME = "duplicate-name"
+    UNKNOWN_FIELD = "unknown-field"
+    MISSING_FIELD = "missing-field"
+    WRONG_TYPE = "wrong-type"
+    WRONG_VALUE = "wrong-value"
+    WRONG_FORMAT = "wrong-format"
+    EMPTY_SELECTOR = "empty-selector"
+    UNKNOWN_REFERENCE = "unknown-reference"
+    UNKNOWN_APPLICATION = "unknown-application"
+    UNKNOWN_VALUE = "unknown-value"
+    VALUE_CYCLE = "value-cycle"
+    VALUE_INVALID = "value-invalid"
+    DEPENDENCY_CYCLE = "dependency-cycle"
+    PORT_CONFLICT = "port-conflict"
+    NOTHING_SELECTED = "nothing-selected"
+    PATH_ESCAPES = "path-escapes"
+    FILE_MISSING = "file-missing"
+    IMAGE_NOT_PINNED = "image-not-pinned"
+    RESOLVER_UNKNOWN = "resolver-unknown"
+    NOT_SUPPORTED_YET = "not-supported-yet"
+
+
+class Refusal(StrEnum):
+    """Why a release is refused, failed, or could not be kept on this node (admission, core.reconcile)."""
+
+    ADMISSION_DENIED = "admission-denied"
+    NAME_CONFLICT = "name-conflict"
+    IMAGE_DIGEST_WRONG = "image-digest-wrong"
+    IMAGE_UNKNOWN = "image-unknown"
+    CREATE_FAILED = "create-failed"
+    START_FAILED = "start-failed"
+    PORT_TAKEN = "port-taken"
+    ENDED_WHILE_PROVING = "ended-while-proving"
+    DEADLINE_MISSED = "deadline-missed"
+    ATTEMPTS_EXHAUSTED = "attempts-exhausted"
+    REVERT_ORDERED = "revert-ordered"
+    REVERT_FAILED = "revert-failed"
+    NOTHING_TO_REVERT_TO = "nothing-to-revert-to"
+    UNHEALTHY_TOO_LONG = "unhealthy-too-long"
+    ENDED_TOO_OFTEN = "ended-too-often"
+    CONTENT_MISSING = "content-missing"
+
+
+class HoldReason(StrEnum):
+    """Why nothing is started now although something is wanted (core.rollout, core.reconcile, daemon)."""
+
+    PAUSED = "paused"
+    LATCHED = "latched"
+    REFUSED_HERE = "refused-here"
+    OPERATOR = "operator"
+    BACK_OFF = "back-off"
+    DISK_FULL = "disk-full"
+    IMAGE_UNAVAILABLE = "image-unavailable"
+    CREDENTIAL_DENIED = "credential-denied"
+    ENGINE_UNAVAILABLE = "engine-unavailable"
+    DEPENDENCY = "dependency"
+    RECREATE_LIMIT = "recreate-limit"
+    DRIFT_PAUSED = "drift-paused"
+    MAINTENANCE = "maintenance"
+    UNENROLLED = "unenrolled"
+    IRREVERSIBLE = "irreversible"
+
+
+class Alarm(StrEnum):
+    """What a person should look at; workloads go on."""
+
+    REVISION_REFUSED = "revision-refused"
+    REVISION_INVALID = "revision-invalid"
+    HISTORY_DIVERGED = "history-diverged"
+    FETCH_FAILED = "fetch-failed"
+    RESOLVER_UNKNOWN = "resolver-unknown"
+    NAME_CONFLICT = "name-conflict"
+    RELEASE_FAILED = "release-failed"
+    STUCK = "stuck"
+    REGRESSED = "regressed"
+    RECREATE_LIMIT = "recreate-limit"
+    UNENROLLED = "unenrolled"
+    ADMISSION_DENIED = "admission-denied"

@@ -1,0 +1,79 @@
+"""Releases, their policies, and the phases a deployment goes through on a node."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from edgegitops.core.model.spec import DeploymentSpec
+
+
+class Phase(StrEnum):
+    """Where a deployment stands on this node; the legal moves are the table in core/reconcile/lifecycle.py."""
+
+    ABSENT = "absent"
+    PENDING = "pending"
+    PREPARING = "preparing"
+    READY = "ready"
+    SWITCHING = "switching"
+    PROVING = "proving"
+    HEALTHY = "healthy"
+    REVERTING = "reverting"
+    REVERTED = "reverted"
+    STUCK = "stuck"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    REGRESSED = "regressed"
+    REMOVING = "removing"
+
+
+class DriftPolicy(StrEnum):
+    """What to do about a difference between engine and spec."""
+
+    CORRECT = "correct"
+    REPORT = "report"
+    PAUSE = "pause"
+
+
+class VolumePrune(StrEnum):
+    """What happens to volumes when a deployment is removed."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePolicy:
+    """The fields of a deployment that steer an update and are no part of the spec."""
+
+    automatic: bool = True
+    deadline: timedelta = timedelta(minutes=5)
+    soak: timedelta = timedelta(minutes=10)
+    keep: int = 3
+    safe: bool = True
+    max_attempts: int = 2
+    min_ready: timedelta = timedelta(seconds=10)
+    drift: DriftPolicy = DriftPolicy.CORRECT
+    prune_volumes: VolumePrune = VolumePrune.KEEP
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a revision makes of a deployment on this node. `digest` is `spec.digest()`, kept to spare the hashing."""
+
+    digest: str
+    revision: str
+    spec: DeploymentSpec
+    version: str = ""
+    policy: UpdatePolicy = UpdatePolicy()
+
+    @property
+    def deployment(self) -> str:
+        """The deployment's name."""
+        return self.spec.deployment
+
+    @property
+    def short(self) -> str:
+        """How people see it: `vision-qa@1a2b3c4d5e6f`."""
+        return f"{self.deployment}@{self.digest[:12]}"

@@ -1,0 +1,249 @@
+"""The resolved form of one deployment for one node: what its digest is made of, and nothing else.
+
+`CreateSpec` is what the engine is told; its digest decides whether a container is replaced. `Care` is what the agent
+does around it (order, probes, stop, restart): it counts in the release digest only. All quantities are plain
+numbers: bytes, seconds, thousandths of a CPU. Fields at their default are not part of the digest (see codec), so a
+field may be added here, never removed, renamed or given another default, while the resolver version stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from edgegitops.core.model.canonical import digest
+from edgegitops.core.model.codec import to_tree
+
+
+class Condition(StrEnum):
+    """What a dependant waits for."""
+
+    STARTED = "started"
+    READY = "ready"
+    COMPLETED = "completed"
+
+
+class Restart(StrEnum):
+    """What the agent does when a container of a healthy release ends."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class OnUnhealthy(StrEnum):
+    """What a failing live probe leads to."""
+
+    RESTART = "restart"
+    REPORT = "report"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A published port; `host` None means it is only exposed inside."""
+
+    container: int
+    host: int | None = None
+    host_ip: str = ""
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A container's place on one network of its deployment."""
+
+    aliases: tuple[str, ...] = ()
+    ip: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host is set.
+
+    `file` is the SHA-256 of the content, kept in the node's content store; `folder` maps relative paths to such
+    digests; `tmpfs_size` in bytes; `host` is an absolute path on the node.
+    """
+
+    target: str
+    volume: str = ""
+    file: str = ""
+    folder: Mapping[str, str] = field(default_factory=dict)
+    tmpfs: bool = False
+    tmpfs_size: int | None = None
+    host: str = ""
+    read_only: bool = False
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+    def __post_init__(self) -> None:
+        sources = sum(map(bool, (self.volume, self.file, self.folder, self.tmpfs, self.host)))
+        if sources != 1:
+            raise ValueError(f"mount {self.target}: {sources} sources, one is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits: bytes, thousandths of a CPU, counts. None is no limit."""
+
+    memory: int | None = None
+    memory_reservation: int | None = None
+    memory_swap: int | None = None
+    milli_cpus: int | None = None
+    cpu_set: str = ""
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ulimit:
+    """A POSIX limit; -1 is unlimited."""
+
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """The resolved security profile: what remains after baseline or restricted and additions are worked out."""
+
+    profile: str = "baseline"
+    privileged: bool = False
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    read_only_root: bool = False
+    no_new_privileges: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """The engine's log of a container; `max_size` in bytes."""
+
+    driver: str = "k8s-file"
+    max_size: int = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSpec:
+    """What the engine is told when it creates the container. `image` ends in `@sha256:<64 hex>`."""
+
+    image: str
+    entrypoint: tuple[str, ...] | None = None
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    hostname: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    timezone: str = ""
+    init: bool = True
+    tty: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    networks: Mapping[str, Attachment] = field(default_factory=dict)
+    host_network: bool = False
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    resources: Resources = Resources()
+    shm_size: int | None = None
+    ulimits: Mapping[str, Ulimit] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    oom_score_adj: int | None = None
+    security: Security = Security()
+    logging: Logging = Logging()
+    stop_signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe: exactly one of http (port and path), tcp (port), exec (argv). Counts are consecutive results."""
+
+    http_port: int | None = None
+    http_path: str = "/"
+    http_scheme: str = "http"
+    http_headers: Mapping[str, str] = field(default_factory=dict)
+    http_status: tuple[int, ...] = ()
+    http_body_contains: str = ""
+    tcp_port: int | None = None
+    exec: tuple[str, ...] = ()
+    interval: timedelta = timedelta(seconds=10)
+    timeout: timedelta = timedelta(seconds=2)
+    start_period: timedelta = timedelta(seconds=60)
+    failure_threshold: int = 3
+    success_threshold: int = 1
+
+    def __post_init__(self) -> None:
+        ways = sum((self.http_port is not None, self.tcp_port is not None, bool(self.exec)))
+        if ways != 1:
+            raise ValueError(f"probe: {ways} ways to ask, one is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What the agent does around a container. `depends_on` maps container names of the same deployment."""
+
+    ready: Probe | None = None
+    live: Probe | None = None
+    startup: Probe | None = None
+    on_unhealthy: OnUnhealthy = OnUnhealthy.RESTART
+    restart: Restart = Restart.ALWAYS
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    stop_timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A network of a deployment."""
+
+    driver: str = "bridge"
+    parent: str = ""
+    subnet: str = ""
+    internal: bool = False
+    ipv6: bool = False
+    mtu: int | None = None
+    dns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A named volume of a deployment."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container: how it is created and how it is cared for."""
+
+    create: CreateSpec
+    care: Care = Care()
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSpec:
+    """`spec(D, n, c)`: deployment D resolved for node n at revision c. Its canonical digest is the release digest."""
+
+    deployment: str
+    containers: Mapping[str, ContainerSpec]
+    networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
+    volumes: Mapping[str, VolumeSpec] = field(default_factory=dict)
+    attempt: int = 1
+
+    def digest(self) -> str:
+        """The release digest, 64 hex characters."""
+        return digest(to_tree(self))
+
+    def network_digest(self, network: str) -> str:
+        """Digest of one network's definition."""
+        return digest(to_tree(self.networks[network]))
+
+    def container_digest(self, container: str) -> str:
+        """The container's own digest: what the engine is told, with the definitions of the networks it joins."""
+        create = self.containers[container].create
+        joined = {name: to_tree(self.networks[name]) for name in create.networks}
+        return digest({"create": to_tree(create), "networks": joined})

@@ -1,0 +1,138 @@
+"""A step is one act on the outside; a work is what one deployment does next.
+
+A work's events are journalled first, together with the intents of its steps; then the steps run side by side (their
+order does not matter within one work), and each outcome is journalled. The next work is decided after a new look.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar, TypeAlias
+
+from edgegitops.core.model.events import Event
+from edgegitops.core.model.spec import CreateSpec, NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    """Make the image present; `subject` is `name@sha256:…`. No network where it is present."""
+
+    kind: ClassVar[str] = "pull-image"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContent:
+    """Put a config file's content into the node's content store; `subject` is its SHA-256."""
+
+    kind: ClassVar[str] = "store-content"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Create the network `subject` (engine name)."""
+
+    kind: ClassVar[str] = "create-network"
+    subject: str
+    spec: NetworkSpec
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    """Create the volume `subject` (engine name)."""
+
+    kind: ClassVar[str] = "create-volume"
+    subject: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Create, not start, the container `subject` (engine name), replacing one of that name that is ours.
+
+    `networks` and `volumes` map names of the spec to engine names; `alias` is the container's DNS name there.
+    """
+
+    kind: ClassVar[str] = "create-container"
+    subject: str
+    alias: str
+    create: CreateSpec
+    labels: Mapping[str, str]
+    networks: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    stop_timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Start the container; done where it runs already."""
+
+    kind: ClassVar[str] = "start-container"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainer:
+    """Stop the container, by force after `timeout`; done where it does not run or does not exist."""
+
+    kind: ClassVar[str] = "stop-container"
+    subject: str
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Remove the container by force; done where it does not exist."""
+
+    kind: ClassVar[str] = "remove-container"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    """Remove the network; done where it does not exist."""
+
+    kind: ClassVar[str] = "remove-network"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolume:
+    """Remove the volume and its data; done where it does not exist; refused by the engine while in use."""
+
+    kind: ClassVar[str] = "remove-volume"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveImage:
+    """Remove the image unless a container uses it; done where it does not exist."""
+
+    kind: ClassVar[str] = "remove-image"
+    subject: str
+
+
+Step: TypeAlias = (
+    PullImage
+    | StoreContent
+    | CreateNetwork
+    | CreateVolume
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RemoveContainer
+    | RemoveNetwork
+    | RemoveVolume
+    | RemoveImage
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one deployment does next: events to journal, then steps to run side by side."""
+
+    deployment: str
+    events: tuple[Event, ...] = ()
+    steps: tuple[Step, ...] = ()

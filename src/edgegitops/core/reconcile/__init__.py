@@ -1,0 +1,1 @@
+"""Desired, observed, remembered, now: what to do next."""

@@ -1,0 +1,1 @@
+"""Whether a release may start here now."""

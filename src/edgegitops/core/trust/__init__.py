@@ -1,0 +1,1 @@
+"""What signed Git content is believed."""

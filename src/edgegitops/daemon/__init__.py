@@ -1,0 +1,1 @@
+"""The cycle, the resident and the worker, over ports."""

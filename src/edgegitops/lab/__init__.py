@@ -1,0 +1,1 @@
+"""Virtual nodes on one machine."""

@@ -1,0 +1,145 @@
+"""Law: the doors to the outside, in model words. An adapter and its in-memory twin pass the same contract suite.
+
+Every method may raise UnavailableError (may work later) or DeniedError (will not); journals raise JournalError.
+Nothing here decides: a port does what it is told, says what it saw, and is idempotent where its words say "done".
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from edgegitops.core.model.events import Entry, Event
+from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.spec import Probe
+from edgegitops.core.model.steps import Step
+from edgegitops.core.model.trust import Floor
+
+
+class Clock(Protocol):
+    """Wall time for people and deadlines, monotonic time for spans."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+
+    def monotonic(self) -> timedelta:
+        """Time since some fixed instant of this boot; never steps back."""
+
+    def boot_id(self) -> str:
+        """The kernel's boot id: another one means that the machine went down in between."""
+
+
+class Repository(Protocol):
+    """The local bare mirror of the fleet repository."""
+
+    def fetch(self) -> str:
+        """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
+
+    def tip(self) -> str | None:
+        """The tip of the last successful fetch, from local storage only."""
+
+    def pin(self, revision: str) -> None:
+        """Keep this revision's objects reachable whatever the remote does."""
+
+    def objects(self) -> Objects:
+        """The lookup of the mirror's objects."""
+
+
+class Engine(Protocol):
+    """The container engine."""
+
+    def observe(self) -> Observed:
+        """All containers, networks and volumes, ours and foreign, in one look."""
+
+    def perform(self, step: Step) -> None:
+        """Do one step, idempotently. Reasons of the errors are those of core.model.reasons."""
+
+    def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
+        """Run argv in a running container; True where it ends with 0 in time. A hung command is left behind after
+        `timeout` and answers False. UnavailableError: the prober failed, which says nothing of the container."""
+
+    def logs(self, container: str, lines: int) -> str:
+        """The last lines that the container wrote, both streams."""
+
+
+class Prober(Protocol):
+    """Asks a container how it is. None: the prober itself failed, which says nothing of the container."""
+
+    def ask(self, probe: Probe, container: str, address: str) -> bool | None:
+        """One look at the container (engine id) at an IP address."""
+
+
+class Journal(Protocol):
+    """The append-only, hash-chained record."""
+
+    def append(self, events: Sequence[Event], at: datetime) -> None:
+        """Write all of them durably, or none. JournalError: nothing was written."""
+
+    def ledger(self) -> Ledger:
+        """The fold of all events so far."""
+
+    def entries(self, since: int = 0) -> Iterator[Entry]:
+        """Entries with seq > since, oldest first."""
+
+    def verify(self) -> int | None:
+        """The seq of the first entry whose chain does not hold; None where all hold."""
+
+
+class FloorCopy(Protocol):
+    """The second copy of the anti-rollback floor, in a small file beside the journal."""
+
+    def read(self) -> Floor | None:
+        """The stored floor; None where there is none or it is unreadable."""
+
+    def write(self, floor: Floor) -> None:
+        """Store it durably (fsynced) before returning."""
+
+
+class Contents(Protocol):
+    """The node's store of config files, by SHA-256."""
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Store it durably; DeniedError where the data does not have that digest."""
+
+    def present(self) -> frozenset[str]:
+        """The digests that are stored and intact."""
+
+
+class Lock(Protocol):
+    """A lock that the kernel frees when its owner dies."""
+
+    def take(self) -> AbstractContextManager[None]:
+        """Hold it while inside. DeniedError names the process that holds it."""
+
+
+class Log(Protocol):
+    """Structured lines for people and machines; never secrets."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Something happened."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Something that a person may want to look at."""
+
+
+class NodeFiles(Protocol):
+    """The host directory where the engine finds content-addressed config files: `<path>/<sha256>`."""
+
+    def path(self, sha256: str) -> str:
+        """Absolute path of a stored content on the host."""
+
+
+__all__ = [
+    "Clock",
+    "Contents",
+    "Engine",
+    "FloorCopy",
+    "Journal",
+    "Lock",
+    "Log",
+    "NodeFiles",
+    "Prober",
+    "Repository",
+]
