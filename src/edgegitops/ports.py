@@ -58,7 +58,8 @@ class Engine(Protocol):
 
     def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
         """Run argv in a running container; True where it ends with 0 in time. A hung command is left behind after
-        `timeout` and answers False. UnavailableError: the prober failed, which says nothing of the container."""
+        `timeout` and answers False. UnavailableError: the prober failed, which says nothing of the container.
+        """
 
     def logs(self, container: str, lines: int) -> str:
         """The last lines that the container wrote, both streams."""

@@ -67,10 +67,10 @@ def to_tree(value: object) -> Tree:
 
 def from_tree(cls: type[T], tree: Tree) -> T:
     """The value of type `cls` that `to_tree` wrote as `tree`; ValueError names the path where it does not fit."""
-    return typing.cast(T, _read(cls, tree, "$"))
+    return typing.cast("T", _read(cls, tree, "$"))
 
 
-def _read(kind: Any, tree: Tree, path: str) -> Any:  # noqa: PLR0911 - one return a shape is the table
+def _read(kind: Any, tree: Tree, path: str) -> Any:
     origin = typing.get_origin(kind)
     args = typing.get_args(kind)
     if kind is object or kind is Any:
@@ -86,7 +86,7 @@ def _read(kind: Any, tree: Tree, path: str) -> Any:  # noqa: PLR0911 - one retur
         _expect(isinstance(tree, dict), path, "an object")
         return {key: _read(args[1], item, f"{path}.{key}") for key, item in tree.items()}
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(typing.cast(type, kind), tree, path)
+        return _read_dataclass(typing.cast("type", kind), tree, path)
     return _read_scalar(kind, tree, path)
 
 

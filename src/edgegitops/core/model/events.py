@@ -17,7 +17,8 @@ from edgegitops.core.model.trust import Floor
 
 class Result(StrEnum):
     """How a step ended. UNAVAILABLE may work later; DENIED and FAILED will not by trying the same again; UNKNOWN:
-    the agent died in between, and the engine will be looked at."""
+    the agent died in between, and the engine will be looked at.
+    """
 
     DONE = "done"
     UNAVAILABLE = "unavailable"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.policy import NodePolicy
@@ -38,7 +39,8 @@ class Refusals:
 @dataclass(frozen=True, slots=True)
 class Desired:
     """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256.
-    `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed."""
+    `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed.
+    """
 
     revision: str
     releases: Mapping[str, Release] = field(default_factory=dict)
@@ -50,7 +52,8 @@ class Desired:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that one decision is made of. `tip` is the newest fetched commit (None: never fetched). `remembered` is the
-    desired state of the decision before, valid while its revision, the node and the policy are the same."""
+    desired state of the decision before, valid while its revision, the node and the policy are the same.
+    """
 
     now: datetime
     boot_id: str
@@ -59,6 +62,7 @@ class Facts:
     ledger: Ledger
     observed: Observed
     objects: Objects | None = None
+    schemas: SchemaSet | None = None
     tip: str | None = None
     remembered: Desired | None = None
     busy: frozenset[str] = frozenset()
@@ -109,7 +113,8 @@ class SoakWatch:
 @dataclass(frozen=True, slots=True)
 class Handover:
     """What the worker leaves to the resident: what to probe and count, what must exist, and when to wake it again.
-    `expected` maps engine names of containers that should run to their digest labels."""
+    `expected` maps engine names of containers that should run to their digest labels.
+    """
 
     next_look: datetime | None = None
     watches: tuple[Watch, ...] = ()

@@ -124,7 +124,8 @@ class OperatorHold:
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The whole memory. `boot_id` and `is_clean` tell how the last daemon ended; `snapshot` is the newest revision
-    whose manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason."""
+    whose manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason.
+    """
 
     seq: int = 0
     boot_id: str = ""

@@ -11,6 +11,13 @@ from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
 
 
+@dataclass(frozen=True, eq=False)
+class SchemaSet:
+    """The published JSON Schemas: lower-case kind -> JSON text. Compared by identity: one set a process."""
+
+    texts: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a document stands: file path in the repository and the positions of its JSON pointers."""
@@ -105,7 +112,7 @@ class DeploymentManifest:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All manifests at a revision, parsed. `blobs` reads a config file by blob id."""
+    """All manifests at a revision, parsed. Config files are named by blob id and read from the object lookup."""
 
     revision: str
     fleet: Fleet

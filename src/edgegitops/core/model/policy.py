@@ -6,7 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class NodePolicy:
     """`/etc/edgegitops/policy.yaml`. Paths and devices are prefixes or exact; registries are host[:port][/path]
-    prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1."""
+    prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1.
+    """
 
     host_paths: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()

@@ -60,7 +60,8 @@ class RootDocument:
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What enrolment puts on the node: the fleet's repository id, the SHA-256 of the root document's exact bytes, and
-    the checkpoint commit before which nothing is judged."""
+    the checkpoint commit before which nothing is judged.
+    """
 
     repository: str
     root_sha256: str
@@ -70,7 +71,8 @@ class Pin:
 @dataclass(frozen=True, slots=True)
 class Floor:
     """The newest verified commit, never moved back. `payload` is the SHA-256 of the commit without its signature,
-    `tree` its tree id, `root_version` the root in force after it, `clock` the trusted clock floor."""
+    `tree` its tree id, `root_version` the root in force after it, `clock` the trusted clock floor.
+    """
 
     commit: str
     payload: str
@@ -110,7 +112,8 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Belief:
     """The outcome of the walk from the floor to a tip: the new floor (None: nothing could be believed yet), the
-    commits accepted on the way, oldest first, and the first refusal, which stopped the walk."""
+    commits accepted on the way, oldest first, and the first refusal, which stopped the walk.
+    """
 
     floor: Floor | None
     accepted: tuple[Accepted, ...] = ()
