@@ -1,0 +1,113 @@
+"""The group of all commands.
+
+Law: a command's module is imported only when that command is called, so help and completion start at once; the table
+below holds each command's place and its one line of help. What goes wrong ends here and nowhere else:
+
+1. an error of ours (errors.py): `reason-code: sentence` on stderr, and the exit code of its class;
+2. a wrong call: click's own sentence as `usage: …` on stderr, or the help where nothing was asked, and 64;
+3. Ctrl-C: 130, without a word.
+
+Anything else is a bug and keeps its traceback. What a command answers, and exit code 1 for "no", is its own business.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from edgegitops import __version__
+from edgegitops.errors import BrokenInvariantError, EdgegitopsError
+
+USAGE_ERROR = 64
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is (`module:attribute`) and what the group's help says of it."""
+
+    at: str
+    help: str
+
+
+COMMANDS = {
+    "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
+    "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
+    "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
+    "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
+    "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by the table and imports one only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None where there is none."""
+        del ctx
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.at.partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise BrokenInvariantError(f"{place.at} is no command; please report this as a bug")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.help) for name, place in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: edgegitops validate fleet-repo-example",
+)
+@click.version_option(__version__, prog_name="edgegitops", message="%(prog)s %(version)s")
+def edgegitops() -> None:
+    """GitOps for factory gateways: signed Git in, Podman containers out, no Kubernetes."""
+
+
+def reason_of(error: EdgegitopsError) -> str:
+    """The code that stands before an error's sentence: its own reason, else its class in kebab case."""
+    own = getattr(error, "reason", "")
+    if own:
+        return str(own)
+    words = type(error).__name__.removesuffix("Error")
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("-")
+
+
+def _end_with_usage(error: click.UsageError) -> NoReturn:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        sys.exit(USAGE_ERROR)
+    hint = f" (see: {error.ctx.command_path} --help)" if error.ctx else ""
+    click.echo(f"usage: {error.format_message()}{hint}", err=True)
+    sys.exit(USAGE_ERROR)
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run one command line (default: the process's own) and end the process with its exit code."""
+    try:
+        result = edgegitops.main(args=argv, prog_name="edgegitops", standalone_mode=False)
+    except EdgegitopsError as error:
+        click.echo(f"{reason_of(error)}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        _end_with_usage(error)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,24 @@
+"""What every test shares: how deep Hypothesis digs, and that tests of the whole machine take turns.
+
+Tests marked `system` use the machine's kernel, Podman and network namespaces; they all go to one pytest-xdist worker,
+so they never run beside one another, while the other workers run the rest.
+"""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
+
+# Time is never asserted in tests, so no deadlines; the deep profile is `make test-deep`.
+settings.register_profile("commit", deadline=None)
+settings.register_profile("deep", deadline=None, max_examples=2_000)
+settings.load_profile("deep" if IS_DEEP else "commit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker."""
+    for item in items:
+        if item.get_closest_marker("system"):
+            item.add_marker(pytest.mark.xdist_group("machine"))
