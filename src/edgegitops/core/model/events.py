@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 from edgegitops.core.model.codec import Tree, from_tree, to_tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, Transition
-from edgegitops.core.model.release import Phase
+from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.trust import Floor
 
 
@@ -29,19 +29,33 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DaemonStarted:
-    """A worker or a `--once` run begins; `boot_id` is the kernel's."""
+    """The resident (or a `--once` run) begins; `boot_id` is the kernel's."""
 
     kind: ClassVar[str] = "daemon-started"
     boot_id: str
     version: str = ""
-    is_revert_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonStopped:
-    """A clean end: what was in progress was left on purpose."""
+    """A clean end of the resident: what was in progress was left on purpose."""
 
     kind: ClassVar[str] = "daemon-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """A worker begins its cycles."""
+
+    kind: ClassVar[str] = "worker-started"
+    is_revert_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped:
+    """A clean end of a worker: no step of it is under way."""
+
+    kind: ClassVar[str] = "worker-stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class SnapshotAccepted:
 
     kind: ClassVar[str] = "snapshot-accepted"
     revision: str
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +122,12 @@ class PhaseMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptCounted:
-    """The agent came back after an unclean end and found this transition switching or proving."""
+class ReleaseRestated:
+    """The serving release is wanted with another policy or version name; its digest is the same, nothing moves."""
 
-    kind: ClassVar[str] = "attempt-counted"
+    kind: ClassVar[str] = "release-restated"
     deployment: str
-    transition: str
+    release: Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +180,16 @@ class HealthChanged:
 
 @dataclass(frozen=True, slots=True)
 class SoakMarked:
-    """Observed healthy time of a release so far, by a monotonic clock. Written once a minute and when it is enough."""
+    """Observed time of a release by a monotonic clock: healthy without a break so far, and not ready in all.
+
+    Written once a minute and when either is enough for a decision. Unobserved time is in neither.
+    """
 
     kind: ClassVar[str] = "soak-marked"
     deployment: str
     digest: str
     soaked_for: timedelta
+    waited_for: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +264,29 @@ class OperatorReleased:
     deployment: str
 
 
+@dataclass(frozen=True, slots=True)
+class JournalPruned:
+    """Entries up to and with seq `upto` were dropped; `ledger` is the digest of what they fold to, which is kept.
+    It changes nothing that is remembered.
+    """
+
+    kind: ClassVar[str] = "journal-pruned"
+    upto: int
+    ledger: str
+
+
 Event: TypeAlias = (
     DaemonStarted
     | DaemonStopped
+    | WorkerStarted
+    | WorkerStopped
     | FloorMoved
     | TipRefused
     | SnapshotAccepted
     | SnapshotRefused
     | TransitionBegan
     | PhaseMoved
-    | AttemptCounted
+    | ReleaseRestated
     | IntentRecorded
     | OutcomeRecorded
     | ContainerEnded
@@ -267,6 +299,7 @@ Event: TypeAlias = (
     | AlarmCleared
     | OperatorHeld
     | OperatorReleased
+    | JournalPruned
 )
 
 KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in Event.__args__}

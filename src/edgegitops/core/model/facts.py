@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.ledger import Health, Ledger
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
@@ -47,6 +47,7 @@ class Desired:
     contents: Mapping[str, bytes] = field(default_factory=dict)
     refused: Refusals = Refusals()
     is_enrolled: bool = True
+    is_in_maintenance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class Watch:
     container: str
     id: str
     address: str
+    min_ready: timedelta
+    health: Health = Health.UNKNOWN
     ready: Probe | None = None
     live: Probe | None = None
     startup: Probe | None = None
@@ -100,14 +103,20 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class SoakWatch:
-    """A release whose healthy time is counted: all its containers, what it has, what is enough."""
+    """A release whose time is counted by the resident, over all its containers (engine names).
+
+    The worker is woken when `soaked_for` reaches `needed` or `waited_for` reaches `deadline`. While proving,
+    `waited_for` adds up over the whole transition; at rest it starts again whenever the release is ready.
+    """
 
     deployment: str
     release: str
     containers: tuple[str, ...]
     soaked_for: timedelta
     needed: timedelta
-    min_ready: timedelta
+    waited_for: timedelta
+    deadline: timedelta
+    is_proving: bool
 
 
 @dataclass(frozen=True, slots=True)

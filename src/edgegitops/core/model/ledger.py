@@ -15,6 +15,7 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
     READY = "ready"
     UNREADY = "unready"
+    NOT_LIVE = "not-live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ContainerRecord:
     start: Start | None = None
     health: Health = Health.UNKNOWN
     health_at: datetime | None = None
+    health_detail: str = ""
     ends: tuple[datetime, ...] = ()
     recreated: tuple[datetime, ...] = ()
 
@@ -50,7 +52,11 @@ class Latch:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One move from `old` (None: nothing ran) to `new` (None: removal). `attempts` counts starts after unclean ends."""
+    """One move from `old` (None: nothing ran) to `new` (None: removal).
+
+    `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
+    steps as `<kind> <subject>`. `reason` and `detail` are of the first step that was denied or failed.
+    """
 
     id: str
     old: Release | None
@@ -61,6 +67,7 @@ class Transition:
     attempts: int = 0
     reason: str = ""
     detail: str = ""
+    done: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,9 @@ class DeploymentRecord:
     """One deployment on this node.
 
     `serving` is the release that should run when no transition is open: the newest that became healthy, or the one
-    that was reverted to. `phase` is where the last transition came to rest. `soaked_for` is observed healthy time of
-    the release with digest `soaking` (the one being proved, else the one serving).
+    that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
+    unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed. `failures` counts
+    outcomes "unavailable" since the last progress of the same step; the back-off is reckoned from it.
     """
 
     name: str
@@ -80,13 +88,23 @@ class DeploymentRecord:
     containers: Mapping[str, ContainerRecord] = field(default_factory=dict)
     latches: Mapping[str, Latch] = field(default_factory=dict)
     lkg: tuple[Release, ...] = ()
-    soaking: str = ""
     soaked_for: timedelta = timedelta()
-    ready_since: datetime | None = None
-    retry_at: datetime | None = None
+    waited_for: timedelta = timedelta()
     failures: int = 0
+    failed_at: datetime | None = None
+    failed_step: str = ""
+    failed_reason: str = ""
+    failed_detail: str = ""
     hold_reason: str = ""
     hold_detail: str = ""
+    hold_until: datetime | None = None
+
+    @property
+    def soaking(self) -> str:
+        """Digest of the release whose time is counted: the one on its way, else the one serving."""
+        if self.transition is not None and self.transition.new is not None:
+            return self.transition.new.digest
+        return self.serving.digest if self.serving else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +141,17 @@ class OperatorHold:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The whole memory. `boot_id` and `is_clean` tell how the last daemon ended; `snapshot` is the newest revision
+    """The whole memory. `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `snapshot` is the newest revision
     whose manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason.
     """
 
     seq: int = 0
     boot_id: str = ""
-    is_clean: bool = True
+    is_daemon_clean: bool = True
+    is_worker_clean: bool = True
     floor: Floor | None = None
     snapshot: str = ""
+    snapshot_tree: str = ""
     refused_tip: str = ""
     refused_reason: str = ""
     invalid_revision: str = ""

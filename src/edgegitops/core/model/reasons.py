@@ -94,6 +94,7 @@ class Refusal(StrEnum):
     UNHEALTHY_TOO_LONG = "unhealthy-too-long"
     ENDED_TOO_OFTEN = "ended-too-often"
     CONTENT_MISSING = "content-missing"
+    PROBE_FAILED = "probe-failed"
 
 
 class HoldReason(StrEnum):
@@ -114,6 +115,8 @@ class HoldReason(StrEnum):
     MAINTENANCE = "maintenance"
     UNENROLLED = "unenrolled"
     IRREVERSIBLE = "irreversible"
+    ADMISSION = "admission"
+    NAME_TAKEN = "name-taken"
 
 
 class Alarm(StrEnum):

@@ -1,0 +1,259 @@
+"""Law: the ledger is the fold of the journal: `advance(ledger, entry)` is all there is to remember.
+
+The fold judges phase moves by the life cycle table, and nothing else: deciding was done before the event was
+written. Lists that grow (ends, re-creations) keep only what a later decision can ask for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from edgegitops.core.model import events as e
+from edgegitops.core.model.events import Entry, Event, Result
+from edgegitops.core.model.ledger import (
+    AlarmRecord,
+    ContainerRecord,
+    DeploymentRecord,
+    Health,
+    Latch,
+    Ledger,
+    OpenIntent,
+    OperatorHold,
+    Start,
+    Transition,
+)
+from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.reconcile.lifecycle import OPEN, check_move
+
+REMEMBERED_FOR = timedelta(minutes=30)
+REMEMBERED_TIMES = 16
+NOTHING = timedelta()
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def advance(ledger: Ledger, entry: Entry) -> Ledger:
+    """The ledger after one more entry; BrokenInvariantError where a phase move is not in the table."""
+    return replace(_apply(ledger, entry.event, entry.at), seq=entry.seq)
+
+
+def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR0911 - one return an event is the table
+    match event:
+        case e.DaemonStarted():
+            return _daemon_started(ledger, event)
+        case e.DaemonStopped():
+            return replace(ledger, is_daemon_clean=True)
+        case e.WorkerStarted():
+            counted = ledger if ledger.is_worker_clean else _count_attempts(ledger)
+            return replace(counted, is_worker_clean=False)
+        case e.WorkerStopped():
+            return replace(ledger, is_worker_clean=True)
+        case e.FloorMoved():
+            return replace(ledger, floor=event.floor, refused_tip="", refused_reason="")
+        case e.TipRefused():
+            return replace(ledger, refused_tip=event.tip, refused_reason=event.reason)
+        case e.SnapshotAccepted():
+            return replace(ledger, snapshot=event.revision, snapshot_tree=event.tree, invalid_revision="")
+        case e.SnapshotRefused():
+            return replace(ledger, invalid_revision=event.revision)
+        case e.AlarmRaised():
+            alarm = AlarmRecord(event.code, event.subject, event.detail, at)
+            return replace(ledger, alarms=_with(ledger.alarms, f"{event.code} {event.subject}", alarm))
+        case e.AlarmCleared():
+            return replace(ledger, alarms=_without(ledger.alarms, f"{event.code} {event.subject}"))
+        case e.OperatorHeld():
+            hold = OperatorHold(event.deployment, event.reason, at, event.until, event.stops_healing)
+            return replace(ledger, holds=_with(ledger.holds, event.deployment, hold))
+        case e.OperatorReleased():
+            return replace(ledger, holds=_without(ledger.holds, event.deployment))
+        case e.IntentRecorded():
+            intent = OpenIntent(event.id, event.deployment, event.step, event.subject, at)
+            return replace(ledger, intents=_with(ledger.intents, event.id, intent))
+        case e.OutcomeRecorded():
+            closed = replace(ledger, intents=_without(ledger.intents, event.id))
+            return _on_record(closed, event.deployment, event, at)
+        case _:
+            return _on_record(ledger, event.deployment, event, at)
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return {**mapping, key: value}
+
+
+def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    return {other: value for other, value in mapping.items() if other != key}
+
+
+def _daemon_started(ledger: Ledger, event: e.DaemonStarted) -> Ledger:
+    """Another boot without a clean end counts as an attempt; it covers a worker that died with the machine."""
+    is_new_boot = bool(ledger.boot_id) and ledger.boot_id != event.boot_id
+    if is_new_boot and not ledger.is_daemon_clean:
+        ledger = replace(_count_attempts(ledger), is_worker_clean=True)
+    return replace(ledger, boot_id=event.boot_id, is_daemon_clean=False)
+
+
+def _count_attempts(ledger: Ledger) -> Ledger:
+    counted = {
+        name: replace(record, transition=replace(record.transition, attempts=record.transition.attempts + 1))
+        if record.transition and record.transition.phase in (Phase.SWITCHING, Phase.PROVING)
+        else record
+        for name, record in ledger.deployments.items()
+    }
+    return replace(ledger, deployments=counted)
+
+
+def _on_record(ledger: Ledger, name: str, event: Event, at: datetime) -> Ledger:
+    if not name:
+        return ledger
+    record = ledger.deployments.get(name) or DeploymentRecord(name)
+    return replace(ledger, deployments=_with(ledger.deployments, name, _apply_to_record(record, event, at)))
+
+
+def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> DeploymentRecord:  # noqa: PLR0911 - table
+    match event:
+        case e.TransitionBegan():
+            check_move(record.phase, event.transition.phase)
+            return replace(
+                _progress(record),
+                transition=event.transition,
+                phase=event.transition.phase,
+                phase_at=at,
+                soaked_for=NOTHING,
+                waited_for=NOTHING,
+            )
+        case e.PhaseMoved():
+            return _move(record, event, at)
+        case e.ReleaseRestated():
+            return replace(record, serving=event.release)
+        case e.OutcomeRecorded():
+            return _outcome(record, event, at)
+        case e.ContainerEnded():
+            return _ended(record, event, at)
+        case e.HealthChanged():
+            known = _container(record, event.container)
+            changed = replace(known, health=event.health, health_at=at, health_detail=event.detail)
+            soaked = record.soaked_for if event.health is Health.READY else NOTHING
+            return replace(record, containers=_with(record.containers, event.container, changed), soaked_for=soaked)
+        case e.SoakMarked():
+            if event.digest != record.soaking:
+                return record
+            return replace(record, soaked_for=event.soaked_for, waited_for=event.waited_for)
+        case e.Latched():
+            latch = Latch(event.digest, event.revision, event.reason, at, event.detail, event.is_refusal)
+            return replace(record, latches=_with(record.latches, event.digest, latch))
+        case e.Unlatched():
+            return replace(record, latches=_without(record.latches, event.digest))
+        case e.HoldChanged():
+            return replace(record, hold_reason=event.reason, hold_detail=event.detail, hold_until=event.until)
+        case _:
+            return record
+
+
+def _container(record: DeploymentRecord, name: str) -> ContainerRecord:
+    return record.containers.get(name) or ContainerRecord()
+
+
+def _progress(record: DeploymentRecord) -> DeploymentRecord:
+    """Something went forward: no back-off is due any more."""
+    return replace(record, failures=0, failed_at=None, failed_step="", failed_reason="", failed_detail="")
+
+
+def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> DeploymentRecord:
+    check_move(record.phase, event.new)
+    moved = replace(_progress(record), phase=event.new, phase_at=at)
+    transition = record.transition
+    if transition is None:
+        return moved
+    if event.new in OPEN:
+        stepped = replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
+        keeps = event.new in (Phase.PROVING, Phase.HEALTHY)
+        return replace(moved, transition=stepped, soaked_for=record.soaked_for if keeps else NOTHING)
+    return _rest(moved, transition, event.new)
+
+
+def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> DeploymentRecord:
+    """The transition is over; what serves from now on depends on where it ended."""
+    match phase:
+        case Phase.HEALTHY:
+            serving = transition.new
+        case Phase.ABSENT:
+            serving = None
+        case _:
+            serving = transition.old
+    waited = record.waited_for if phase is Phase.HEALTHY else NOTHING
+    rested = replace(record, transition=None, serving=serving, waited_for=NOTHING if phase is Phase.HEALTHY else waited)
+    if phase is Phase.HEALTHY and serving is not None:
+        return replace(rested, lkg=_lkg(record.lkg, serving))
+    return rested
+
+
+def _lkg(known: tuple[Release, ...], newest: Release) -> tuple[Release, ...]:
+    others = tuple(one for one in known if one.digest != newest.digest)
+    return (newest, *others)[: max(1, newest.policy.keep)]
+
+
+def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
+    key = f"{event.step} {event.subject}"
+    match event.result:
+        case Result.DONE:
+            return _done(record, event, at)
+        case Result.UNAVAILABLE:
+            return replace(
+                record,
+                failures=record.failures + 1,
+                failed_at=at,
+                failed_step=key,
+                failed_reason=event.reason,
+                failed_detail=event.detail,
+            )
+        case Result.DENIED | Result.FAILED:
+            transition = record.transition
+            if transition is not None and not transition.reason:
+                transition = replace(transition, reason=event.reason or event.result, detail=event.detail)
+            return replace(
+                record,
+                transition=transition,
+                failures=record.failures + 1,
+                failed_at=at,
+                failed_step=key,
+                failed_reason=event.reason,
+                failed_detail=event.detail,
+            )
+        case Result.UNKNOWN:
+            return record
+
+
+def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
+    key = f"{event.step} {event.subject}"
+    if record.failed_step == key:
+        record = _progress(record)
+    if record.transition is not None:
+        record = replace(record, transition=replace(record.transition, done=record.transition.done | {key}))
+    known = _container(record, event.subject)
+    match event.step:
+        case "start-container":
+            known = replace(
+                known, start=Start(at, event.boot_id), health=Health.UNKNOWN, health_at=at, health_detail=""
+            )
+        case "stop-container":
+            known = replace(known, start=None, health=Health.UNKNOWN)
+        case "create-container":
+            again = _recent((*known.recreated, at), at) if record.transition is None else known.recreated
+            known = replace(known, start=None, health=Health.UNKNOWN, recreated=again)
+        case "remove-container":
+            return replace(record, containers=_without(record.containers, event.subject))
+        case _:
+            return record
+    return replace(record, containers=_with(record.containers, event.subject, known))
+
+
+def _ended(record: DeploymentRecord, event: e.ContainerEnded, at: datetime) -> DeploymentRecord:
+    known = _container(record, event.container)
+    ended = replace(known, start=None, health=Health.UNKNOWN, ends=_recent((*known.ends, at), at))
+    return replace(record, containers=_with(record.containers, event.container, ended), soaked_for=NOTHING)
+
+
+def _recent(times: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
+    return tuple(at for at in times if now - at <= REMEMBERED_FOR)[-REMEMBERED_TIMES:]
