@@ -60,7 +60,7 @@ def _hash(seq: int, at: str, kind: str, body: str, previous: str) -> str:
 def _canonical_text(tree: Tree) -> str:
     try:
         return canonical_json(tree).decode()
-    except UnicodeError:
+    except ValueError:  # half a surrogate pair; what is wrong with a number is raised again
         return canonical_json(_escaped(tree)).decode()
 
 
