@@ -19,7 +19,7 @@ packages: ## Install the Debian packages that are missing (root on Debian; says 
 
 setup: packages $(READY) ## Make .venv with the command edgegitops in it
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock pyproject.toml | packages
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -29,7 +29,7 @@ lint: setup ## Style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: setup ## Let ruff lay out the code
 	$(BIN)/ruff format
