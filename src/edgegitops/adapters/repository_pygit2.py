@@ -1,0 +1,373 @@
+"""The fleet repository's local mirror: a bare Git repository in which pygit2 is an object store and nothing more.
+
+1. Bytes come from the remote only through the fetch child (repository_fetch), which fills a quarantine inside the
+   mirror's folder. Its objects are moved into the mirror, fsynced, before the tip's ref moves: a crash at any point
+   leaves the old tip whole, and the next fetch removes what was left behind.
+2. An object is asked for its size before it is read, and its bytes are hashed again as they are read. Nothing is ever
+   checked out. Whether a tip is believed is not decided here.
+3. A pinned revision stays reachable whatever the remote does. A pin that a newer pin contains is dropped.
+
+All failures are UnavailableError with reason `fetch-failed` or `credential-denied`: the caller backs off.
+"""
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pygit2
+from pygit2.enums import ConfigLevel, ObjectType
+
+from edgegitops.core.model.objects import Header, RawObject
+from edgegitops.errors import InvalidConfigError, UnavailableError
+
+OURS: Final = "refs/edgegitops/"
+TIP: Final = "refs/edgegitops/tip"
+PINS: Final = "refs/edgegitops/pins/"
+QUARANTINES: Final = "quarantines"
+CHILD: Final = "edgegitops.adapters.repository_fetch"
+ANSWER_LIMIT: Final = 64 * 1024
+OID: Final = re.compile(r"[0-9a-f]{40}")
+SCP_LIKE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:]")
+KINDS: Final = {
+    ObjectType.COMMIT: "commit",
+    ObjectType.TREE: "tree",
+    ObjectType.BLOB: "blob",
+    ObjectType.TAG: "tag",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What one fetch may cost: bytes received, objects, address space in bytes, CPU time, wall time, and `stall_after`
+    without a byte (a hung server is given up then).
+    """
+
+    bytes: int = 512 * 1024 * 1024
+    objects: int = 2_000_000
+    memory: int = 1024 * 1024 * 1024
+    cpu_for: timedelta = timedelta(seconds=120)
+    wall_for: timedelta = timedelta(seconds=120)
+    stall_after: timedelta = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class GitCredentials:
+    """How to show who we are; files are read at each fetch, so they can be rotated. Empty: not used.
+
+    `password_file` holds a password or token; `ca_file` PEM certificates that replace the system's; `proxy` a URL.
+    """
+
+    user: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    ssh_key_file: str = ""
+    known_hosts_file: str = ""
+    proxy: str = ""
+
+
+class GitRepository:
+    """The bare mirror at `path` (made when it is not there) of one branch of `url`.
+
+    `url` is http(s), git, ssh, file or an absolute path. InvalidConfigError: the URL or branch makes no sense.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        url: str,
+        branch: str = "main",
+        *,
+        credentials: GitCredentials | None = None,
+        limits: FetchLimits | None = None,
+    ) -> None:
+        self._over = transport(url)
+        if not pygit2.reference_is_valid_name(f"refs/heads/{branch}") or "*" in branch:
+            raise InvalidConfigError(f"{branch!r} is not a branch name", key="repository.branch")
+        self._path = Path(path).absolute()
+        self._url = url
+        self._branch = branch
+        self._credentials = credentials or GitCredentials()
+        self._limits = limits or FetchLimits()
+        self._opened: pygit2.Repository | None = None
+
+    def fetch(self) -> str:
+        """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
+        repo = self._repo()
+        haves = sorted({str(repo.references[name].target) for name in repo.references if name.startswith(OURS)})
+        with self._quarantine() as quarantine:
+            said = self._ask_child(self._request(quarantine, haves))
+            tip = said.get("tip", "")
+            if not OID.fullmatch(tip):
+                raise self._failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
+            self._promote(quarantine, tip)
+        return tip
+
+    def tip(self) -> str | None:
+        """The tip of the last successful fetch, from local storage only."""
+        reference = self._repo().references.get(TIP)
+        return None if reference is None else str(reference.target)
+
+    def pin(self, revision: str) -> None:
+        """Keep this revision's objects reachable whatever the remote does. UnavailableError: no such commit here."""
+        repo = self._repo()
+        oid = _oid(revision)
+        if oid is None or oid not in repo.odb or repo.odb.read_header(oid)[0] != ObjectType.COMMIT:
+            raise UnavailableError("repository", "pin", f"no commit {revision} in {self._path}", reason="fetch-failed")
+        pins = {name: repo.references[name].target for name in repo.references if name.startswith(PINS)}
+        if any(pinned == oid or repo.descendant_of(pinned, oid) for pinned in pins.values()):
+            return
+        repo.references.create(PINS + revision, oid, force=True)
+        for name, pinned in pins.items():
+            if repo.descendant_of(oid, pinned):
+                repo.references.delete(name)
+
+    def objects(self) -> "MirrorObjects":
+        """The lookup of the mirror's objects."""
+        return MirrorObjects(self._repo().odb, str(self._path))
+
+    def _repo(self) -> pygit2.Repository:
+        if self._opened is None:
+            _tune()
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._opened = pygit2.init_repository(str(self._path), bare=True)
+            except (OSError, pygit2.GitError, KeyError, ValueError) as error:
+                raise UnavailableError(
+                    "repository",
+                    "open",
+                    f"the mirror {self._path} cannot be opened: {error}; remove it, and the next fetch makes a new one",
+                    reason="fetch-failed",
+                ) from error
+        return self._opened
+
+    @contextlib.contextmanager
+    def _quarantine(self) -> Iterator[Path]:
+        place = self._path / QUARANTINES
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=place))
+        except OSError as error:
+            raise self._failed(f"no quarantine at {place}: {error}") from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _request(self, quarantine: Path, haves: list[str]) -> dict[str, Any]:
+        credentials = self._credentials
+        limits = self._limits
+        return {
+            "url": self._url,
+            "over": self._over,
+            "branch": self._branch,
+            "mirror": str(self._path),
+            "quarantine": str(quarantine),
+            "haves": haves,
+            "user": credentials.user,
+            "password": self._secret(credentials.password_file),
+            "ca_file": credentials.ca_file,
+            "ssh_key": credentials.ssh_key_file,
+            "known_hosts": credentials.known_hosts_file,
+            "proxy": credentials.proxy,
+            "limits": {
+                "bytes": limits.bytes,
+                "objects": limits.objects,
+                "memory": limits.memory,
+                "cpu": max(1, int(limits.cpu_for.total_seconds())),
+                "wall": limits.wall_for.total_seconds(),
+                "stall": max(1, int(limits.stall_after.total_seconds())),
+            },
+        }
+
+    def _secret(self, file: str) -> str:
+        if not file:
+            return ""
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise self._failed(f"the credential file {file} cannot be read: {error}", "credential-denied") from error
+
+    def _ask_child(self, request: dict[str, Any]) -> dict[str, str]:
+        """Run the fetch child; its answer. Its process group is gone when this returns, whatever happened."""
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in os.environ}
+        with subprocess.Popen(  # noqa: S603 - our own module, an argument list
+            [sys.executable, "-I", "-m", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        ) as child:
+            try:
+                line = self._converse(child, json.dumps(request).encode() + b"\n")
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise self._failed(f"the fetch child ended without an answer ({_ended(child.returncode)})") from error
+        return {str(key): str(value) for key, value in said.items()}
+
+    def _converse(self, child: "subprocess.Popen[bytes]", request: bytes) -> bytes:
+        """Write the request and read one line. The pipe stays open: its end would kill the child."""
+        if child.stdin is None or child.stdout is None:
+            raise self._failed("the fetch child has no pipes")
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(request)
+            child.stdin.flush()
+        return _line(child.stdout.fileno(), self._limits.wall_for + timedelta(seconds=2), self._failed)
+
+    def _promote(self, quarantine: Path, tip: str) -> None:
+        """Move what arrived into the mirror, durably, and then the ref."""
+        try:
+            for source in sorted((quarantine / "objects").rglob("*"), key=_promotion_order):
+                if source.is_file() and source.parent.name != "info":
+                    _move(source, self._path / source.relative_to(quarantine))
+            self._repo().references.create(TIP, tip, force=True)
+        except (OSError, pygit2.GitError, KeyError, ValueError) as error:
+            raise self._failed(f"what arrived could not be stored in {self._path}: {error}") from error
+
+    def _failed(self, words: str, reason: str = "") -> UnavailableError:
+        where = re.sub(r"//[^/@\s]*@", "//", self._url)
+        return UnavailableError("repository", "fetch", f"{where}: {words}", reason=reason or "fetch-failed")
+
+
+class MirrorObjects:
+    """The lookup of one mirror; small objects that were just read are kept. UnavailableError: a damaged object."""
+
+    KEPT = 256  # objects
+    LARGEST_KEPT = 64 * 1024  # bytes
+
+    def __init__(self, odb: pygit2.Odb, path: str) -> None:
+        self._odb = odb
+        self._path = path
+        self._kept: OrderedDict[str, RawObject] = OrderedDict()
+
+    def header(self, oid: str) -> Header | None:
+        """Kind and size without loading the bytes; None where there is no such object."""
+        found = self._ask(self._odb.read_header, oid)
+        return None if found is None else Header(KINDS[ObjectType(found[0])], found[1])
+
+    def read(self, oid: str) -> RawObject | None:
+        """The object's bytes, hashed again on the way; None where there is none."""
+        kept = self._kept.get(oid)
+        if kept is not None:
+            self._kept.move_to_end(oid)
+            return kept
+        found = self._ask(self._odb.read, oid)
+        if found is None:
+            return None
+        raw = RawObject(KINDS[ObjectType(found[0])], found[1])
+        if len(raw.data) <= self.LARGEST_KEPT:
+            self._kept[oid] = raw
+            if len(self._kept) > self.KEPT:
+                self._kept.popitem(last=False)
+        return raw
+
+    def _ask(self, question: Callable[[Any], tuple[int, Any]], oid: str) -> tuple[int, Any] | None:
+        key = _oid(oid)
+        if key is None:
+            return None
+        try:
+            return question(key)
+        except KeyError:
+            return None
+        except (pygit2.GitError, OSError, ValueError) as error:
+            raise UnavailableError(
+                "repository",
+                "read",
+                f"object {oid} in {self._path} is damaged: {error}; remove {self._path} and fetch again",
+                reason="fetch-failed",
+            ) from error
+
+
+def transport(url: str) -> str:
+    """`ssh` or `libgit2`: who fetches this URL. InvalidConfigError where nobody may."""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme == "ssh" or SCP_LIKE.match(url):
+        return "ssh"
+    if scheme in {"http", "https", "git", "file"} or url.startswith("/"):
+        return "libgit2"
+    raise InvalidConfigError(
+        f"{url!r} is no repository address; use https, ssh, git, file or an absolute path", key="repository.url"
+    )
+
+
+def _tune() -> None:
+    """Process-wide settings of libgit2: this machine's configuration does not count, hashes do, writes are durable."""
+    for level in (ConfigLevel.SYSTEM, ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.PROGRAMDATA):
+        pygit2.settings.search_path[level] = ""
+    pygit2.settings.owner_validation = False
+    pygit2.settings.enable_strict_hash_verification(value=True)
+    pygit2.settings.enable_fsync_gitdir(value=True)
+
+
+def _oid(text: str) -> pygit2.Oid | None:
+    """The object id, or None where the text is none."""
+    return pygit2.Oid(hex=text) if OID.fullmatch(text) else None
+
+
+def _line(descriptor: int, wall_for: timedelta, failed: Callable[[str], Exception]) -> bytes:
+    """One line from the child within the wall time; what came so far where the child ended."""
+    ends_at = time.monotonic() + wall_for.total_seconds()
+    line = b""
+    while not line.endswith(b"\n"):
+        left = ends_at - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise failed(f"no end after {wall_for.total_seconds():.0f} s: given up (a hung or endless server?)")
+        chunk = os.read(descriptor, ANSWER_LIMIT)
+        if not chunk:
+            break
+        line += chunk
+        if len(line) > ANSWER_LIMIT:
+            raise failed("the fetch child said too much")
+    return line
+
+
+def _ended(code: int) -> str:
+    """A return code in words."""
+    if code == -signal.SIGALRM:
+        return "the wall time was over: a hung or endless server?"
+    if code == -signal.SIGXCPU:
+        return "the CPU time was over"
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _promotion_order(path: Path) -> tuple[bool, str]:
+    """A pack counts from its index on, so indexes come last."""
+    return path.suffix == ".idx", str(path)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename within the file system, durably; a target of that name has the same objects and stays."""
+    if target.exists():
+        return
+    target.parent.mkdir(exist_ok=True)
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    source.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+__all__ = ["FetchLimits", "GitCredentials", "GitRepository", "MirrorObjects", "transport"]
