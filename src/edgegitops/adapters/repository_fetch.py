@@ -3,8 +3,8 @@
 Run as `python -m edgegitops.adapters.repository_fetch`; one line of JSON comes in on stdin (secrets too: argv and
 environment are seen by others), one line of JSON goes out. The rules, in order:
 
-1. The limits are set before a byte of the remote is read: memory, CPU, file size, and an alarm for the wall time. The end of
-   stdin, which is the parent's death, kills at once (SIGIO, to the process group: git and ssh too).
+1. The limits are set before a byte of the remote is read: memory, CPU, file size, and an alarm for the wall time.
+   The end of stdin, which is the parent's death, kills at once (SIGIO, to the process group: git and ssh too).
 2. Only the one branch comes: no tags, no submodules, no redirect to elsewhere, no configuration of this machine.
 3. Bytes and objects are counted while they arrive; beyond the caps the transfer is aborted.
 4. The tip must be a commit, and what arrived must be closed: every object that a new commit, tree or tag names is

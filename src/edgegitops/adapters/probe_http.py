@@ -1,0 +1,149 @@
+"""One look at a container, with one hard deadline over connecting, asking and answering. Standard library only.
+
+True: it answers as its probe says. False: it refuses, is silent for too long, or answers wrongly. None: the looking
+itself failed (no file descriptor left, no route because this host has no network, the engine did not run the command),
+which says nothing of the container.
+
+Redirects are an answer, not a road: they are judged by their status. Certificates are not judged, as in Kubernetes: a
+container is asked at its address, which no certificate names.
+"""
+
+import errno
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from edgegitops.core.model.spec import Probe
+from edgegitops.errors import OutsideError
+
+ExecProbe: TypeAlias = Callable[[str, Sequence[str], timedelta], bool]
+
+BODY_LIMIT: Final = 64 * 1024
+GOOD_STATUS: Final = range(200, 400)
+OURS: Final = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EAFNOSUPPORT,
+    }
+)
+
+
+class _TimedSocket(io.RawIOBase):
+    """A socket for http.client whose every read and write ends at one instant."""
+
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._ends_at = ends_at
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._sock.settimeout(_left(self._ends_at))
+        return self._sock.recv_into(buffer)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(_left(self._ends_at))
+        self._sock.sendall(data)
+
+    def close(self) -> None:
+        """The response still reads after http.client has closed its side; the prober closes the socket."""
+
+
+class NetworkProber:
+    """Prober over the network; commands are run by `exec_probe(container, argv, timeout)`."""
+
+    def __init__(self, exec_probe: ExecProbe) -> None:
+        self._exec_probe = exec_probe
+
+    def ask(self, probe: Probe, container: str, address: str) -> bool | None:
+        """One look at the container (engine id) at an IP address, within the probe's timeout."""
+        try:
+            if probe.exec:
+                return self._exec_probe(container, probe.exec, probe.timeout)
+            ends_at = time.monotonic() + probe.timeout.total_seconds()
+            if probe.tcp_port is not None:
+                _connect(address, probe.tcp_port, ends_at).close()
+                return True
+            return _ask_http(probe, address, ends_at)
+        except OutsideError:
+            return None
+        except (http.client.HTTPException, ValueError):
+            return False
+        except OSError as error:
+            return None if error.errno in OURS or isinstance(error, socket.gaierror) else False
+
+
+def _ask_http(probe: Probe, address: str, ends_at: float) -> bool:
+    port = probe.http_port or 0
+    sock = _connect(address, port, ends_at)
+    try:
+        sock = _secured(sock, ends_at) if probe.http_scheme == "https" else sock
+        connection = http.client.HTTPConnection(address, port)
+        connection.sock = _TimedSocket(sock, ends_at)
+        headers = {"User-Agent": "edgegitops-probe", "Connection": "close"} | dict(probe.http_headers)
+        connection.request("GET", probe.http_path, headers=headers)
+        response = connection.getresponse()
+        if response.status not in (probe.http_status or GOOD_STATUS):
+            return False
+        if not probe.http_body_contains:
+            return True
+        return probe.http_body_contains.encode() in _body(response)
+    finally:
+        sock.close()
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """The first 64 KiB of the body; what came where it breaks off."""
+    try:
+        return response.read(BODY_LIMIT)
+    except http.client.IncompleteRead as error:
+        return error.partial
+
+
+def _secured(sock: socket.socket, ends_at: float) -> socket.socket:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    sock.settimeout(_left(ends_at))
+    return context.wrap_socket(sock)
+
+
+def _connect(address: str, port: int, ends_at: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(_left(ends_at))
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _left(ends_at: float) -> float:
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+__all__ = ["NetworkProber"]
