@@ -71,13 +71,23 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class StepFailure:
+    """How often a step did not work in a row, and what the last answer was."""
+
+    count: int
+    at: datetime
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentRecord:
     """One deployment on this node.
 
     `serving` is the release that should run when no transition is open: the newest that became healthy, or the one
     that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
-    unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed. `failures` counts
-    outcomes "unavailable" since the last progress of the same step; the back-off is reckoned from it.
+    unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed. `failures` maps
+    `<step kind> <subject>` to its failures in a row; back-offs are reckoned from it.
     """
 
     name: str
@@ -90,11 +100,7 @@ class DeploymentRecord:
     lkg: tuple[Release, ...] = ()
     soaked_for: timedelta = timedelta()
     waited_for: timedelta = timedelta()
-    failures: int = 0
-    failed_at: datetime | None = None
-    failed_step: str = ""
-    failed_reason: str = ""
-    failed_detail: str = ""
+    failures: Mapping[str, StepFailure] = field(default_factory=dict)
     hold_reason: str = ""
     hold_detail: str = ""
     hold_until: datetime | None = None
@@ -141,8 +147,10 @@ class OperatorHold:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The whole memory. `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `snapshot` is the newest revision
-    whose manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason.
+    """The whole memory.
+
+    `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `snapshot` is the newest revision whose
+    manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason.
     """
 
     seq: int = 0

@@ -21,6 +21,7 @@ from edgegitops.core.model.ledger import (
     OpenIntent,
     OperatorHold,
     Start,
+    StepFailure,
     Transition,
 )
 from edgegitops.core.model.release import Phase, Release
@@ -39,10 +40,12 @@ def advance(ledger: Ledger, entry: Entry) -> Ledger:
     return replace(_apply(ledger, entry.event, entry.at), seq=entry.seq)
 
 
-def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR0911 - one return an event is the table
+def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR0911, PLR0912 - one return an event is the table
     match event:
         case e.DaemonStarted():
             return _daemon_started(ledger, event)
+        case e.JournalPruned():
+            return ledger
         case e.DaemonStopped():
             return replace(ledger, is_daemon_clean=True)
         case e.WorkerStarted():
@@ -116,7 +119,8 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
         case e.TransitionBegan():
             check_move(record.phase, event.transition.phase)
             return replace(
-                _progress(record),
+                record,
+                failures={},
                 transition=event.transition,
                 phase=event.transition.phase,
                 phase_at=at,
@@ -155,14 +159,9 @@ def _container(record: DeploymentRecord, name: str) -> ContainerRecord:
     return record.containers.get(name) or ContainerRecord()
 
 
-def _progress(record: DeploymentRecord) -> DeploymentRecord:
-    """Something went forward: no back-off is due any more."""
-    return replace(record, failures=0, failed_at=None, failed_step="", failed_reason="", failed_detail="")
-
-
 def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> DeploymentRecord:
     check_move(record.phase, event.new)
-    moved = replace(_progress(record), phase=event.new, phase_at=at)
+    moved = replace(record, failures={}, phase=event.new, phase_at=at)
     transition = record.transition
     if transition is None:
         return moved
@@ -181,9 +180,9 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
         case Phase.ABSENT:
             serving = None
         case _:
-            serving = transition.old
-    waited = record.waited_for if phase is Phase.HEALTHY else NOTHING
-    rested = replace(record, transition=None, serving=serving, waited_for=NOTHING if phase is Phase.HEALTHY else waited)
+            # Stuck before the revert began (it may not, or must not, begin): nothing is known to serve.
+            serving = None if phase is Phase.STUCK and transition.phase is not Phase.REVERTING else transition.old
+    rested = replace(record, transition=None, serving=serving, waited_for=NOTHING)
     if phase is Phase.HEALTHY and serving is not None:
         return replace(rested, lkg=_lkg(record.lkg, serving))
     return rested
@@ -200,35 +199,26 @@ def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -
         case Result.DONE:
             return _done(record, event, at)
         case Result.UNAVAILABLE:
-            return replace(
-                record,
-                failures=record.failures + 1,
-                failed_at=at,
-                failed_step=key,
-                failed_reason=event.reason,
-                failed_detail=event.detail,
-            )
+            return _failed(record, key, event, at)
         case Result.DENIED | Result.FAILED:
             transition = record.transition
             if transition is not None and not transition.reason:
                 transition = replace(transition, reason=event.reason or event.result, detail=event.detail)
-            return replace(
-                record,
-                transition=transition,
-                failures=record.failures + 1,
-                failed_at=at,
-                failed_step=key,
-                failed_reason=event.reason,
-                failed_detail=event.detail,
-            )
+            return replace(_failed(record, key, event, at), transition=transition)
         case Result.UNKNOWN:
             return record
 
 
+def _failed(record: DeploymentRecord, key: str, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
+    before = record.failures.get(key)
+    failure = StepFailure(before.count + 1 if before else 1, at, event.reason, event.detail)
+    return replace(record, failures=_with(record.failures, key, failure))
+
+
 def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
     key = f"{event.step} {event.subject}"
-    if record.failed_step == key:
-        record = _progress(record)
+    if key in record.failures:
+        record = replace(record, failures=_without(record.failures, key))
     if record.transition is not None:
         record = replace(record, transition=replace(record.transition, done=record.transition.done | {key}))
     known = _container(record, event.subject)
@@ -243,7 +233,10 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
             again = _recent((*known.recreated, at), at) if record.transition is None else known.recreated
             known = replace(known, start=None, health=Health.UNKNOWN, recreated=again)
         case "remove-container":
-            return replace(record, containers=_without(record.containers, event.subject))
+            keeps = known.ends or known.recreated  # what limits and back-offs are reckoned from outlives a container
+            if not keeps:
+                return replace(record, containers=_without(record.containers, event.subject))
+            known = replace(known, start=None, health=Health.UNKNOWN)
         case _:
             return record
     return replace(record, containers=_with(record.containers, event.subject, known))

@@ -1,0 +1,57 @@
+"""Law: trying again costs ever more time, up to a cap, and is never given up.
+
+Ended containers: at once, then 10 s doubling to 300 s, forgotten after 10 min without an end. Unavailable things:
+5 s doubling to 300 s. A jitter by name keeps nodes and deployments apart; it is a function, so a replay agrees.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from edgegitops.core.model.ledger import StepFailure
+
+RESTART_FIRST = timedelta(seconds=10)
+RETRY_FIRST = timedelta(seconds=5)
+CAP = timedelta(seconds=300)
+FORGOTTEN_AFTER = timedelta(minutes=10)
+RECREATE_TIMES = 3
+
+
+def restart_at(ends: Sequence[datetime], now: datetime) -> datetime:
+    """When a container that ended at these instants may start again; not after `now` means at once."""
+    recent = _recent(ends, now)
+    if len(recent) <= 1:
+        return now
+    return recent[-1] + _doubled(RESTART_FIRST, len(recent) - 2)
+
+
+def retry_at(failure: StepFailure | None, now: datetime, name: str) -> datetime:
+    """When a step that failed so often in a row may be tried again; not after `now` means at once.
+
+    A failure that a clock set back put into the future counts as of now.
+    """
+    if failure is None:
+        return now - CAP
+    wait = _doubled(RETRY_FIRST, failure.count - 1)
+    return min(failure.at, now) + wait * (0.8 + 0.4 * _fraction(f"{name} {failure.count}"))
+
+
+def recreate_at(recreated: Sequence[datetime], now: datetime) -> datetime:
+    """When a container may be created anew for drift: 3 times in 10 min, then when the oldest is 10 min ago."""
+    recent = _recent(recreated, now)
+    if len(recent) < RECREATE_TIMES:
+        return now
+    return recent[-RECREATE_TIMES] + FORGOTTEN_AFTER
+
+
+def _doubled(first: timedelta, times: int) -> timedelta:
+    return min(CAP, first * float(2 ** min(times, 10)))
+
+
+def _recent(times: Sequence[datetime], now: datetime) -> list[datetime]:
+    """Instants of the last 10 min; those that a clock set back put into the future count as now."""
+    return [min(at, now) for at in times if now - at < FORGOTTEN_AFTER]
+
+
+def _fraction(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32

@@ -1,0 +1,156 @@
+"""Law: what serves is kept as it was decided, from what is on the node, however closed the gate is.
+
+Rules, in order, for each container of the serving release:
+1. a container under our name that is not ours is never touched: an alarm.
+2. missing, lost, or changed in a stable fact (networks): created anew, at most 3 times in 10 min, then loudly later.
+   With `drift: report` or `pause` a missing or changed one is only reported.
+3. ended: started again after its back-off; starting what ended is not drift. Three ends in 10 min: regressed.
+4. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
+Left to others: transitions, leftovers (prune), whether it is healthy (the resident's probes).
+"""
+
+from datetime import datetime
+
+from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event
+from edgegitops.core.model.facts import Hold
+from edgegitops.core.model.ledger import Health
+from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
+from edgegitops.core.model.release import DriftPolicy, Phase, Release
+from edgegitops.core.model.spec import OnUnhealthy
+from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, recreate_at, restart_at
+from edgegitops.core.reconcile.parts import Part, Parts
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, moved, work
+
+ENDS_TO_REGRESS = 3
+
+
+def heal(scene: Scene, serving: Release) -> Outlook:
+    """The next repair of the serving release, or when to look again."""
+    parts = scene.parts(serving)
+    events: list[Event] = list(_regression(scene, parts))
+    steps: list[Step] = []
+    until: datetime | None = None
+    hold: Hold | None = None
+    for part in parts.containers:
+        found = _heal_part(scene, parts, part)
+        if found.work:
+            events += found.work.events
+            steps += found.work.steps
+        until = earliest(until, found.until)
+        hold = hold or found.hold
+    ready, waiting = due(scene, _distinct(steps))
+    if ready or events:
+        return work(scene, events=events, steps=ready)
+    return Outlook(hold=hold or waiting.hold, until=earliest(until, waiting.until))
+
+
+def _distinct(steps: list[Step]) -> list[Step]:
+    """Several containers may need the same network; it is created once."""
+    return list({f"{step.kind} {step.subject}": step for step in steps}.values())
+
+
+def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
+    seen = scene.observed.named(part.name)
+    if seen is None or (seen.state is ContainerState.LOST and parts.is_ours(seen)):
+        return _recreate(scene, parts, part, seen)
+    if not parts.is_ours(seen):
+        detail = f"container {part.name} exists and does not belong to this fleet; rename or remove it"
+        return _say(scene, Alarm.NAME_CONFLICT, detail, Hold(HoldReason.NAME_TAKEN, detail))
+    if seen.state is ContainerState.RUNNING:
+        if not _is_as_created(parts, part, seen):
+            return _recreate(scene, parts, part, seen)
+        return _not_live(scene, part)
+    if seen.state in (ContainerState.STOPPING, ContainerState.UNKNOWN):
+        return Outlook()
+    if seen.state is ContainerState.PAUSED:
+        return work(scene, steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
+    return _restart(scene, part, seen)
+
+
+def _is_as_created(parts: Parts, part: Part, seen: ContainerSeen) -> bool:
+    """The stable facts: its own digest label, and the networks that it was created on."""
+    wanted = {parts.networks[name] for name in part.spec.create.networks}
+    return seen.digest == part.digest and (part.spec.create.host_network or wanted <= seen.addresses.keys())
+
+
+def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None) -> Outlook:
+    drift = parts.release.policy.drift
+    if drift is not DriftPolicy.CORRECT and (seen is None or seen.state is ContainerState.RUNNING):
+        what = "was removed" if seen is None else "was changed"
+        detail = f"container {part.container} {what}; drift is {drift}"
+        return Outlook(hold=Hold(HoldReason.DRIFT_PAUSED, detail))
+    again = recreate_at(scene.remembered(part).recreated, scene.now)
+    if again > scene.now:
+        detail = f"container {part.container} had to be created anew too often"
+        return _say(scene, Alarm.RECREATE_LIMIT, detail, Hold(HoldReason.RECREATE_LIMIT, detail, again))
+    if seen is not None and seen.state is ContainerState.RUNNING:
+        return work(scene, steps=[RemoveContainer(part.name)])
+    return work(scene, steps=_needs(scene, parts, part) or [parts.create_container(part)])
+
+
+def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
+    """What is missing around a container before it can be created again."""
+    missing_image = scene.record.failures.get(f"create-container {part.name}")
+    steps: list[Step] = []
+    if missing_image is not None and missing_image.reason == Refusal.IMAGE_UNKNOWN:
+        pull = PullImage(part.spec.create.image)
+        steps += [pull]
+    joined = [name for name in part.spec.create.networks if parts.networks[name] not in scene.observed.networks]
+    steps += [parts.create_network(name) for name in joined]
+    volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]
+    steps += [parts.create_volume(name) for name in volumes if parts.volumes[name] not in scene.observed.volumes]
+    steps += [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]
+    return steps
+
+
+def _restart(scene: Scene, part: Part, seen: ContainerSeen) -> Outlook:
+    if scene.is_started(part):
+        return work(scene, events=[ContainerEnded(scene.name, part.name, seen.ended_at or scene.now, seen.exit_code)])
+    remembered = scene.remembered(part)
+    if seen.state is ContainerState.EXITED and remembered.ends and part.may_rest(seen.exit_code):
+        return Outlook()
+    again = restart_at(remembered.ends, scene.now)
+    if again > scene.now:
+        return Outlook(until=again, hold=Hold(HoldReason.BACK_OFF, f"container {part.container} ended", again))
+    return work(scene, steps=[StartContainer(part.name)])
+
+
+def _not_live(scene: Scene, part: Part) -> Outlook:
+    remembered = scene.remembered(part)
+    if remembered.health is not Health.NOT_LIVE or part.spec.care.on_unhealthy is OnUnhealthy.REPORT:
+        return Outlook()
+    ended = ContainerEnded(scene.name, part.name, scene.now)
+    return work(scene, events=[ended], steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
+
+
+def _say(scene: Scene, code: Alarm, detail: str, hold: Hold) -> Outlook:
+    raised = scene.alarm(code, detail)
+    if raised:
+        return work(scene, events=raised)
+    return Outlook(hold=hold, until=hold.until)
+
+
+def _regression(scene: Scene, parts: Parts) -> list[Event]:
+    """Moves between healthy and regressed; a release that was proven and then fails is said so, loudly."""
+    record = scene.record
+    policy = parts.release.policy
+    reason = ""
+    for part in parts.containers:
+        ends = [at for at in scene.remembered(part).ends if scene.now - at < FORGOTTEN_AFTER]
+        if len(ends) >= ENDS_TO_REGRESS:
+            reason = f"{Refusal.ENDED_TOO_OFTEN}: container {part.container} ended {len(ends)} times in 10 min"
+    if not reason and record.waited_for >= policy.deadline:
+        reason = f"{Refusal.UNHEALTHY_TOO_LONG}: not ready for {policy.deadline.total_seconds():g} s"
+    if record.phase is Phase.REGRESSED:
+        if reason or record.soaked_for < policy.soak:
+            return []
+        return [moved(scene, Phase.HEALTHY), AlarmCleared(Alarm.REGRESSED, scene.name)]
+    if not reason or record.phase is not Phase.HEALTHY:
+        return []
+    code, detail = reason.split(": ", 1)
+    return [
+        moved(scene, Phase.REGRESSED, reason=code, detail=detail),
+        *scene.alarm(Alarm.REGRESSED, f"{parts.release.short}: {reason}"),
+    ]

@@ -1,0 +1,130 @@
+"""Law: a release is made of parts with engine names; two releases share exactly the parts whose digests are equal.
+
+Pure naming and ordering: which containers, networks and volumes a release needs, under which names and labels, and in
+which order containers start. A container starts after those it depends on; a level may start side by side.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from edgegitops.core.model import naming
+from edgegitops.core.model.observed import ContainerSeen
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, Restart
+from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
+from edgegitops.errors import BrokenInvariantError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One container of a release: its engine name, its name in the spec, its own digest and its level of start."""
+
+    name: str
+    container: str
+    digest: str
+    level: int
+    spec: ContainerSpec
+
+    def may_rest(self, exit_code: int | None) -> bool:
+        """True where its restart policy lets it stay ended with this exit code."""
+        match self.spec.care.restart:
+            case Restart.ALWAYS:
+                return False
+            case Restart.ON_FAILURE:
+                return exit_code == 0
+            case Restart.NEVER:
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that a release needs on the engine. Networks and volumes map names in the spec to engine names."""
+
+    fleet: str
+    release: Release
+    containers: tuple[Part, ...]
+    networks: Mapping[str, str]
+    volumes: Mapping[str, str]
+
+    def names(self) -> frozenset[str]:
+        """Engine names of the containers."""
+        return frozenset(part.name for part in self.containers)
+
+    def levels(self) -> tuple[tuple[Part, ...], ...]:
+        """Containers in order of start."""
+        depth = max((part.level for part in self.containers), default=-1)
+        return tuple(tuple(part for part in self.containers if part.level == level) for level in range(depth + 1))
+
+    def labels(self, key: str, name: str) -> dict[str, str]:
+        """The ownership labels of one thing of this deployment."""
+        return {
+            naming.LABEL_FLEET: self.fleet,
+            naming.LABEL_DEPLOYMENT: self.release.deployment,
+            key: name,
+        }
+
+    def is_ours(self, seen: ContainerSeen) -> bool:
+        """True where a container under one of our names carries our labels."""
+        return (
+            seen.labels.get(naming.LABEL_FLEET) == self.fleet
+            and seen.labels.get(naming.LABEL_DEPLOYMENT) == self.release.deployment
+        )
+
+    def create_container(self, part: Part) -> CreateContainer:
+        """The step that creates this part."""
+        labels = self.labels(naming.LABEL_CONTAINER, part.container)
+        return CreateContainer(
+            subject=part.name,
+            alias=part.container,
+            create=part.spec.create,
+            labels={**part.spec.create.labels, **labels, naming.LABEL_DIGEST: part.digest},
+            networks={name: self.networks[name] for name in part.spec.create.networks},
+            volumes={mount.volume: self.volumes[mount.volume] for mount in part.spec.create.mounts if mount.volume},
+            stop_timeout=part.spec.care.stop_timeout,
+        )
+
+    def create_network(self, name: str) -> CreateNetwork:
+        """The step that creates one network."""
+        spec = self.release.spec.networks[name]
+        return CreateNetwork(self.networks[name], spec, self.labels(naming.LABEL_NETWORK, name))
+
+    def create_volume(self, name: str) -> CreateVolume:
+        """The step that creates one volume."""
+        return CreateVolume(self.volumes[name], self.labels(naming.LABEL_VOLUME, name))
+
+    def contents(self, parts: Iterable[Part]) -> frozenset[str]:
+        """SHA-256 of every config file that these containers mount."""
+        mounts = [mount for part in parts for mount in part.spec.create.mounts]
+        files = {mount.file for mount in mounts if mount.file}
+        return frozenset(files | {sha256 for mount in mounts for sha256 in mount.folder.values()})
+
+
+def parts_of(fleet: str, release: Release) -> Parts:
+    """The parts of a release; BrokenInvariantError where its dependencies have a cycle (resolution refuses those)."""
+    spec = release.spec
+    levels = _levels(spec)
+    containers = []
+    for container, wanted in sorted(spec.containers.items()):
+        own = spec.container_digest(container)
+        name = naming.container_name(spec.deployment, container, own)
+        containers.append(Part(name, container, own, levels[container], wanted))
+    containers.sort(key=lambda part: (part.level, part.name))
+    return Parts(
+        fleet,
+        release,
+        tuple(containers),
+        {name: naming.network_name(spec.deployment, name, spec.network_digest(name)) for name in spec.networks},
+        {name: naming.volume_name(spec.deployment, name) for name in spec.volumes},
+    )
+
+
+def _levels(spec: DeploymentSpec) -> dict[str, int]:
+    levels: dict[str, int] = {}
+    waiting = {name: set(one.care.depends_on) for name, one in spec.containers.items()}
+    while waiting:
+        free = [name for name, needs in waiting.items() if needs <= levels.keys()]
+        if not free:
+            raise BrokenInvariantError(f"{spec.deployment}: dependencies have a cycle: {', '.join(sorted(waiting))}")
+        for name in free:
+            levels[name] = max((levels[need] + 1 for need in waiting.pop(name)), default=0)
+    return levels

@@ -1,0 +1,126 @@
+"""What reconciling one deployment looks at, and what it answers: values only, no rules.
+
+A scene is one deployment's cut of the facts. An outlook is at most one work, the reason for doing nothing more, and
+when it is worth looking again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from edgegitops.core.model.events import AlarmRaised, Event, PhaseMoved
+from edgegitops.core.model.facts import Hold
+from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, DeploymentRecord
+from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
+from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.steps import Step, Work
+from edgegitops.core.reconcile.backoff import retry_at
+from edgegitops.core.reconcile.parts import Part, Parts, parts_of
+
+S = TypeVar("S", bound=Step)
+
+NOT_STOPPED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING, ContainerState.LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One deployment at one instant.
+
+    `target` is the release that is wanted (None: none is); with `is_target_known` False nobody knows what is wanted,
+    and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the
+    wanted release was not admitted here. `contents` are the config files that can be stored, `stored` those that are.
+    """
+
+    name: str
+    fleet: str
+    now: datetime
+    boot_id: str
+    seq: int
+    observed: Observed
+    record: DeploymentRecord
+    target: Release | None = None
+    is_target_known: bool = True
+    gate: Hold | None = None
+    refusal: str = ""
+    contents: frozenset[str] = frozenset()
+    stored: frozenset[str] = frozenset()
+    alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
+
+    def parts(self, release: Release) -> Parts:
+        """The parts of a release of this deployment."""
+        return parts_of(self.fleet, release)
+
+    def remembered(self, part: Part) -> ContainerRecord:
+        """What is remembered of a container."""
+        return self.record.containers.get(part.name) or ContainerRecord()
+
+    def is_started(self, part: Part) -> bool:
+        """True where this agent started the container in this boot, and has not stopped it or seen it end since."""
+        start = self.remembered(part).start
+        return start is not None and start.boot_id == self.boot_id
+
+    def owned(self) -> tuple[ContainerSeen, ...]:
+        """All containers of this deployment, of whatever release."""
+        return self.observed.owned(self.fleet, self.name)
+
+    def alarm(self, code: Alarm, detail: str) -> tuple[Event, ...]:
+        """The event that raises an alarm on this deployment; none where it stands already with the same detail."""
+        standing = self.alarms.get(f"{code} {self.name}")
+        if standing is not None and standing.detail == detail:
+            return ()
+        return (AlarmRaised(code, self.name, detail),)
+
+    def is_alarmed(self, code: Alarm) -> bool:
+        """True where this alarm stands on this deployment."""
+        return f"{code} {self.name}" in self.alarms
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What to do next, or why nothing; `until` is when to look again."""
+
+    work: Work | None = None
+    hold: Hold | None = None
+    until: datetime | None = None
+
+
+def work(scene: Scene, *, events: Iterable[Event] = (), steps: Iterable[Step] = ()) -> Outlook:
+    """An outlook with one work."""
+    return Outlook(Work(scene.name, tuple(events), tuple(steps)))
+
+
+def moved(scene: Scene, new: Phase, *, reason: str = "", detail: str = "", old: Phase | None = None) -> PhaseMoved:
+    """The event of a move of the open transition (or of the resting deployment) to `new`."""
+    transition = scene.record.transition
+    return PhaseMoved(
+        scene.name, transition.id if transition else "", old or scene.record.phase, new, reason=reason, detail=detail
+    )
+
+
+def due(scene: Scene, steps: Iterable[S]) -> tuple[tuple[S, ...], Outlook]:
+    """The steps whose back-off is over, and an outlook that says why the others wait (empty where none does)."""
+    ready: list[S] = []
+    waiting: list[tuple[datetime, Hold]] = []
+    for step in steps:
+        key = f"{step.kind} {step.subject}"
+        failure = scene.record.failures.get(key)
+        again = retry_at(failure, scene.now, f"{scene.name} {key}")
+        if failure is None or again <= scene.now:
+            ready.append(step)
+        else:
+            waiting.append((again, Hold(_hold_reason(failure.reason), f"{key}: {failure.detail}", again)))
+    if not waiting:
+        return tuple(ready), Outlook()
+    until, hold = min(waiting, key=lambda one: one[0])
+    return tuple(ready), Outlook(hold=hold, until=until)
+
+
+def _hold_reason(reason: str) -> HoldReason:
+    return HoldReason(reason) if reason in set(HoldReason) else HoldReason.BACK_OFF
+
+
+def earliest(*instants: datetime | None) -> datetime | None:
+    """The first of the given instants; None where there is none."""
+    return min((at for at in instants if at is not None), default=None)
