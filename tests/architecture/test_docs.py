@@ -24,7 +24,8 @@ def properties_of(schema: Any, path: str = "#") -> Iterator[tuple[str, dict[str,
     if isinstance(schema, dict):
         for name, field in schema.get("properties", {}).items() if isinstance(schema.get("properties"), dict) else ():
             yield f"{path}/properties/{name}", field
-        for key, value in schema.items():
+        # Conditions only compare fields that are explained where they are declared.
+        for key, value in ((key, schema[key]) for key in schema.keys() - {"if", "then", "else", "not"}):
             yield from properties_of(value, f"{path}/{key}")
     if isinstance(schema, list):
         for at, value in enumerate(schema):
