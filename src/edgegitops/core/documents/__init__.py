@@ -1,1 +1,1 @@
-"""Bytes to model: YAML, schemas, positions of faults."""
+"""Bytes of the fleet repository <-> model: YAML reader, schemas, and the places of faults."""

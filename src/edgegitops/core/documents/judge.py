@@ -1,0 +1,288 @@
+"""Law: every error of a schema becomes one fault, at the place that a person has to change, and noise becomes none.
+
+A choice (`oneOf`) is answered with the errors of the branch that was meant: the one whose kind of value stands there
+and that fits best. A word that is wrong stands at its key, a missing field at the thing that lacks it. What to say
+about a value is `hints`; which words of other tools we know is `words`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+from edgegitops.core.documents.hints import (
+    BOUND_WORDS,
+    TYPE_WORDS,
+    about_field,
+    about_format,
+    about_type,
+    about_value,
+    expected_by,
+    kind_of,
+    listed,
+    written,
+)
+from edgegitops.core.documents.marks import Mark, to_pointer
+from edgegitops.core.documents.validators import Validators, required_choice
+from edgegitops.core.documents.yaml_reader import MAX_FAULTS, shown
+from edgegitops.core.model.codec import Tree
+from edgegitops.core.model.faults import Fault, Position
+from edgegitops.core.model.reasons import FaultCode
+
+Path = tuple[str | int, ...]
+_BEGINNING = Position(1, 1)
+_CHOICES = ("oneOf", "anyOf")
+_SHAPES = ("type", "const", "enum")
+
+
+def judge(validators: Validators, kind: str, tree: Tree, *, file: str, root: Mark | None = None) -> tuple[Fault, ...]:
+    """All faults of a tree by the schema of `kind`, in the order of lines; at most MAX_FAULTS and one that counts the
+    rest. `root` gives places; without it the faults have pointers only.
+    """
+    faults: list[Fault] = []
+    for error in validators.errors(kind, tree):
+        for leaf, path in _leaves(error, ()):
+            faults.extend(_tell(_Case(file, root, leaf, path)))
+    unique = list(dict.fromkeys(faults))
+    unique.sort(key=in_order)
+    if len(unique) > MAX_FAULTS:
+        rest = len(unique) - MAX_FAULTS
+        last = unique[MAX_FAULTS - 1]
+        more = Fault(file, FaultCode.WRONG_VALUE, f"{rest} more faults are not shown", last.position)
+        return (*unique[:MAX_FAULTS], more)
+    return tuple(unique)
+
+
+def in_order(fault: Fault) -> tuple[str, int, int, str, str]:
+    """The order in which people read faults: file, line, column."""
+    position = fault.position or _BEGINNING
+    return (fault.file, position.line, position.column, fault.pointer, fault.message)
+
+
+def _leaves(error: ValidationError, above: Path) -> Iterator[tuple[ValidationError, Path]]:
+    """The errors that say something, each with its whole path."""
+    path: Path = (*above, *error.relative_path)
+    if error.validator not in _CHOICES or not error.context or required_choice(error.validator_value):
+        yield error, path
+        return
+    branch = _meant(error)
+    if branch is None:
+        yield error, path
+        return
+    for inner in branch:
+        yield from _leaves(inner, path)
+
+
+def _meant(error: ValidationError) -> list[ValidationError] | None:
+    """The errors of the branch that was meant, None where the value has the shape of no branch."""
+    branches: dict[object, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.schema_path[0], []).append(inner)
+    fitting = [branch for branch in branches.values() if not any(_is_shape(inner) for inner in branch)]
+    return min(fitting, key=_badness) if fitting else None
+
+
+def _is_shape(error: ValidationError) -> bool:
+    return error.validator in _SHAPES and not error.relative_path
+
+
+def _badness(branch: Sequence[ValidationError]) -> tuple[int, int]:
+    here = sum(
+        len(_unknown(inner)) if inner.validator == "additionalProperties" else 1
+        for inner in branch
+        if not inner.relative_path
+    )
+    return here, len(branch)
+
+
+def _unknown(error: ValidationError) -> list[str]:
+    instance, schema = _instance(error), _schema(error)
+    return [key for key in instance if key not in schema.get("properties", {})] if isinstance(instance, dict) else []
+
+
+def _instance(error: ValidationError) -> Any:  # noqa: ANN401 - a document is any JSON
+    return error.instance
+
+
+def _schema(error: ValidationError) -> dict[str, Any]:
+    schema: Any = error.schema
+    return schema if isinstance(schema, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One error with all that is needed to tell it: where it is, what stands there, what the schema wanted."""
+
+    file: str
+    root: Mark | None
+    error: ValidationError
+    path: Path
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return _schema(self.error)
+
+    @property
+    def instance(self) -> Any:  # noqa: ANN401 - a document is any JSON
+        return _instance(self.error)
+
+    @property
+    def rule(self) -> Any:  # noqa: ANN401 - a schema is any JSON
+        """The value of the keyword that was broken."""
+        return self.error.validator_value
+
+    @property
+    def source(self) -> str | None:
+        mark = self.root.find(self.path) if self.root else None
+        return mark.source if mark else None
+
+    @property
+    def field(self) -> str:
+        """The name of what is spoken of, for sentences."""
+        return shown(str(self.path[-1])) if self.path else "the document"
+
+    def fault(
+        self, code: FaultCode, message: str, *, expected: str = "", suggestion: str = "", key: str | None = None
+    ) -> Fault:
+        """A fault at this value, or at the key `key` inside it."""
+        path = self.path if key is None else (*self.path, key)
+        return Fault(
+            self.file,
+            code,
+            message,
+            self._place(path, is_key=key is not None or code is FaultCode.MISSING_FIELD),
+            to_pointer([step[:256] if isinstance(step, str) else step for step in path]),
+            expected=expected,
+            suggestion=suggestion,
+        )
+
+    def _place(self, path: Path, *, is_key: bool) -> Position | None:
+        if self.root is None:
+            return None
+        mark = self.root.nearest(path)
+        return (mark.key or mark.position) if is_key else mark.position
+
+
+def _tell(case: _Case) -> Iterator[Fault]:
+    error = case.error
+    if "propertyNames" in error.absolute_schema_path:
+        yield _bad_key(case)
+        return
+    match error.validator:
+        case "additionalProperties":
+            yield from _unknown_fields(case)
+        case "required":
+            yield _missing(case)
+        case "type":
+            yield _wrong_type(case)
+        case "const" | "enum":
+            yield _wrong_word(case)
+        case "oneOf" | "anyOf":
+            yield _wrong_choice(case)
+        case "pattern":
+            yield _wrong_format(case)
+        case _:
+            yield _out_of_bounds(case)
+
+
+def _unknown_fields(case: _Case) -> Iterator[Fault]:
+    known = sorted(case.schema.get("properties", {}))
+    for key in _unknown(case.error):
+        suggestion = about_field(key, known, parent=_parent(case.path))
+        expected = f"one of {listed(known)}"
+        message = f"{case.field} has no field {shown(key)}" if case.path else f"there is no field {shown(key)} here"
+        yield case.fault(FaultCode.UNKNOWN_FIELD, message, expected=expected, suggestion=suggestion, key=key)
+
+
+def _parent(path: Path) -> str:
+    """The field that holds the object at `path`: itself, or the map that it is an entry of."""
+    names = [step for step in path if isinstance(step, str)]
+    if len(names) >= _DEPTH_OF_ENTRY and names[-2] in _MAPS:
+        return names[-2]
+    return names[-1] if names else ""
+
+
+_MAPS = frozenset({"nodes", "containers", "jobs", "networks", "volumes", "configs", "mounts"})
+_DEPTH_OF_ENTRY = 2
+
+
+def _bad_key(case: _Case) -> Fault:
+    key = str(case.instance)
+    suggestion = about_format(case.schema.get("format", ""), key)
+    message = f"{shown(key)!r} cannot be a key of {case.field}"
+    return case.fault(
+        FaultCode.WRONG_FORMAT, message, expected=expected_by(case.schema), suggestion=suggestion, key=key
+    )
+
+
+def _missing(case: _Case) -> Fault:
+    instance, wanted = case.instance, case.rule
+    missing = [name for name in wanted if name not in instance]
+    # one error a missing field, all with the same list: the message of the library names the field first
+    name = next((name for name in missing if case.error.message.startswith(repr(name))), "".join(missing[:1]))
+    what = case.schema.get("properties", {}).get(name, {})
+    example = expected_by(what)
+    message = f"{case.field} lacks the field {name}" if case.path else f"the field {name} is missing"
+    near = about_field(name, [key for key in instance if isinstance(key, str)], parent="")
+    suggestion = f"add {name}" + (f"; is {near} meant to be it?" if near in instance else "")
+    return case.fault(FaultCode.MISSING_FIELD, message, expected=example, suggestion=suggestion)
+
+
+def _wrong_type(case: _Case) -> Fault:
+    types = case.rule
+    wanted = (types,) if isinstance(types, str) else tuple(types)
+    found = kind_of(case.instance, case.source)
+    message = f"{case.field} is {found}, not {' or '.join(TYPE_WORDS[name] for name in wanted)}"
+    suggestion = about_type(case.instance, wanted, source=case.source, schema=case.schema, path=case.path)
+    return case.fault(FaultCode.WRONG_TYPE, message, expected=expected_by(case.schema), suggestion=suggestion)
+
+
+def _wrong_word(case: _Case) -> Fault:
+    value = case.rule
+    allowed = [value] if case.error.validator == "const" else list(value)
+    suggestion = about_value(case.instance, allowed, field=case.field)
+    message = f"{case.field} cannot be {written(case.instance, case.source)}"
+    return case.fault(FaultCode.WRONG_VALUE, message, expected=f"one of {listed(allowed)}", suggestion=suggestion)
+
+
+def _wrong_choice(case: _Case) -> Fault:
+    names = required_choice(case.rule)
+    if names is not None and isinstance(case.instance, dict):
+        there = [name for name in names if name in case.instance]
+        problem = f"has {listed(there)} at once" if there else f"has none of {listed(names)}"
+        code = FaultCode.WRONG_VALUE if there else FaultCode.MISSING_FIELD
+        return case.fault(code, f"{case.field} {problem}", expected=f"exactly one of {listed(names)}")
+    suggestion = about_type(case.instance, (), source=case.source, schema=case.schema, path=case.path)
+    words = _words_of(case.rule)
+    if not suggestion and isinstance(case.instance, str) and words:
+        suggestion = about_value(case.instance, words, field=case.field)
+    message = f"{case.field} cannot be {written(case.instance, case.source)}"
+    return case.fault(FaultCode.WRONG_TYPE, message, expected=expected_by(case.schema), suggestion=suggestion)
+
+
+def _words_of(branches: Sequence[Any]) -> list[Any]:
+    return [word for branch in branches for word in (*branch.get("enum", ()), *_const(branch))]
+
+
+def _const(branch: dict[str, Any]) -> tuple[Any, ...]:
+    return (branch["const"],) if "const" in branch else ()
+
+
+def _wrong_format(case: _Case) -> Fault:
+    text = str(case.instance)
+    form = str(case.schema.get("format", ""))
+    code = FaultCode.IMAGE_NOT_PINNED if form == "image" and "@" not in text else FaultCode.WRONG_FORMAT
+    if code is FaultCode.IMAGE_NOT_PINNED:
+        message = f"{case.field} {shown(text)!r} is not pinned by a digest"
+    else:
+        message = f"{case.field} {shown(text)!r} does not have the form that it needs"
+    suggestion = about_format(form, text)
+    return case.fault(code, message, expected=expected_by(case.schema), suggestion=suggestion)
+
+
+def _out_of_bounds(case: _Case) -> Fault:
+    limit = case.rule
+    bound = BOUND_WORDS.get(str(case.error.validator), f"against the rule {case.error.validator} {limit}")
+    message = f"{case.field} {bound.format(limit=limit)}"
+    return case.fault(FaultCode.WRONG_VALUE, message, expected=expected_by(case.schema))
