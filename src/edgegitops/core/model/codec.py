@@ -101,19 +101,28 @@ def _read_dataclass(kind: type, tree: Tree, path: str) -> Any:
             values[name] = _read(hint, tree[key], f"{path}.{key}")
         else:
             _expect(default is not dataclasses.MISSING, path, f"a key {key}")
-    return kind(**values)
+    return _made(kind, path, **values)
+
+
+def _made(kind: Any, path: str, *args: Any, **values: Any) -> Any:
+    try:
+        return kind(*args, **values)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read_scalar(kind: Any, tree: Tree, path: str) -> Any:
     if kind is datetime:
         _expect(isinstance(tree, str), path, "an instant")
-        return datetime.fromisoformat(tree)
+        instant = _made(datetime.fromisoformat, path, tree)
+        _expect(instant.tzinfo is not None, path, "an instant with its time zone")
+        return instant
     if kind is timedelta:
         _expect(isinstance(tree, int | float) and not isinstance(tree, bool), path, "seconds")
-        return timedelta(seconds=tree)
+        return _made(timedelta, path, seconds=tree)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         _expect(isinstance(tree, str), path, "a string")
-        return kind(tree)
+        return _made(kind, path, tree)
     if kind is float and isinstance(tree, int) and not isinstance(tree, bool):
         return float(tree)
     _expect(type(tree) is kind, path, kind.__name__)
