@@ -129,6 +129,8 @@ class Handover:
     watches: tuple[Watch, ...] = ()
     soaks: tuple[SoakWatch, ...] = ()
     expected: Mapping[str, str] = field(default_factory=dict)
+    is_at_rest: bool = True
+    is_as_wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

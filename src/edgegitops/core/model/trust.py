@@ -55,6 +55,7 @@ class RootDocument:
     paths: tuple[PathRule, ...]
     revoked: tuple[Revocation, ...] = ()
     expires_at: datetime | None = None
+    issued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,14 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class TrustLimits:
-    """Bounds of one walk; sizes in bytes."""
+    """Bounds of one walk; sizes in bytes. `object_size` is of commits and blobs, `tree_size` of one tree object;
+    `depth` counts path parts in manifest folders, `walk_depth` folders anywhere in the repository.
+    """
 
     commits: int = 100_000
     object_size: int = 1024 * 1024
     depth: int = 12
     entries: int = 200_000
     clock_skew: timedelta = field(default=timedelta(minutes=5))
+    tree_size: int = 16 * 1024 * 1024
+    walk_depth: int = 64

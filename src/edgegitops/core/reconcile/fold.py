@@ -47,7 +47,7 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
         case e.JournalPruned():
             return ledger
         case e.DaemonStopped():
-            return replace(ledger, is_daemon_clean=True)
+            return replace(ledger, is_daemon_clean=True, is_worker_clean=True)
         case e.WorkerStarted():
             counted = ledger if ledger.is_worker_clean else _count_attempts(ledger)
             return replace(counted, is_worker_clean=False)

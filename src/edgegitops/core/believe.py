@@ -1,0 +1,63 @@
+"""Law: what is believed of a tip, as events. The floor never moves back; a refused tip is judged once.
+
+A tip that is the floor, or that was refused before, costs nothing. What the walk accepted moves the floor, even
+where a later commit was refused: the last good prefix is in force and the refusal is an alarm.
+"""
+
+from dataclasses import dataclass, replace
+
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, FloorMoved, TipRefused
+from edgegitops.core.model.facts import Facts
+from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.reasons import Alarm, Doubt
+from edgegitops.core.model.trust import Belief
+from edgegitops.core.trust.walk import walk
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """The ledger with the floor as it will be once the events are journalled, and those events."""
+
+    ledger: Ledger
+    events: tuple[Event, ...] = ()
+
+
+def believe(facts: Facts) -> Believed:
+    """Judge the fetched tip, if it is news."""
+    ledger = facts.ledger
+    is_news = facts.tip is not None and facts.tip != ledger.refused_tip
+    if facts.tip is None or facts.objects is None or not is_news:
+        return Believed(ledger)
+    if ledger.floor is not None and ledger.floor.commit == facts.tip:
+        return Believed(ledger, _cleared(ledger))
+    belief = walk(facts.node.pin, ledger.floor, facts.tip, facts.objects, now=facts.now)
+    events = (*_moved(ledger, belief), *_refused(ledger, facts.tip, belief))
+    if not belief.refused:
+        events = (*events, *_cleared(ledger))
+    return Believed(replace(ledger, floor=belief.floor or ledger.floor), events)
+
+
+def _moved(ledger: Ledger, belief: Belief) -> tuple[Event, ...]:
+    if belief.floor is None or belief.floor == ledger.floor:
+        return ()
+    last = belief.accepted[-1] if belief.accepted else None
+    signer, owner = (last.key, last.owner) if last else ("", "")
+    return (FloorMoved(belief.floor, signer, owner, len(belief.accepted)),)
+
+
+def _refused(ledger: Ledger, tip: str, belief: Belief) -> tuple[Event, ...]:
+    refused = belief.refused
+    if refused is None:
+        return ()
+    is_fork = refused.doubt is Doubt.HISTORY_DIVERGED
+    code = Alarm.HISTORY_DIVERGED if is_fork else Alarm.REVISION_REFUSED
+    detail = f"{refused.doubt}: commit {refused.subject[:12]}: {refused.detail}"
+    alarm = AlarmRaised(code, "fleet", detail)
+    standing = ledger.alarms.get(f"{code} fleet")
+    raised = () if standing is not None and standing.detail == detail else (alarm,)
+    return (TipRefused(tip, refused.subject, refused.doubt, refused.detail), *raised)
+
+
+def _cleared(ledger: Ledger) -> tuple[Event, ...]:
+    codes = (Alarm.REVISION_REFUSED, Alarm.HISTORY_DIVERGED)
+    return tuple(AlarmCleared(code, "fleet") for code in codes if f"{code} fleet" in ledger.alarms)

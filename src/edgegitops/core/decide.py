@@ -1,0 +1,104 @@
+"""The one door: `decide(facts) -> Decision`. It reads like a table of contents.
+
+1. believe   what of the fetched tip is signed by whom it must be        (trust)
+2. read      the newest believed revision whose manifests are valid      (documents)
+3. resolve   what that revision makes of this node                       (desired)
+4. gate      whether each deployment may start something now             (rollout)
+5. plan      what each deployment does next, or why it waits             (reconcile)
+6. hand over what the resident has to watch until the next look          (reconcile)
+
+Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from edgegitops.core.believe import Believed, believe
+from edgegitops.core.desire import desire
+from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Proceed
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.steps import Work
+from edgegitops.core.reconcile.handover import hand_over
+from edgegitops.core.reconcile.reconcile import reconcile
+from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
+from edgegitops.core.rollout.gate import may_start
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    works: tuple[Work, ...]
+    handover: Handover
+
+
+def decide(facts: Facts) -> Decision:
+    """What to journal, what to do, and what to watch. A function of the facts: the same facts, the same decision."""
+    believed = Believed(facts.ledger) if facts.is_revert_only else believe(facts)
+    known = replace(facts, ledger=believed.ledger)
+    desired, events = (None, ()) if facts.is_revert_only else desire(known)
+    plan = _plan(known, desired)
+    return Decision((*believed.events, *events), plan.works, desired, plan.handover)
+
+
+def _plan(facts: Facts, desired: Desired | None) -> _Plan:
+    works: list[Work] = []
+    scenes: list[Scene] = []
+    until = None
+    for name in _deployments(facts, desired):
+        if name in facts.busy:
+            continue
+        scene = _scene(facts, desired, name)
+        outlook = _outlook(facts, scene)
+        scenes.append(scene)
+        until = earliest(until, outlook.until)
+        if outlook.work is not None:
+            works.append(outlook.work)
+    return _Plan(tuple(works), replace(hand_over(scenes), next_look=until))
+
+
+def _deployments(facts: Facts, desired: Desired | None) -> list[str]:
+    """Every deployment that is wanted, remembered, or found on the engine under this fleet's labels."""
+    names = set(facts.ledger.deployments)
+    names |= {seen.deployment for seen in facts.observed.owned(facts.node.fleet) if seen.deployment}
+    if desired is not None:
+        names |= desired.releases.keys() | desired.refused.by_deployment.keys()
+    return sorted(names)
+
+
+def _outlook(facts: Facts, scene: Scene) -> Outlook:
+    """An operator's hold that stops healing stops everything but what has begun to switch."""
+    hold = facts.ledger.holds.get(scene.name) or facts.ledger.holds.get("")
+    is_held = hold is not None and hold.stops_healing and (hold.until is None or facts.now < hold.until)
+    if is_held and scene.record.transition is None:
+        return Outlook(hold=scene.gate, until=hold.until if hold else None)
+    return reconcile(scene)
+
+
+def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
+    record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
+    target = desired.releases.get(name) if desired else None
+    refusals: Mapping[str, tuple[Fault, ...]] = desired.refused.by_deployment if desired else {}
+    gate = may_start(
+        name,
+        target,
+        now=facts.now,
+        holds=facts.ledger.holds,
+        policy=facts.policy,
+        is_in_maintenance=desired is not None and desired.is_in_maintenance,
+    )
+    return Scene(
+        name=name,
+        fleet=facts.node.fleet,
+        now=facts.now,
+        boot_id=facts.boot_id,
+        seq=facts.ledger.seq,
+        observed=facts.observed,
+        record=record,
+        target=target,
+        is_target_known=desired is not None and desired.is_enrolled,
+        gate=None if isinstance(gate, Proceed) else gate,
+        refusal="; ".join(fault.message for fault in refusals.get(name, ())),
+        contents=frozenset(desired.contents) if desired else frozenset(),
+        stored=facts.present_contents,
+        alarms=facts.ledger.alarms,
+    )

@@ -1,0 +1,83 @@
+"""Law: what is wanted here is what the newest valid believed revision says; an invalid one changes nothing.
+
+Rules, in order: a revision is read once; faults keep the last good revision in force and are told with their places;
+a desired state that was computed for the revision in force is taken as it is (`Facts.remembered`).
+"""
+
+from edgegitops.core.desired.resolve import desired_for
+from edgegitops.core.documents.judge import value_judge
+from edgegitops.core.documents.snapshot import read_snapshot
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, SnapshotAccepted, SnapshotRefused
+from edgegitops.core.model.facts import Desired, Facts
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.manifests import Faults
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.reasons import Alarm, FaultCode
+from edgegitops.core.model.trust import Refused
+from edgegitops.core.trust.listing import list_manifests
+
+KEPT_FAULTS = 20
+
+
+def desire(facts: Facts) -> tuple[Desired | None, tuple[Event, ...]]:
+    """The desired state of this node (None: nothing was ever known) and what there is to tell of the reading."""
+    ledger = facts.ledger
+    if ledger.floor is None or facts.objects is None:
+        return facts.remembered, ()
+    head = ledger.floor.commit
+    if head in (ledger.snapshot, ledger.invalid_revision):
+        if not ledger.snapshot:
+            return None, ()
+        if facts.remembered is not None and facts.remembered.revision == ledger.snapshot:
+            return facts.remembered, ()
+        again = _read(facts, facts.objects, ledger.snapshot, ledger.snapshot_tree)
+        return (again, ()) if isinstance(again, Desired) else (None, ())
+    read = _read(facts, facts.objects, head, ledger.floor.tree)
+    if isinstance(read, Desired):
+        return read, _accepted(facts, read, ledger.floor.tree)
+    kept = facts.remembered
+    if ledger.snapshot and (kept is None or kept.revision != ledger.snapshot):
+        before = _read(facts, facts.objects, ledger.snapshot, ledger.snapshot_tree)
+        kept = before if isinstance(before, Desired) else None
+    return kept, _refused(read)
+
+
+def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> Desired | Faults:
+    if facts.schemas is None:
+        return _whole(revision, "the schemas are missing from this installation")
+    files = list_manifests(objects, tree)
+    if isinstance(files, Refused):
+        return _whole(revision, f"{files.doubt}: {files.subject}: {files.detail}")
+    snapshot = read_snapshot(revision, files, objects, facts.schemas)
+    if isinstance(snapshot, Faults):
+        return snapshot
+    return desired_for(snapshot, facts.node, objects, facts.policy, value_judge)
+
+
+def _whole(revision: str, message: str) -> Faults:
+    return Faults(revision, (Fault("", FaultCode.UNREADABLE, message),))
+
+
+def _accepted(facts: Facts, desired: Desired, tree: str) -> tuple[Event, ...]:
+    events: list[Event] = [SnapshotAccepted(desired.revision, tree)]
+    unenrolled = f"{Alarm.UNENROLLED} fleet"
+    if f"{Alarm.REVISION_INVALID} fleet" in facts.ledger.alarms:
+        events.append(AlarmCleared(Alarm.REVISION_INVALID, "fleet"))
+    if not desired.is_enrolled and unenrolled not in facts.ledger.alarms:
+        who = f"{facts.node.site}/{facts.node.node}"
+        events.append(
+            AlarmRaised(Alarm.UNENROLLED, "fleet", f"no manifest under sites/ names {who}; what runs is kept")
+        )
+    if desired.is_enrolled and unenrolled in facts.ledger.alarms:
+        events.append(AlarmCleared(Alarm.UNENROLLED, "fleet"))
+    return tuple(events)
+
+
+def _refused(read: Faults) -> tuple[Event, ...]:
+    first = read.faults[0]
+    at = f":{first.position.line}:{first.position.column}" if first.position else ""
+    detail = f"{read.revision[:12]}: {len(read.faults)} faults, first {first.file}{at}: {first.code}: {first.message}"
+    return (
+        SnapshotRefused(read.revision, len(read.faults), read.faults[:KEPT_FAULTS]),
+        AlarmRaised(Alarm.REVISION_INVALID, "fleet", detail),
+    )

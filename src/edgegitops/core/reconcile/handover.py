@@ -1,0 +1,108 @@
+"""Law: what the resident watches is what a transition proves, or else what serves; nothing else is probed.
+
+A container is expected to run where it serves or is being proven. While dependants wait for readiness in switching,
+what already runs is probed too.
+"""
+
+from collections.abc import Sequence
+
+from edgegitops.core.model.facts import Handover, SoakWatch, Watch
+from edgegitops.core.model.observed import ContainerState
+from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.reconcile.lifecycle import BEGUN
+from edgegitops.core.reconcile.parts import Part, Parts
+from edgegitops.core.reconcile.scene import Scene
+
+LOCAL = "127.0.0.1"
+
+
+def hand_over(scenes: Sequence[Scene]) -> Handover:
+    """Watches, soaks and expectations of all deployments; the next look is the caller's to add."""
+    watches: list[Watch] = []
+    soaks: list[SoakWatch] = []
+    expected: dict[str, str] = {}
+    for scene in scenes:
+        release, is_proving = _watched(scene)
+        if release is None:
+            continue
+        parts = scene.parts(release)
+        running = [part for part in parts.containers if _is_running(scene, part)]
+        watches += [_watch(scene, parts, part) for part in running]
+        expected |= {part.name: part.digest for part in running}
+        soaks.append(_soak(scene, parts, is_proving=is_proving))
+    return Handover(
+        None,
+        tuple(watches),
+        tuple(soaks),
+        expected,
+        is_at_rest=all(_is_at_rest(scene) for scene in scenes),
+        is_as_wanted=all(_is_as_wanted(scene) for scene in scenes),
+    )
+
+
+def _is_at_rest(scene: Scene) -> bool:
+    transition = scene.record.transition
+    return transition is None or (transition.phase not in BEGUN and bool(scene.record.hold_reason))
+
+
+def _is_as_wanted(scene: Scene) -> bool:
+    serving = scene.record.serving
+    if scene.record.transition is not None or scene.refusal:
+        return False
+    if not scene.is_target_known or scene.target is None or serving is None:
+        return scene.is_target_known and scene.target is None and serving is None
+    return serving.digest == scene.target.digest and scene.record.phase is Phase.HEALTHY
+
+
+def _watched(scene: Scene) -> tuple[Release | None, bool]:
+    transition = scene.record.transition
+    if transition is not None and transition.phase in (Phase.SWITCHING, Phase.PROVING):
+        return transition.new, True
+    if transition is not None and transition.phase in (Phase.REVERTING, Phase.REMOVING):
+        return None, False
+    return scene.record.serving, False
+
+
+def _is_running(scene: Scene, part: Part) -> bool:
+    seen = scene.observed.named(part.name)
+    return seen is not None and seen.state is ContainerState.RUNNING
+
+
+def _watch(scene: Scene, parts: Parts, part: Part) -> Watch:
+    seen = scene.observed.named(part.name)
+    care = part.spec.care
+    addresses = seen.addresses if seen else {}
+    joined = (addresses.get(parts.networks[name], "") for name in part.spec.create.networks)
+    address = LOCAL if part.spec.create.host_network else next(filter(None, joined), "")
+    return Watch(
+        deployment=scene.name,
+        release=parts.release.digest,
+        container=part.name,
+        id=seen.id if seen else "",
+        address=address,
+        min_ready=parts.release.policy.min_ready,
+        health=scene.remembered(part).health,
+        ready=care.ready,
+        live=care.live,
+        startup=care.startup,
+    )
+
+
+def _soak(scene: Scene, parts: Parts, *, is_proving: bool) -> SoakWatch:
+    policy = parts.release.policy
+    return SoakWatch(
+        deployment=scene.name,
+        release=parts.release.digest,
+        containers=tuple(part.name for part in parts.containers if not _has_rested(scene, part)),
+        soaked_for=scene.record.soaked_for,
+        needed=policy.soak,
+        waited_for=scene.record.waited_for,
+        deadline=policy.deadline,
+        is_proving=is_proving,
+    )
+
+
+def _has_rested(scene: Scene, part: Part) -> bool:
+    """It ended as its restart policy allows; nobody waits for it any more."""
+    seen = scene.observed.named(part.name)
+    return seen is not None and seen.state is ContainerState.EXITED and part.may_rest(seen.exit_code)

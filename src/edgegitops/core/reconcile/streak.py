@@ -1,0 +1,102 @@
+"""Law: a container's health is what its probes agree on; one answer is an opinion, a streak is a fact.
+
+Rules, in order, for one running container:
+1. until its startup probe (if any) has passed, nothing else is asked; if that fails for good, it is not live.
+2. `failureThreshold` failures of the live probe in a row: not live.
+3. ready: its ready probe passed `successThreshold` times in a row (or it has none), and it ran for `minReady`.
+4. not ready: `failureThreshold` failures of the ready probe in a row.
+Failures within `startPeriod` after the container was first seen count only once it has been ready.
+An inconclusive answer (None) leaves a streak as it is.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from edgegitops.core.model.facts import Watch
+from edgegitops.core.model.ledger import Health
+from edgegitops.core.model.spec import Probe
+
+PROBES = ("startup", "live", "ready")
+EAGER = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Answers in a row of one probe."""
+
+    passed: int = 0
+    failed: int = 0
+
+    def after(self, answer: bool | None) -> "Streak":  # noqa: FBT001 - the answer of a probe
+        """The streak with one more answer."""
+        if answer is None:
+            return self
+        return Streak(self.passed + 1, 0) if answer else Streak(0, self.failed + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """What is known of one container since it was first seen running, on a monotonic clock."""
+
+    seen_at: timedelta
+    health: Health = Health.UNKNOWN
+    is_started_up: bool = False
+    startup: Streak = Streak()
+    live: Streak = Streak()
+    ready: Streak = Streak()
+    was_ready: bool = False
+
+
+def probe_of(watch: Watch, which: str) -> Probe | None:
+    """The startup, live or ready probe of a watched container."""
+    probe: Probe | None = getattr(watch, which)
+    return probe
+
+
+def is_asked(watch: Watch, vital: Vital, which: str) -> bool:
+    """Whether this probe is asked at all now (rule 1)."""
+    if probe_of(watch, which) is None:
+        return False
+    is_starting = watch.startup is not None and not vital.is_started_up
+    return is_starting if which == "startup" else not is_starting
+
+
+def interval(watch: Watch, vital: Vital, which: str) -> timedelta:
+    """Time between two questions: the probe's own, but eager until the container has been ready once."""
+    probe = probe_of(watch, which)
+    own = probe.interval if probe else EAGER
+    return own if vital.health is Health.READY or which == "live" else min(own, EAGER)
+
+
+def answered(watch: Watch, vital: Vital, which: str, answer: bool | None) -> Vital:  # noqa: FBT001 - as above
+    """What is known after one more answer; `judge` says what follows from it."""
+    match which:
+        case "startup":
+            streak = vital.startup.after(answer)
+            has_passed = watch.startup is not None and streak.passed >= watch.startup.success_threshold
+            return replace(vital, startup=streak, is_started_up=vital.is_started_up or has_passed)
+        case "live":
+            return replace(vital, live=vital.live.after(answer))
+        case _:
+            return replace(vital, ready=vital.ready.after(answer))
+
+
+def judge(watch: Watch, vital: Vital, now: timedelta) -> Vital:
+    """The container's health at a monotonic instant."""
+    age = now - vital.seen_at
+    if _has_failed(watch.startup, vital.startup, age) and not vital.is_started_up:
+        return replace(vital, health=Health.NOT_LIVE)
+    if watch.startup is not None and not vital.is_started_up:
+        return vital
+    if _has_failed(watch.live, vital.live, timedelta.max if vital.was_ready else age):
+        return replace(vital, health=Health.NOT_LIVE)
+    if watch.ready is None or vital.ready.passed >= watch.ready.success_threshold:
+        has_stood = age >= watch.min_ready or watch.health is Health.READY
+        return replace(vital, health=Health.READY, was_ready=True) if has_stood else vital
+    if _has_failed(watch.ready, vital.ready, timedelta.max if vital.was_ready else age):
+        return replace(vital, health=Health.UNREADY)
+    return vital
+
+
+def _has_failed(probe: Probe | None, streak: Streak, age: timedelta) -> bool:
+    return probe is not None and streak.failed >= probe.failure_threshold and age >= probe.start_period

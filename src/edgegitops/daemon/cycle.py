@@ -1,0 +1,161 @@
+"""Law: observe, decide, record, act, record, until there is nothing to do; then say what to watch and when to wake.
+
+One thread decides. A fetch and the steps of works run beside it, so that neither a slow pull nor a hanging Git server
+delays healing. Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
+"""
+
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+
+from edgegitops.core.decide import decide
+from edgegitops.core.model.events import (
+    AlarmCleared,
+    AlarmRaised,
+    Event,
+    FloorMoved,
+    OutcomeRecorded,
+    Result,
+    WorkerStarted,
+    WorkerStopped,
+)
+from edgegitops.core.model.facts import Decision, Desired, Facts, Handover
+from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.reasons import Alarm
+from edgegitops.daemon.execute import Works
+from edgegitops.daemon.gear import Gear, Identity
+from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
+
+SIDE_BY_SIDE = 4
+PATIENCE = timedelta(seconds=2)
+TURNS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is asked to do: `fetch` where the remote has news, `is_revert_only` to use nothing but journal
+    and engine, finishing or reverting what is open.
+    """
+
+    fetch: bool = True
+    is_revert_only: bool = False
+
+
+class Cycle:
+    """One worker's life: `run` once, from looking to nothing left to do."""
+
+    def __init__(self, gear: Gear, identity: Identity, *, pool: Executor | None = None) -> None:
+        self._gear = gear
+        self._identity = identity
+        self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE + 1, "step")
+        self._works = Works(gear, self._pool)
+        self._desired: Desired | None = None
+
+    def run(self, order: Order) -> Handover:
+        """Work until nothing is left to do. JournalError and UnavailableError (engine) end it; the journal then shows
+        an unclean worker.
+        """
+        gear = self._gear
+        ledger = gear.journal.ledger()
+        opening: list[Event] = [WorkerStarted(order.is_revert_only), *_closed(ledger)]
+        gear.journal.append(opening, gear.clock.now())
+        self._restore_floor()
+        fetching = self._pool.submit(_fetch, gear) if order.fetch and not order.is_revert_only else None
+        handover = Handover()
+        for _ in range(TURNS):
+            if is_stopping():
+                return self._stop(handover)
+            fetching = self._note_fetch(fetching)
+            decision = self._turn(order)
+            handover = decision.handover
+            if decision.is_idle and not self._works.busy:
+                if fetching is None:
+                    gear.journal.append([WorkerStopped()], gear.clock.now())
+                    return handover
+                _await(fetching)
+            elif self._works.busy:
+                self._works.wait(PATIENCE)
+        raise BrokenInvariantError(f"no rest after {TURNS} turns; please report this with `edgegitops journal export`")
+
+    def _stop(self, handover: Handover) -> Handover:
+        while self._works.busy:
+            self._works.wait(PATIENCE)
+        self._gear.journal.append([WorkerStopped()], self._gear.clock.now())
+        return handover
+
+    def _turn(self, order: Order) -> Decision:
+        gear = self._gear
+        decision = decide(self._facts(order))
+        if decision.events:
+            gear.journal.append(decision.events, gear.clock.now())
+            ledger = gear.journal.ledger()
+            if ledger.floor is not None:
+                gear.floor.write(ledger.floor)
+                gear.repository.pin(ledger.floor.commit)
+        self._desired = decision.desired
+        self._works.begin(decision.works, decision.desired)
+        return decision
+
+    def _facts(self, order: Order) -> Facts:
+        gear = self._gear
+        is_local = order.is_revert_only
+        return Facts(
+            now=gear.clock.now(),
+            boot_id=gear.clock.boot_id(),
+            node=self._identity.node,
+            policy=self._identity.policy,
+            ledger=gear.journal.ledger(),
+            observed=gear.engine.observe(),
+            objects=None if is_local else gear.repository.objects(),
+            schemas=None if is_local else self._identity.schemas,
+            tip=None if is_local else gear.repository.tip(),
+            remembered=self._desired,
+            busy=self._works.busy,
+            present_contents=gear.contents.present(),
+            is_revert_only=is_local,
+        )
+
+    def _restore_floor(self) -> None:
+        """A journal that was lost begins again at the second copy of the floor, never below it."""
+        gear = self._gear
+        if gear.journal.ledger().floor is not None:
+            return
+        copy = gear.floor.read()
+        if copy is not None:
+            gear.journal.append([FloorMoved(copy, commits=0)], gear.clock.now())
+
+    def _note_fetch(self, fetching: Future[Event | None] | None) -> Future[Event | None] | None:
+        if fetching is None or not fetching.done():
+            return fetching
+        event = fetching.result()
+        standing = self._gear.journal.ledger().alarms.get(f"{Alarm.FETCH_FAILED} fleet")
+        if event is None and standing is not None:
+            event = AlarmCleared(Alarm.FETCH_FAILED, "fleet")
+        if isinstance(event, AlarmRaised) and standing is not None and standing.detail == event.detail:
+            return None
+        if event is not None:
+            self._gear.journal.append([event], self._gear.clock.now())
+        return None
+
+
+def _fetch(gear: Gear) -> Event | None:
+    """Fetch; what goes wrong is an alarm, never a stop."""
+    try:
+        gear.repository.fetch()
+    except (UnavailableError, DeniedError) as error:
+        gear.log.warning("fetch-failed", reason=error.reason, detail=error.message)
+        return AlarmRaised(Alarm.FETCH_FAILED, "fleet", f"{error.reason or 'unavailable'}: {error.message}")
+    return None
+
+
+def _await(fetching: Future[Event | None]) -> None:
+    """Give the fetch a moment; the engine is looked at again whatever it does."""
+    wait([fetching], timeout=PATIENCE.total_seconds())
+
+
+def _closed(ledger: Ledger) -> list[Event]:
+    """Intents without an outcome: nobody knows how they ended, so the engine is asked."""
+    return [
+        OutcomeRecorded(one.id, one.deployment, one.step, one.subject, Result.UNKNOWN)
+        for one in ledger.intents.values()
+    ]

@@ -1,0 +1,133 @@
+"""Law: record the intent, act, record the outcome; only the deciding thread writes to the journal.
+
+A work's events and the intents of its steps are one append; then the steps run side by side in a small pool, and
+their outcomes are one append when the last has ended. A step that raises says what to do next by its class; what is
+none of ours is a bug and is recorded as a failed step. Nothing acts once the journal does not take an intent.
+"""
+
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from datetime import timedelta
+
+from edgegitops.core.model.events import Event, IntentRecorded, OutcomeRecorded, Result
+from edgegitops.core.model.facts import Desired
+from edgegitops.core.model.steps import StartContainer, Step, StoreContent, Work
+from edgegitops.daemon.gear import Gear
+from edgegitops.errors import DeniedError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a step ended."""
+
+    result: Result
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A work whose steps are under way, with the ids of their intents."""
+
+    work: Work
+    ids: tuple[str, ...]
+    futures: tuple[Future[Ended], ...]
+
+
+class Works:
+    """The works under way, at most one a deployment."""
+
+    def __init__(self, gear: Gear, pool: Executor) -> None:
+        self._gear = gear
+        self._pool = pool
+        self._running: dict[str, _Running] = {}
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """Deployments with a work under way."""
+        return frozenset(self._running)
+
+    def begin(self, works: tuple[Work, ...], desired: Desired | None) -> None:
+        """Journal every work's events and intents in one append, then start the steps. JournalError: none starts."""
+        if not works:
+            return
+        seq = self._gear.journal.ledger().seq
+        ids: list[tuple[str, ...]] = []
+        events: list[Event] = []
+        for work in works:
+            events += work.events
+            named = tuple(f"{seq}.{len(events) + at}" for at in range(len(work.steps)))
+            events += [
+                IntentRecorded(name, work.deployment, step.kind, step.subject)
+                for name, step in zip(named, work.steps, strict=True)
+            ]
+            ids.append(named)
+        self._gear.journal.append(events, self._gear.clock.now())
+        for work, named in zip(works, ids, strict=True):
+            if work.steps:
+                futures = tuple(self._pool.submit(perform, self._gear, step, desired) for step in work.steps)
+                self._running[work.deployment] = _Running(work, named, futures)
+
+    def wait(self, timeout: timedelta | None) -> None:
+        """Wait until a step ends, and journal the outcomes of the works whose last step has."""
+        pending = [future for one in self._running.values() for future in one.futures if not future.done()]
+        if pending:
+            wait(pending, timeout=timeout.total_seconds() if timeout else None, return_when=FIRST_COMPLETED)
+        self._collect()
+
+    def _collect(self) -> None:
+        over = [name for name, one in self._running.items() if all(future.done() for future in one.futures)]
+        outcomes: list[Event] = []
+        for name in over:
+            outcomes += self._outcomes(self._running.pop(name))
+        if outcomes:
+            self._gear.journal.append(outcomes, self._gear.clock.now())
+
+    def _outcomes(self, one: _Running) -> list[OutcomeRecorded]:
+        boot_id = self._gear.clock.boot_id()
+        outcomes = []
+        for step, named, future in zip(one.work.steps, one.ids, one.futures, strict=True):
+            ended = future.result()
+            if ended.result is not Result.DONE:
+                self._gear.log.warning(
+                    "step-not-done",
+                    deployment=one.work.deployment,
+                    step=step.kind,
+                    subject=step.subject,
+                    result=ended.result,
+                    reason=ended.reason,
+                    detail=ended.detail,
+                )
+            started = boot_id if isinstance(step, StartContainer) else ""
+            outcomes.append(
+                OutcomeRecorded(
+                    named,
+                    one.work.deployment,
+                    step.kind,
+                    step.subject,
+                    ended.result,
+                    reason=ended.reason,
+                    detail=ended.detail,
+                    boot_id=started,
+                )
+            )
+        return outcomes
+
+
+def perform(gear: Gear, step: Step, desired: Desired | None) -> Ended:
+    """Do one step through its port; never raises."""
+    try:
+        if isinstance(step, StoreContent):
+            data = desired.contents.get(step.subject) if desired else None
+            if data is None:
+                return Ended(Result.FAILED, "content-missing", f"config content {step.subject} is not known")
+            gear.contents.put(step.subject, data)
+        else:
+            gear.engine.perform(step)
+    except UnavailableError as error:
+        return Ended(Result.UNAVAILABLE, error.reason, error.message)
+    except DeniedError as error:
+        return Ended(Result.DENIED, error.reason, error.message)
+    except Exception as error:  # noqa: BLE001 - a bug in a step must end that step, not the node
+        return Ended(Result.FAILED, "bug", f"{type(error).__name__}: {error}")
+    return Ended(Result.DONE)

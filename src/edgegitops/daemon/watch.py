@@ -1,0 +1,197 @@
+"""Law: what is watched is asked when it is due, what was observed is counted, and only changes are journalled.
+
+Counting is on the monotonic clock and only over time that was really observed: a pause longer than `GAP` between two
+ticks (a suspended machine, a blocked process) counts as `GAP` at most. Healthy time is marked once a minute, and at
+once where it is enough for a decision. Nothing is decided here: `tick` says whether a worker should look.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from edgegitops.core.model.events import Event, HealthChanged, SoakMarked
+from edgegitops.core.model.facts import Handover, SoakWatch, Watch
+from edgegitops.core.model.ledger import Health
+from edgegitops.core.reconcile.streak import PROBES, Vital, answered, interval, is_asked, judge, probe_of
+from edgegitops.ports import Clock, Journal, Prober
+
+GAP = timedelta(seconds=10)
+MARK_EVERY = timedelta(minutes=1)
+NEVER = timedelta.max
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """What was counted of one release, and when it was last written down."""
+
+    watch: SoakWatch
+    soaked_for: timedelta
+    waited_for: timedelta
+    marked_at: timedelta
+    is_told: bool = False
+
+
+class Watcher:
+    """Looks after what the worker handed over."""
+
+    def __init__(self, journal: Journal, prober: Prober, clock: Clock, pool: Executor) -> None:
+        self._journal = journal
+        self._prober = prober
+        self._clock = clock
+        self._pool = pool
+        self._watches: dict[str, Watch] = {}
+        self._vitals: dict[str, Vital] = {}
+        self._due: dict[tuple[str, str], timedelta] = {}
+        self._asked: dict[tuple[str, str], tuple[str, Future[bool | None]]] = {}
+        self._counts: dict[str, _Count] = {}
+        self._ticked_at: timedelta = clock.monotonic()
+
+    def follow(self, handover: Handover) -> None:
+        """Watch this from now on; what is known of a container that is still the same one is kept."""
+        now = self._clock.monotonic()
+        before = self._watches
+        self._watches = {watch.container: watch for watch in handover.watches}
+        self._vitals = {
+            name: self._vitals[name] if _is_same(before.get(name), watch) else Vital(now)
+            for name, watch in self._watches.items()
+        }
+        self._due = {
+            key: at for key, at in self._due.items() if _is_same(before.get(key[0]), self._watches.get(key[0]))
+        }
+        self._counts = {soak.deployment: self._count(soak, now) for soak in handover.soaks}
+        self._ticked_at = now
+
+    def _count(self, soak: SoakWatch, now: timedelta) -> _Count:
+        before = self._counts.get(soak.deployment)
+        if before is not None and before.watch == soak:
+            return before
+        marked_at = before.marked_at if before else now
+        return _Count(soak, soak.soaked_for, soak.waited_for, marked_at)
+
+    def flush(self) -> None:
+        """Write down what was counted so far, so that a worker which begins now sees it."""
+        now = self._clock.monotonic()
+        counting = [name for name, count in self._counts.items() if _is_counting(count)]
+        self._counts |= {name: replace(self._counts[name], marked_at=now) for name in counting}
+        marks = [_marked(self._counts[name]) for name in counting]
+        if marks:
+            self._journal.append(marks, self._clock.now())
+
+    def tick(self) -> bool:
+        """Ask what is due, take in answers, count, journal changes. True: a worker should look."""
+        now = self._clock.monotonic()
+        events: list[Event] = [*self._take_answers(now)]
+        self._ask(now)
+        events += self._take_answers(now)
+        events += self._judge(now)
+        is_news = bool(events)
+        marks, is_enough = self._mark(now)
+        events += marks
+        if events:
+            self._journal.append(events, self._clock.now())
+        return is_news or is_enough
+
+    def next_tick(self) -> timedelta:
+        """How long to sleep: until a question is due, a running one may have ended, or counting needs a look."""
+        now = self._clock.monotonic()
+        waits = [at - now for at in self._due.values()]
+        if self._asked:
+            waits.append(timedelta(milliseconds=100))
+        if any(_is_counting(count) for count in self._counts.values()):
+            waits.append(timedelta(seconds=1))
+        return max(timedelta(milliseconds=10), min(waits, default=timedelta(seconds=10)))
+
+    def healths(self) -> Mapping[str, Health]:
+        """What is known now, by engine name of the container."""
+        return {name: vital.health for name, vital in self._vitals.items()}
+
+    def _ask(self, now: timedelta) -> None:
+        for name, watch in self._watches.items():
+            vital = self._vitals[name]
+            for which in PROBES:
+                key = (name, which)
+                probe = probe_of(watch, which)
+                if probe is None or not is_asked(watch, vital, which):
+                    self._due.pop(key, None)
+                    continue
+                if key in self._asked or self._due.get(key, now) > now:
+                    continue
+                self._due[key] = now + interval(watch, vital, which)
+                self._asked[key] = (watch.id, self._pool.submit(self._prober.ask, probe, watch.id, watch.address))
+
+    def _take_answers(self, now: timedelta) -> list[Event]:
+        over = [key for key, (_, future) in self._asked.items() if future.done()]
+        for name, which in over:
+            asked_id, future = self._asked.pop((name, which))
+            watch = self._watches.get(name)
+            if watch is None or watch.id != asked_id:
+                continue
+            answer = None if future.exception() else future.result()
+            self._vitals[name] = answered(watch, self._vitals[name], which, answer)
+        return self._judge(now) if over else []
+
+    def _judge(self, now: timedelta) -> list[Event]:
+        events: list[Event] = []
+        for name, watch in self._watches.items():
+            vital = judge(watch, self._vitals[name], now)
+            self._vitals[name] = vital
+            known = watch.health
+            if vital.health in (known, Health.UNKNOWN):
+                continue
+            self._watches[name] = replace(watch, health=vital.health)
+            events.append(HealthChanged(watch.deployment, name, vital.health, _detail(vital)))
+        return events
+
+    def _mark(self, now: timedelta) -> tuple[list[Event], bool]:
+        passed = min(now - self._ticked_at, GAP)
+        self._ticked_at = now
+        events: list[Event] = []
+        is_enough = False
+        for name, count in self._counts.items():
+            after = self._advance(count, passed)
+            if _is_enough(after) and not count.is_told:
+                after = replace(after, is_told=True)
+                is_enough = True
+            is_due = _is_counting(after) and now - after.marked_at >= MARK_EVERY
+            if is_due or (after.is_told and not count.is_told):
+                after = replace(after, marked_at=now)
+                events.append(_marked(after))
+            self._counts[name] = after
+        return events, is_enough
+
+    def _advance(self, count: _Count, passed: timedelta) -> _Count:
+        watch = count.watch
+        is_ready = all(name in self._vitals and self._vitals[name].health is Health.READY for name in watch.containers)
+        if is_ready:
+            soaked = min(count.soaked_for + passed, max(watch.needed, count.soaked_for))
+            waited = count.waited_for if watch.is_proving else timedelta()
+            return replace(count, soaked_for=soaked, waited_for=waited, is_told=count.is_told and _is_enough(count))
+        waited = min(count.waited_for + passed, max(watch.deadline, count.waited_for))
+        return replace(count, soaked_for=timedelta(), waited_for=waited, is_told=count.is_told and _is_enough(count))
+
+
+def _is_same(before: Watch | None, after: Watch | None) -> bool:
+    return before is not None and after is not None and before.id == after.id
+
+
+def _marked(count: _Count) -> SoakMarked:
+    return SoakMarked(count.watch.deployment, count.watch.release, count.soaked_for, count.waited_for)
+
+
+def _is_enough(count: _Count) -> bool:
+    """A decision is due: the soak is complete while it was still needed, or the deadline is over."""
+    watch = count.watch
+    is_soaked = watch.soaked_for < watch.needed or watch.is_proving
+    return (is_soaked and count.soaked_for >= watch.needed) or count.waited_for >= watch.deadline
+
+
+def _is_counting(count: _Count) -> bool:
+    return count.soaked_for < count.watch.needed or count.waited_for > timedelta()
+
+
+def _detail(vital: Vital) -> str:
+    if vital.health is Health.READY:
+        return ""
+    failed = [which for which in PROBES if getattr(vital, which).failed]
+    return ", ".join(f"{which} probe failed {getattr(vital, which).failed} times" for which in failed)
