@@ -1,5 +1,6 @@
 """What is shipped: the wheel carries schemas and nothing of the checkout, and every dependency has its reason."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -89,6 +90,21 @@ def test_library_has_one_door(name: str) -> None:
     # An adapter may be one thing in several files, named alike: repository_pygit2 and its child repository_fetch.
     topics = {door.rpartition(".")[2].partition("_")[0] for door in doors[0]}
     assert len(topics) == 1, f"{module} has more than one door: {doors[0]}"
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    declared = {IMPORTED_AS.get(name, name) for name in RUNTIME} | {"edgegitops"} | sys.stdlib_module_names
+    imported = {
+        name.split(".", maxsplit=1)[0]
+        for file in (TOP / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""] * isinstance(node, ast.ImportFrom)
+        )
+    }
+    assert imported - declared == set()
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
