@@ -1,0 +1,169 @@
+"""Law: which public keys count, what one is called, and whether it made a signature. The one door to `cryptography`.
+
+Key types: ssh-ed25519, ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ssh-rsa of 3072 bits or more (signatures rsa-sha2-256
+and rsa-sha2-512; never SHA-1), and the FIDO types sk-ssh-ed25519@openssh.com and sk-ecdsa-sha2-nistp256@openssh.com.
+Anything else is refused by name. A FIDO signature must say that a person was present: `ssh-keygen -Y verify` does not
+look, we do. A key has one encoding (uncompressed points, shortest numbers), so one key has one id: the hex SHA-256 of
+its blob (RFC 4253, section 6.6; OpenSSH PROTOCOL.u2f for FIDO keys).
+Who may sign what is not decided here.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from edgegitops.core.model.reasons import Doubt
+from edgegitops.core.model.trust import Refused
+from edgegitops.core.trust.wire import Wire
+
+ED25519 = "ssh-ed25519"
+SK_ED25519 = "sk-ssh-ed25519@openssh.com"
+P256 = "ecdsa-sha2-nistp256"
+P384 = "ecdsa-sha2-nistp384"
+SK_P256 = "sk-ecdsa-sha2-nistp256@openssh.com"
+RSA = "ssh-rsa"
+
+RSA_BITS_LEAST = 3072
+RSA_BITS_MOST = 16384
+RSA_EXPONENT_MOST = 2**32
+LINE_LENGTH_MOST = 8192
+USER_PRESENT = 0x01
+
+_CURVES: dict[str, tuple[bytes, ec.EllipticCurve, hashes.HashAlgorithm, int]] = {
+    P256: (b"nistp256", ec.SECP256R1(), hashes.SHA256(), 65),
+    SK_P256: (b"nistp256", ec.SECP256R1(), hashes.SHA256(), 65),
+    P384: (b"nistp384", ec.SECP384R1(), hashes.SHA384(), 97),
+}
+_RSA_HASHES: dict[bytes, hashes.HashAlgorithm] = {
+    b"rsa-sha2-256": hashes.SHA256(),
+    b"rsa-sha2-512": hashes.SHA512(),
+}
+
+Loaded: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key of an allowed type. `id` is the hex SHA-256 of `blob`; `application` is set for FIDO keys."""
+
+    id: str
+    kind: str
+    blob: bytes
+    application: bytes
+    loaded: Loaded
+
+
+@lru_cache(maxsize=1024)
+def read_key(blob: bytes) -> PublicKey | Refused:
+    """The key that this blob (SSH wire form) is."""
+    wire = Wire(blob)
+    try:
+        kind = wire.string().decode("ascii")
+    except ValueError:
+        return Refused("key", Doubt.MALFORMED_SIGNATURE, "the key is no SSH public key")
+    try:
+        loaded = _load(kind, wire)
+        if isinstance(loaded, Refused):
+            return loaded
+        application = wire.string() if kind in {SK_ED25519, SK_P256} else b""
+        wire.end()
+    except ValueError as error:
+        return Refused("key", Doubt.MALFORMED_SIGNATURE, f"the {kind} key is malformed: {error}")
+    return PublicKey(hashlib.sha256(blob).hexdigest(), kind, blob, application, loaded)
+
+
+def _load(kind: str, wire: Wire) -> Loaded | Refused:
+    if kind in {ED25519, SK_ED25519}:
+        return Ed25519PublicKey.from_public_bytes(wire.string())
+    if kind in _CURVES:
+        name, curve, _, size = _CURVES[kind]
+        if wire.string() != name:
+            raise ValueError("its curve is not that of its type")
+        point = wire.string()
+        if len(point) != size:
+            raise ValueError("its point is not uncompressed")
+        return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
+    if kind == RSA:
+        exponent, modulus = wire.positive(), wire.positive()
+        bits = modulus.bit_length()
+        if not RSA_BITS_LEAST <= bits <= RSA_BITS_MOST:
+            detail = f"an RSA key of {bits} bits, {RSA_BITS_LEAST} to {RSA_BITS_MOST} are allowed"
+            return Refused("key", Doubt.ALGORITHM_REFUSED, detail)
+        if exponent > RSA_EXPONENT_MOST:
+            raise ValueError("its exponent is too large")
+        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    return Refused("key", Doubt.ALGORITHM_REFUSED, f"the key type {kind[:80]!r} is not allowed")
+
+
+def read_line(line: str) -> PublicKey | Refused:
+    """The key of an OpenSSH public key line: `type base64 [comment]`, without options before the type."""
+    kind, _, rest = line.partition(" ")
+    encoded = rest.partition(" ")[0]
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        blob = b""
+    is_line = len(line) <= LINE_LENGTH_MOST and line.isprintable()
+    if not blob or not is_line or base64.b64encode(blob).decode() != encoded:
+        return Refused("key", Doubt.MALFORMED_SIGNATURE, "not an OpenSSH public key line: type, base64, comment")
+    key = read_key(blob)
+    if isinstance(key, PublicKey) and key.kind != kind:
+        return Refused("key", Doubt.MALFORMED_SIGNATURE, f"the line says {kind[:80]!r}, its key is {key.kind}")
+    return key
+
+
+def check(key: PublicKey, signature: bytes, message: bytes) -> Refused | None:
+    """None where `signature` (SSH wire form) of `message` was made by `key`."""
+    wire = Wire(signature)
+    try:
+        kind = wire.string()
+        if isinstance(key.loaded, rsa.RSAPublicKey):
+            if kind not in _RSA_HASHES:
+                return Refused("signature", Doubt.ALGORITHM_REFUSED, f"RSA signatures of type {_shown(kind)}")
+        elif kind != key.kind.encode():
+            return Refused("signature", Doubt.ALGORITHM_REFUSED, f"type {_shown(kind)} by a {key.kind} key")
+        inner = wire.string()
+        if key.application:
+            flags, counter = wire.take(1), wire.take(4)
+            message = _digest(key.application) + flags + counter + _digest(message)
+            if not flags[0] & USER_PRESENT:
+                return Refused("signature", Doubt.NO_USER_PRESENCE, "the security key was not touched for it")
+        wire.end()
+        _check_inner(key, kind, inner, message)
+    except InvalidSignature:
+        return Refused("signature", Doubt.SIGNATURE_MISMATCH, f"it is not by key {key.id} over these bytes")
+    except ValueError as error:
+        return Refused("signature", Doubt.MALFORMED_SIGNATURE, f"malformed: {error}")
+    return None
+
+
+def _check_inner(key: PublicKey, kind: bytes, inner: bytes, message: bytes) -> None:
+    """InvalidSignature where it does not fit, ValueError where it has no such form."""
+    match key.loaded:
+        case Ed25519PublicKey():
+            key.loaded.verify(inner, message)
+        case rsa.RSAPublicKey():
+            if len(inner) != (key.loaded.key_size + 7) // 8:
+                raise ValueError("its length is not that of the RSA key")
+            key.loaded.verify(inner, message, padding.PKCS1v15(), _RSA_HASHES[kind])
+        case _:
+            wire = Wire(inner)
+            r, s = wire.positive(), wire.positive()
+            wire.end()
+            key.loaded.verify(encode_dss_signature(r, s), message, ec.ECDSA(_CURVES[key.kind][2]))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _shown(name: bytes) -> str:
+    return ascii(name[:80].decode("ascii", "backslashreplace"))

@@ -1,0 +1,79 @@
+"""Law: no object's bytes are loaded before its kind and size are known and within bounds.
+
+The order is always: header, kind, size, read. A pack of a few kilobytes can hold a blob of gigabytes, and only the
+header tells. That an id belongs to its bytes is the word of the lookup (it is content-addressed).
+"""
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.reasons import Doubt
+from edgegitops.core.model.trust import Refused, TrustLimits
+from edgegitops.core.trust.objects import TreeEntry, parse_tree
+
+CACHED_ENTRIES = 100_000
+
+
+class Lookup:
+    """Objects within limits. The newest trees are kept parsed: a commit's trees are met again with its child's."""
+
+    def __init__(self, objects: Objects, limits: TrustLimits) -> None:
+        self.limits = limits
+        self._objects = objects
+        self._kept: OrderedDict[str, tuple[TreeEntry, ...]] = OrderedDict()
+        self._count = 0
+
+    def read(self, oid: str, kind: str, *, limit: int) -> bytes | Refused:
+        """The bytes of the object `oid` of this kind, at most `limit` bytes of them."""
+        header = self._objects.header(oid)
+        if header is None:
+            return Refused(oid, Doubt.OBJECT_MISSING, f"{kind} {oid} is not in the local mirror")
+        if header.kind != kind:
+            return Refused(oid, Doubt.MALFORMED_OBJECT, f"{oid} is a {header.kind} where a {kind} is needed")
+        if header.size > limit:
+            return Refused(oid, Doubt.OBJECT_TOO_LARGE, f"{kind} {oid} has {header.size} bytes, the limit is {limit}")
+        found = self._objects.read(oid)
+        if found is None or found.kind != kind or len(found.data) != header.size:
+            return Refused(oid, Doubt.OBJECT_MISSING, f"{kind} {oid} cannot be read from the local mirror")
+        return found.data
+
+    def commit(self, oid: str) -> bytes | Refused:
+        """The raw bytes of a commit."""
+        return self.read(oid, "commit", limit=self.limits.object_size)
+
+    def blob(self, oid: str) -> bytes | Refused:
+        """The bytes of a blob."""
+        return self.read(oid, "blob", limit=self.limits.object_size)
+
+    def blob_doubt(self, oid: str) -> Refused | None:
+        """Why the blob could not be read, without reading it."""
+        header = self._objects.header(oid)
+        if header is None or header.kind != "blob":
+            return Refused(oid, Doubt.OBJECT_MISSING, f"blob {oid} is not in the local mirror")
+        if header.size > self.limits.object_size:
+            detail = f"{header.size} bytes, the limit is {self.limits.object_size}"
+            return Refused(oid, Doubt.OBJECT_TOO_LARGE, detail)
+        return None
+
+    def tree(self, oid: str) -> tuple[TreeEntry, ...] | Refused:
+        """The entries of a tree."""
+        kept = self._kept.get(oid)
+        if kept is not None:
+            self._kept.move_to_end(oid)
+            return kept
+        data = self.read(oid, "tree", limit=self.limits.tree_size)
+        entries = parse_tree(data) if isinstance(data, bytes) else data
+        if isinstance(entries, Refused):
+            return about(oid, entries)
+        self._kept[oid] = entries
+        self._count += len(entries) + 1
+        while self._count > CACHED_ENTRIES and len(self._kept) > 1:
+            self._count -= len(self._kept.popitem(last=False)[1]) + 1
+        return entries
+
+
+def about(subject: str, refused: Refused, *, where: str = "") -> Refused:
+    """The same refusal, said of `subject`; `where` goes before its detail."""
+    detail = f"{where}: {refused.detail}" if where else refused.detail
+    return replace(refused, subject=subject, detail=detail)

@@ -1,0 +1,266 @@
+"""Law: which commits are believed. The first-parent chain from the floor to the tip is judged oldest first.
+
+1. The chain must contain the floor, found by payload digest: anybody can wrap a commit's signature anew into another
+   commit id, and that must neither wedge a node nor move it back. Without a floor the enrolment checkpoint is it. The
+   checkpoint itself is enrolment's word: neither its signature nor what lies before it is judged, but the roots in its
+   tree are (`root`).
+2. Each commit is judged under the trust state before it: an SSHSIG for `git` over its payload by a key that counts
+   (`rules`), whose roles cover every path that differs from the first parent. Who signs a merge answers for all that
+   it brings. The trust state moves on before any content of a later commit is judged.
+3. Files in `trust/root` are only ever added. A commit that adds nothing but the next roots and their signatures is
+   authorised by those signatures; who signed the commit must then be any key that counts before or after it, because
+   otherwise a server could publish a prepared rotation in a commit of its own and make the histories diverge.
+4. The first commit that is not believed stops the walk; the prefix before it stands.
+5. Expired keys and roots: such a commit stands once a later commit of the chain, by a key that counts and holds roles
+   for the same paths, follows. Only the tail behind the last such commit is refused. A node back from months offline
+   would otherwise be wedged.
+6. Time is max(now, clock floor); the committer's date is never looked at. The clock floor is moved by signed
+   statements only (`issuedAt` of a root in force), never by the local clock, which may be wrong for a while.
+
+The floor follows signatures: whether the manifests of a believed commit are valid is not asked here.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from edgegitops.core.model.canonical import sha256_hex
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.reasons import Doubt
+from edgegitops.core.model.trust import Accepted, Belief, Floor, Pin, Refused, TrustLimits, TrustState
+from edgegitops.core.trust import sshsig
+from edgegitops.core.trust.changes import Change, changes
+from edgegitops.core.trust.lookup import Lookup, about
+from edgegitops.core.trust.objects import Commit, first_parent, parse_commit
+from edgegitops.core.trust.root import find_state, following_state, version_of
+from edgegitops.core.trust.root_document import FOLDER
+from edgegitops.core.trust.rules import Authority
+
+NO_TIME_KNOWN = datetime.fromtimestamp(0, UTC)
+EXPIRED = frozenset({Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the walk stands: after a commit with this tree, under this authority, with this clock floor."""
+
+    tree: str
+    state: TrustState
+    authority: Authority
+    clock: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A commit that may stand. `needs`: for each path any one of these roles. `late`: the expiry that a later commit
+    must cover; `roles`: what its own key can cover.
+    """
+
+    accepted: Accepted
+    after: _Place
+    needs: frozenset[frozenset[str]]
+    roles: frozenset[str]
+    late: Refused | None
+
+
+def walk(  # noqa: PLR0913 - the whole question: what is pinned, where we stand, what is offered, and when
+    pin: Pin, floor: Floor | None, tip: str, objects: Objects, *, now: datetime, limits: TrustLimits | None = None
+) -> Belief:
+    """What is believed of `tip`. `now` is the wall clock (aware); `floor` None: nothing was believed before."""
+    if floor and floor.commit == tip:
+        return Belief(floor)
+    lookup = Lookup(objects, limits or TrustLimits())
+    start = floor or _enrolled(pin, lookup)
+    if isinstance(start, Refused):
+        return Belief(floor, (), start)
+    place = _standing_at(start, pin, lookup)
+    if isinstance(place, Refused):
+        return Belief(floor, (), place)
+    chain = _chain_after(start.payload, tip, lookup)
+    if isinstance(chain, Refused):
+        return Belief(floor, (), _said_of_checkpoint(chain, pin) if floor is None else chain)
+    if floor is None:
+        start = Floor(start.commit, start.payload, start.tree, place.state.root.version, place.clock)
+    steps, refused = _longest_prefix(chain, place, lookup, now)
+    return Belief(_floor_after(steps, start), tuple(step.accepted for step in steps), refused)
+
+
+def _floor_after(steps: list[_Step], start: Floor) -> Floor:
+    if not steps:
+        return start
+    last = steps[-1]
+    version, clock = last.after.state.root.version, last.after.clock
+    return Floor(last.accepted.commit, last.accepted.payload, last.accepted.tree, version, clock)
+
+
+def _enrolled(pin: Pin, lookup: Lookup) -> Floor | Refused:
+    """The checkpoint as a floor, before its roots are read."""
+    data = lookup.commit(pin.checkpoint)
+    commit = parse_commit(data) if isinstance(data, bytes) else data
+    if isinstance(commit, Refused):
+        detail = f"the enrolment checkpoint cannot be read: {commit.detail}; check the repository and the enrolment"
+        return Refused(pin.checkpoint, Doubt.CHECKPOINT_MISSING, detail)
+    return Floor(pin.checkpoint, sha256_hex(commit.payload), commit.tree, 0, NO_TIME_KNOWN)
+
+
+def _said_of_checkpoint(refused: Refused, pin: Pin) -> Refused:
+    if refused.doubt is not Doubt.HISTORY_DIVERGED:
+        return refused
+    detail = f"the first-parent history of this tip does not contain the enrolment checkpoint {pin.checkpoint}"
+    return Refused(refused.subject, Doubt.CHECKPOINT_MISSING, detail)
+
+
+def _standing_at(floor: Floor, pin: Pin, lookup: Lookup) -> _Place | Refused:
+    """The floor's trust state, derived again from its tree."""
+    state = find_state(pin, lookup, floor.tree)
+    if isinstance(state, Refused):
+        return about(floor.commit, state, where=state.subject)
+    if state.root.version < floor.root_version:
+        detail = f"the floor was under root {floor.root_version}, its tree has root {state.root.version}"
+        return Refused(floor.commit, Doubt.ROOT_VERSION, detail)
+    return _place(floor.tree, state, floor.clock)
+
+
+def _place(tree: str, state: TrustState, clock: datetime, *, like: _Place | None = None) -> _Place:
+    is_same = like is not None and like.state is state
+    authority = like.authority if like is not None and is_same else Authority(state.root)
+    issued_at = state.root.issued_at
+    return _Place(tree, state, authority, max(clock, issued_at) if issued_at else clock)
+
+
+def _chain_after(payload: str, tip: str, lookup: Lookup) -> list[str] | Refused:
+    """The first-parent chain to the tip, oldest first, after the commit with this payload digest.
+
+    A malformed commit does not end the way back: it will stop the walk, but what lies before it must be found.
+    """
+    chain: list[str] = []
+    oid: str | None = tip
+    while oid is not None:
+        data = lookup.commit(oid)
+        if isinstance(data, Refused):
+            return data
+        commit = parse_commit(data)
+        if isinstance(commit, Commit) and sha256_hex(commit.payload) == payload:
+            chain.reverse()
+            return chain
+        chain.append(oid)
+        if len(chain) > lookup.limits.commits:
+            detail = f"more than {lookup.limits.commits} commits between it and the last believed one"
+            return Refused(tip, Doubt.LIMIT_EXCEEDED, detail)
+        oid = first_parent(data)
+    detail = (
+        "its first-parent history does not contain the last believed commit; where that is wanted, "
+        "run `edgegitops trust reanchor COMMIT` on the node"
+    )
+    return Refused(tip, Doubt.HISTORY_DIVERGED, detail)
+
+
+def _longest_prefix(
+    chain: list[str], place: _Place, lookup: Lookup, now: datetime
+) -> tuple[list[_Step], Refused | None]:
+    """The commits that stand, and why the one after them does not."""
+    steps: list[_Step] = []
+    uncovered: dict[frozenset[frozenset[str]], int] = {}
+    refused: Refused | None = None
+    for oid in chain:
+        step = _judge(oid, place, lookup, max(now, place.clock))
+        if isinstance(step, Refused):
+            refused = step
+            break
+        if step.late:
+            uncovered.setdefault(step.needs, len(steps))
+        elif uncovered:
+            uncovered = {needs: at for needs, at in uncovered.items() if not _has_all(step.roles, needs)}
+        steps.append(step)
+        place = step.after
+    if uncovered:
+        first = min(uncovered.values())
+        return steps[:first], steps[first].late
+    return steps, refused
+
+
+def _has_all(roles: frozenset[str], needs: frozenset[frozenset[str]]) -> bool:
+    return all(need & roles for need in needs)
+
+
+def _judge(oid: str, place: _Place, lookup: Lookup, at: datetime) -> _Step | Refused:
+    """The commit `oid` that follows `place`, judged at this instant."""
+    data = lookup.commit(oid)
+    commit = parse_commit(data) if isinstance(data, bytes) else data
+    if isinstance(commit, Refused):
+        return about(oid, commit)
+    if commit.signature is None:
+        return Refused(oid, Doubt.UNSIGNED, "the commit has no signature; sign it with `git commit -S`")
+    signed = sshsig.verify(commit.signature, commit.payload, sshsig.NAMESPACE_GIT)
+    if isinstance(signed, Refused):
+        return about(oid, signed)
+    differing = changes(lookup, place.tree, commit.tree)
+    if isinstance(differing, Refused):
+        return about(oid, differing)
+    state = _state_after(place, commit.tree, differing, lookup)
+    if isinstance(state, Refused):
+        return about(oid, state, where=state.subject)
+    after = _place(commit.tree, state, place.clock, like=place)
+    allowed = _authorise(signed.key_id, differing, (place, after), at, lookup.limits)
+    if isinstance(allowed, Refused):
+        return about(oid, allowed)
+    needs, late = allowed
+    owner = place.authority.owner_of(signed.key_id) or after.authority.owner_of(signed.key_id)
+    accepted = Accepted(oid, sha256_hex(commit.payload), commit.tree, signed.key_id, owner)
+    roles = place.authority.roles_of(signed.key_id)
+    return _Step(accepted, after, needs, roles, about(oid, late) if late else None)
+
+
+def _state_after(place: _Place, tree: str, differing: tuple[Change, ...], lookup: Lookup) -> TrustState | Refused:
+    """The trust state after a commit with these changes."""
+    touched = [change for change in differing if change.path.startswith(f"{FOLDER}/")]
+    if not touched:
+        return place.state
+    for change in touched:
+        if not change.is_added:
+            detail = "root documents and their signatures are never changed or removed; add the next version instead"
+            return Refused(change.path, Doubt.ROOT_VERSION, detail)
+    return following_state(place.state, lookup, tree)
+
+
+def _authorise(
+    key: str, differing: tuple[Change, ...], places: tuple[_Place, _Place], at: datetime, limits: TrustLimits
+) -> tuple[frozenset[frozenset[str]], Refused | None] | Refused:
+    """(what the paths need, the expiry to be covered) where the key may make these changes."""
+    before, after = places
+    doubt = before.authority.judge_key(key, at, limits.clock_skew)
+    if _is_rotation_only(differing, places):
+        later = after.authority.judge_key(key, at, limits.clock_skew)
+        doubt = min((doubt, later), key=_weight)
+        return doubt if doubt and doubt.doubt not in EXPIRED else (frozenset(), doubt)
+    if doubt and doubt.doubt not in EXPIRED:
+        return doubt
+    roles = before.authority.roles_of(key)
+    needs: set[frozenset[str]] = set()
+    for change in differing:
+        need = before.authority.need(change.path)
+        if isinstance(need, Refused):
+            return need
+        if need is None or need in needs:
+            continue
+        if not need & roles:
+            return _role_missing(change.path, need, before.authority.owner_of(key) or key, roles)
+        needs.add(need)
+    return frozenset(needs), doubt
+
+
+def _role_missing(path: str, need: frozenset[str], who: str, roles: frozenset[str]) -> Refused:
+    wanted, has = " or ".join(sorted(need)) or "nobody's", ", ".join(sorted(roles)) or "none"
+    return Refused(path, Doubt.ROLE_MISSING, f"{path!r} needs the role {wanted}; {who} has {has}")
+
+
+def _weight(doubt: Refused | None) -> int:
+    """No doubt before one that a later commit may cover, before one that stands."""
+    if doubt is None:
+        return 0
+    return 1 if doubt.doubt in EXPIRED else 2
+
+
+def _is_rotation_only(differing: tuple[Change, ...], places: tuple[_Place, _Place]) -> bool:
+    """Whether the commit adds the next roots and their signatures, and nothing else."""
+    before, after = (place.state.root.version for place in places)
+    return after > before and all(before < (version_of(change.path) or 0) <= after for change in differing)
