@@ -5,7 +5,8 @@ environment are seen by others), one line of JSON goes out. The rules, in order:
 
 1. The limits are set before a byte of the remote is read: memory, CPU, file size, and an alarm for the wall time.
    The end of stdin, which is the parent's death, kills at once (SIGIO, to the process group: git and ssh too).
-2. Only the one branch comes: no tags, no submodules, no redirect to elsewhere, no configuration of this machine.
+2. Only the one branch comes: no tags, no submodules, no redirect to another host, no configuration of
+   this machine.
 3. Bytes and objects are counted while they arrive; beyond the caps the transfer is aborted.
 4. The tip must be a commit, and what arrived must be closed: every object that a new commit, tree or tag names is
    here or in the mirror. Else a lying server could leave a hole that no later fetch would fill.
@@ -50,7 +51,7 @@ NOT_GIT = "the answer is not Git (a proxy or a login page?)"
 
 # What libgit2, git and ssh say, in the order in which it is looked for: pattern, reason, words for people.
 SAID: tuple[tuple[str, str, str], ...] = (
-    (r"status code: 401|authentication (required|failed|error|replays)", "credential-denied", DENIED),
+    (r"status code: 401|authentication (required|failed|error|replays|that)", "credential-denied", DENIED),
     (r"Permission denied|could not read (Username|Password)", "credential-denied", DENIED),
     (r"Host key verification failed", "credential-denied", "the server's host key is not the known one"),
     (r"status code: 403|not exported", "credential-denied", "the server forbids this repository (403); ask its owner"),
@@ -68,7 +69,7 @@ SAID: tuple[tuple[str, str, str], ...] = (
     (r"File too large|file size limit", "fetch-failed", "more bytes than the limit; raise it if the fleet grew"),
     (r"[Oo]ut of memory|failed to allocate|Cannot allocate", "fetch-failed", "more memory than the limit"),
     (r"No space left", "fetch-failed", "the disk is full"),
-    (r"early EOF|unexpected EOF|disconnected|hung up|reset by peer|Broken pipe", "fetch-failed", BROKEN),
+    (r"EOF state|early EOF|unexpected EOF|disconnected|hung up|reset by peer|Broken pipe", "fetch-failed", BROKEN),
     (r"hash mismatch|indexer|truncated|zlib|inflate|deltas|packfile|missing", "fetch-failed", BROKEN),
     (r"invalid pkt|unparseable|bad packet|invalid packet", "fetch-failed", NOT_GIT),
 )

@@ -1,0 +1,337 @@
+"""Real Git remotes for tests, on loopback or on disk: a fleet repository to push to, and servers that serve or sin.
+
+`FleetSource` is a repository with commits; `HttpServer` serves it by smart HTTP through Git's own `http-backend`, and
+can be told to fail: a status, an HTML page, a redirect, silence, a broken off or a dripping answer. `serve_git` runs
+Git's own daemon. Each is a context manager and leaves no process and no thread behind.
+"""
+
+import base64
+import os
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "LC_ALL": "C",
+}
+
+
+def git(folder: Path, *words: str, stdin: bytes = b"") -> str:
+    """Run git in a folder without this machine's configuration; what it printed."""
+    ended = subprocess.run(
+        ["git", "-C", str(folder), *words], env=ENVIRONMENT, input=stdin, capture_output=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr.decode(errors="replace")
+    return ended.stdout.decode(errors="replace").strip()
+
+
+class FleetSource:
+    """A bare repository `<folder>/fleet.git` that grows by commits made without a work tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "fleet.git"
+        self.path.mkdir(parents=True)
+        git(self.path, "init", "-q", "--bare", "-b", "main")
+        self.tip = self.commit("first")
+
+    def commit(self, text: str, *, onto: str | None = "main", branch: str = "main") -> str:
+        """A commit with one file of that text on top of `onto` (None: a root commit); the branch moves to it."""
+        blob = git(self.path, "hash-object", "-w", "--stdin", stdin=text.encode())
+        tree = git(self.path, "mktree", stdin=f"100644 blob {blob}\tfleet.yaml\n".encode())
+        parents = git(self.path, "for-each-ref", "--format=%(objectname)", f"refs/heads/{onto}") if onto else ""
+        parents = parents or (onto if onto and len(onto) == 40 else "")
+        tip = git(self.path, "commit-tree", tree, *(("-p", parents) if parents else ()), stdin=text.encode())
+        self.move(tip, branch)
+        self.tip = tip
+        return tip
+
+    def move(self, revision: str, branch: str = "main") -> None:
+        """Move the branch, forwards or not."""
+        git(self.path, "update-ref", f"refs/heads/{branch}", revision)
+
+    def crowd(self, count: int) -> None:
+        """Add that many other refs to the same commit."""
+        tip = git(self.path, "rev-parse", "refs/heads/main")
+        lines = "".join(f"{tip} refs/reports/node{number:06}\n" for number in range(count))
+        packed = self.path / "packed-refs"
+        packed.write_text("# pack-refs with: peeled fully-peeled sorted \n" + lines)
+
+
+@dataclass
+class Behaviour:
+    """How the HTTP server behaves from the next request on. Empty: it serves.
+
+    `status` answers so; `html` answers 200 with a page; `redirect` names another place; `hang` answers nothing;
+    `cut_after` breaks the body of a pack off after so many bytes; `drip` sends one byte at a time, for ever;
+    `password` is asked for as Basic authentication; `is_v2_off` hides protocol v2; `hold_pack` waits with the pack;
+    with `pack` the branch main is said to be at `tip`, and whoever asks gets these bytes.
+    """
+
+    status: int = 0
+    html: bool = False
+    redirect: str = ""
+    hang: bool = False
+    cut_after: int | None = None
+    drip: bool = False
+    password: str = ""
+    is_v2_off: bool = False
+    hold_pack: bool = False
+    tip: str = ""
+    pack: bytes = b""
+    requests: list[str] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        behaviour = self.server.behaviour
+        behaviour.requests.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or self._chunks()
+        if behaviour.hang:
+            self.close_connection = True
+            self.server.is_over.wait()
+        elif behaviour.password and not self._is_known(behaviour.password):
+            self._say(401, "text/plain", b"who?", (("WWW-Authenticate", 'Basic realm="fleet"'),))
+        elif behaviour.redirect:
+            self._say(301, "text/plain", b"", (("Location", behaviour.redirect + self.path),))
+        elif behaviour.status:
+            self._say(behaviour.status, "text/plain", b"no\n")
+        elif behaviour.html:
+            self._say(200, "text/html", b"<html><body>Please log in</body></html>")
+        elif behaviour.pack:
+            self._lie(behaviour)
+        else:
+            self._backend(body, behaviour)
+
+    def _chunks(self) -> bytes:
+        """A body in chunked transfer coding; empty where there is none."""
+        body = b""
+        while self.headers.get("Transfer-Encoding", "") == "chunked":
+            size = int(self.rfile.readline(), 16)
+            body += self.rfile.read(size)
+            self.rfile.readline()
+            if size == 0:
+                break
+        return body
+
+    def _is_known(self, password: str) -> bool:
+        word = self.headers.get("Authorization", "").removeprefix("Basic ")
+        return base64.b64decode(word).decode().endswith(f":{password}") if word else False
+
+    def _say(self, status: int, kind: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.send_response(status)
+        for name, value in (("Content-Type", kind), ("Content-Length", str(len(body))), *headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _lie(self, behaviour: Behaviour) -> None:
+        """A server without capabilities that sends a pack of its own."""
+        kind = "result" if self.command == "POST" else "advertisement"
+        ref = f"{behaviour.tip} refs/heads/main\0\n".encode()
+        advertised = b"001e# service=git-upload-pack\n0000%04x%b0000" % (len(ref) + 4, ref)
+        body = b"0008NAK\n" + behaviour.pack if self.command == "POST" else advertised
+        self._say(200, f"application/x-git-upload-pack-{kind}", body)
+
+    def _backend(self, body: bytes, behaviour: Behaviour) -> None:
+        """One request to Git's CGI program."""
+        path, _, query = self.path.partition("?")
+        environment = ENVIRONMENT | {
+            "GIT_PROJECT_ROOT": str(self.server.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        if not behaviour.is_v2_off:
+            environment["GIT_PROTOCOL"] = self.headers.get("Git-Protocol", "")
+        said = subprocess.run(
+            ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
+        ).stdout
+        head, _, answer = said.partition(b"\r\n\r\n")
+        headers = [tuple(line.decode().split(": ", 1)) for line in head.split(b"\r\n") if b": " in line]
+        status = next((int(value[:3]) for name, value in headers if name == "Status"), 200)
+        self.send_response(status)
+        for name, value in headers:
+            if name != "Status":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self._send(answer, behaviour, is_pack=self.command == "POST" and b"PACK" in answer)
+
+    def _send(self, answer: bytes, behaviour: Behaviour, *, is_pack: bool) -> None:
+        behaviour.seen[self.path.partition("?")[0]] = len(answer)
+        self.close_connection = behaviour.drip or (is_pack and (behaviour.hold_pack or behaviour.cut_after is not None))
+        if behaviour.drip:
+            for at in range(len(answer)):
+                self.wfile.write(answer[at : at + 1])
+                if self.server.is_over.wait(0.2):
+                    return
+        elif is_pack and behaviour.hold_pack:
+            self.wfile.write(answer[: len(answer) // 2])
+            self.wfile.flush()
+            self.server.is_held.set()
+            self.server.is_over.wait()
+        elif is_pack and behaviour.cut_after is not None:
+            self.wfile.write(answer[: behaviour.cut_after])
+        else:
+            self.wfile.write(answer)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.behaviour = Behaviour()
+        self.is_over = threading.Event()
+        self.is_held = threading.Event()
+        super().__init__(("127.0.0.1", 0), _Answer)
+
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is what tests are about."""
+
+
+class HttpServer:
+    """Smart HTTP over loopback for all bare repositories below `root`; `behave` changes what it does."""
+
+    def __init__(self, root: Path) -> None:
+        self._server = _Server(root)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.is_over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/fleet.git"
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self._server.behaviour
+
+    def behave(self, **fields: object) -> Behaviour:
+        """From the next request on; nothing given: it serves."""
+        self._server.is_held.clear()
+        self._server.behaviour = Behaviour(**fields)
+        return self._server.behaviour
+
+    def wait_until_held(self) -> None:
+        """Until half of a pack is on its way (`hold_pack`)."""
+        assert self._server.is_held.wait(60)
+
+
+@contextmanager
+def serve_git(root: Path) -> Iterator[str]:
+    """`git daemon` for all repositories below `root`; the URL of `fleet.git`."""
+    port = free_port()
+    log = root / "daemon.log"
+    with log.open("wb") as stderr:
+        daemon = subprocess.Popen(
+            [
+                *("git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}"),
+                *(f"--base-path={root}", str(root)),
+            ],
+            env=ENVIRONMENT,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, daemon)
+        yield f"git://127.0.0.1:{port}/fleet.git"
+    finally:
+        os.killpg(daemon.pid, 9)
+        daemon.wait()
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens at."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    pause = threading.Event()
+    for _ in range(500):
+        assert process.poll() is None, "the daemon ended"
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        pause.wait(0.02)
+    raise AssertionError(f"nobody listens at {port}")
+
+
+class RawServer:
+    """A TCP server on loopback that reads a request and answers with these bytes, over and over with `is_endless`."""
+
+    def __init__(self, answer: bytes, *, is_endless: bool = False) -> None:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.recv(65536)
+                try:
+                    self.request.sendall(answer)
+                    while is_endless:
+                        self.request.sendall(answer)
+                except OSError:
+                    return
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
