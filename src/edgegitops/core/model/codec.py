@@ -104,7 +104,7 @@ def _read_dataclass(kind: type, tree: Tree, path: str) -> Any:
     return _made(kind, path, **values)
 
 
-def _made(kind: Any, path: str, *args: Any, **values: Any) -> Any:
+def _made(kind: Any, path: str, /, *args: Any, **values: Any) -> Any:
     try:
         return kind(*args, **values)
     except (ValueError, OverflowError) as error:
