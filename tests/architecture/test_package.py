@@ -94,16 +94,11 @@ def test_library_has_one_door(name: str) -> None:
 
 def test_every_library_that_is_imported_is_declared() -> None:
     declared = {IMPORTED_AS.get(name, name) for name in RUNTIME} | {"edgegitops"} | sys.stdlib_module_names
-    imported = {
-        name.split(".", maxsplit=1)[0]
-        for file in (TOP / "src").rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""] * isinstance(node, ast.ImportFrom)
-        )
-    }
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (TOP / "src").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+    imported = {name.split(".", maxsplit=1)[0] for name in names}
     assert imported - declared == set()
 
 
