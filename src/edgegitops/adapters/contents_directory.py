@@ -10,6 +10,7 @@
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import threading
 from pathlib import Path
@@ -77,7 +78,9 @@ class ContentsDirectory:
 
     def _is_intact(self, file: Path) -> bool:
         try:
-            state = file.stat(follow_symlinks=False)
+            state = file.lstat()
+            if not stat.S_ISREG(state.st_mode):
+                return False
             stamp = (state.st_ino, state.st_size, state.st_ctime_ns)
             if self._intact.get(file.name) == stamp:
                 return True

@@ -58,7 +58,8 @@ def _owner(file: int) -> str:
     if not number.isdigit():
         return "another process"
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-        if words.isprintable() and words:
-            return f"process {number} ({words[:120]})"
+        words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        shown = "".join(one for one in " ".join(words.split()) if one.isprintable())
+        if shown:
+            return f"process {number} ({shown[:120]})"
     return f"process {number}"
