@@ -5,8 +5,10 @@ that is not there is an `InvalidConfigError` that says how to get it.
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from edgegitops.errors import InvalidConfigError, UnavailableError
 
@@ -16,9 +18,10 @@ _PASSED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A clean environment: no proxies, no Git or container settings of whoever calls."""
+    """A clean environment: no proxies, no Git or container settings of whoever calls; `edgegitops` is on PATH."""
     passed = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-    return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **passed, **(extra or {})}
+    path = f"{PATH}:{Path(sys.executable).parent}"
+    return {"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **passed, **(extra or {})}
 
 
 def run(

@@ -32,18 +32,18 @@ kind: NodeConfig
 spec:
   site: {json.dumps(seat.site)}
   node: {json.dumps(seat.node)}
-  state: {json.dumps(str(node.state))}
+  stateDirectory: {json.dumps(str(node.state))}
+  policyFile: {json.dumps(str(node.home / "policy.yaml"))}
   repository:
     url: {json.dumps(seat.url)}
     branch: main
+    interval: {seat.poll}
   pin:
     repository: {json.dumps(seat.pin.repository)}
     rootSha256: {json.dumps(seat.pin.root_sha256)}
     checkpoint: {json.dumps(seat.pin.checkpoint)}
-  engine: {json.dumps(f"unix://{node.socket}")}
-  policy: {json.dumps(str(node.home / "policy.yaml"))}
-  bootIdFile: {json.dumps(str(node.home / "boot_id"))}
-  pollInterval: {seat.poll}
+  engine:
+    socket: {json.dumps(str(node.socket))}
 """
 
 

@@ -52,14 +52,15 @@ class Lab:
         names = [f"node-{at}" for at in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         _require_names(names)
         place = _made(directory)
-        try:
-            with _locked(place):
-                _require_free(place)
+        with _locked(place):
+            _require_free(place)
+            try:
                 _clean(place)
                 return cls._assemble(place, names)
-        except BaseException:
-            end(place)
-            raise
+            except BaseException:
+                _clean(place)
+                place.rmdir()
+                raise
 
     @classmethod
     def _assemble(cls, place: Path, names: Sequence[str]) -> Self:
@@ -151,6 +152,10 @@ def end(directory: Path = DIRECTORY) -> bool:
             place.rmdir()
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise DeniedError(
+            "lab", f"remove {place}", f"the lab is gone; files that it did not make stay: {error}"
+        ) from error
     return True
 
 
@@ -160,11 +165,21 @@ def _clean(place: Path) -> None:
     network.remove(place)
     for home in (place / "n").glob("*"):
         cgroups.sweep(home / "root")
-    for entry in sorted(place.iterdir(), key=lambda path: path.name == _RECORD):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    for folder in ("n", "registry", "git", "fleet"):
+        until(lambda folder=folder: _is_removed(place / folder), f"removal of {place / folder}")  # type: ignore[misc]
+    for file in (f"{_RECORD}.new", _RECORD):
+        (place / file).unlink(missing_ok=True)
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a folder; False where something still wrote into it, such as a git that outlives its killed starter."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError:
+        return False
+    return True
 
 
 def _made(directory: Path | None) -> Path:

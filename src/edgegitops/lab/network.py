@@ -4,6 +4,9 @@ A bridge without ports, `eg<hash>`, carries the lab's own address 10.S.0.1, wher
 this machine and the nodes reach it. Node N hangs on a veth pair, `eg<hash>n<N>` 10.S.N.1/30 here and eth0 10.S.N.2
 inside. S, 200 to 231, is the first one that no address or route of this machine touches; two labs that start at once
 are kept apart by an abstract socket, which the kernel frees.
+
+Nothing of a lab leaves the machine: this machine does not forward for nodes, and an address of the lab that is not
+there (a node that is off or unplugged) is unreachable at once instead of being asked for on the way to the world.
 """
 
 import hashlib
@@ -59,6 +62,7 @@ def lay(directory: Path) -> Wiring:
         slot = _free_slot()
         run(["ip", "link", "add", stem, "type", "bridge"])
         run(["ip", "address", "add", f"10.{slot}.0.1/32", "dev", stem])
+        run(["ip", "route", "replace", "unreachable", f"10.{slot}.0.0/16"])
     run(["ip", "link", "set", stem, "up"])
     return Wiring(stem, slot)
 
@@ -69,6 +73,7 @@ def connect(wiring: Wiring, number: int, pid: int) -> None:
     attempt(["ip", "link", "del", link])
     run(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(pid)])
     run(["ip", "address", "add", f"{wiring.gateway(number)}/30", "dev", link])
+    Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding").write_text("0")
     run(["ip", "link", "set", link, "up"])
     inside = ["nsenter", "-t", str(pid), "-n", "ip"]
     run([*inside, "address", "add", f"{wiring.node(number)}/30", "dev", "eth0"])
@@ -95,8 +100,12 @@ def links(directory: Path) -> list[str]:
 
 
 def remove(directory: Path) -> None:
-    """Remove all of the lab's links; a node's end goes with ours."""
-    for name in links(directory):
+    """Remove all of the lab's links and its route; a node's end goes with ours. The bridge, which says S, is last."""
+    stem = stem_of(directory)
+    for name in sorted(links(directory), key=lambda name: name == stem):
+        if name == stem:
+            for network in _addresses(stem):
+                attempt(["ip", "route", "del", "unreachable", str(network.supernet(new_prefix=16))])
         attempt(["ip", "link", "del", name])
     until(lambda: not links(directory), "end of the lab's links")
 
@@ -111,12 +120,17 @@ def _free_slot() -> int:
 
 
 def _taken() -> Iterator[ipaddress.IPv4Network]:
-    for row in json.loads(run(["ip", "-4", "-json", "address", "show"])):
-        for entry in row.get("addr_info", ()):
-            yield ipaddress.IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
+    yield from _addresses()
     for row in json.loads(run(["ip", "-4", "-json", "route", "show"])):
         if row["dst"] != "default":
             yield ipaddress.IPv4Network(row["dst"], strict=False)
+
+
+def _addresses(link: str = "") -> Iterator[ipaddress.IPv4Network]:
+    """The networks of a link's addresses, or of all links'."""
+    for row in json.loads(run(["ip", "-4", "-json", "address", "show", *([link] if link else [])])):
+        for entry in row.get("addr_info", ()):
+            yield ipaddress.IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
 
 
 @contextmanager

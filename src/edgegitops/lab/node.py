@@ -3,10 +3,12 @@
 It is a process tree in its own mount, pid, network, host name and ipc namespaces; its first process is catatonit, and
 the kernel ends all the others when that one is killed: a power cut. /run, /dev/shm and /etc are its own and lost with
 the power; storage, networks and state live on in its home directory. Podman's service and the agent enter the same
-namespaces. The virtual nodes share the kernel's boot id, so each power-on writes a fresh one to `boot_id`.
+namespaces. The virtual nodes share one kernel and so its boot id: each power-on draws a fresh one and lays it over the
+kernel's file inside the node, so that a power cut looks to the agent as it would on a gateway.
 """
 
 import subprocess
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ printf 'nameserver %s\\n' "$2" >/etc/resolv.conf
 printf '127.0.0.1 localhost\\n%s lab\\n%s %s\\n' "$2" "$3" "$4" >/etc/hosts
 printf '%s\\n' "$4" >/etc/hostname
 if grep -q ' /sys/fs/cgroup/unified cgroup2 ' /proc/self/mounts; then umount /sys/fs/cgroup/unified; fi
+mount --bind "$1/boot_id" /proc/sys/kernel/random/boot_id
 hostname "$4"
 ip link set lo up
 cd /proc/sys/net/ipv4
@@ -200,8 +203,6 @@ class VirtualNode:
         return processes.read(self.home / f"{name}.pid")
 
     def _agent_command(self) -> list[str]:
-        import sys
-
         return [sys.executable, "-m", "edgegitops", "agent", "run", "--config", str(self.home / "node.yaml")]
 
 

@@ -16,6 +16,7 @@ from edgegitops.errors import UnavailableError
 from edgegitops.lab.commands import until
 
 MARK = "EDGEGITOPS_LAB_OWNER"
+_WRAPPERS = ("nsenter", "unshare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,17 @@ def marked(owner: str) -> Iterator[Process]:
 
 
 def end_marked(owner: str) -> int:
-    """End every process of a lab by SIGKILL; how many there were. Looks again until a look finds none."""
+    """End every process of a lab by SIGKILL; how many there were. Looks again until a look finds none.
+
+    nsenter and unshare come last: while they live they reap what ran inside, and the kernel ends a pid namespace only
+    when all of it is reaped.
+    """
     ended: set[Process] = set()
 
     def is_over() -> bool:
         alive = list(marked(owner))
-        for process in alive:
+        inner = [process for process in alive if command(process) not in _WRAPPERS]
+        for process in inner or alive:
             process.signal(signal.SIGKILL)
         ended.update(alive)
         return not alive
