@@ -23,7 +23,7 @@ def named(path: Path) -> str:
 def committed_text_files() -> list[Path]:
     """Files that Git tracks, or would: what is ignored is nobody's business."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=TOP,
         check=True,
         capture_output=True,
