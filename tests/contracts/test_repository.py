@@ -47,7 +47,7 @@ def memory_rig() -> Rig:
     return Rig(memory, commit, memory.set_remote_tip, memory.go_offline, memory.come_back)
 
 
-@pytest.fixture(params=["memory", "file", "path", "http", "git"])
+@pytest.fixture(params=["memory", "file", "http", "git"])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     if request.param == "memory":
         yield memory_rig()
@@ -68,7 +68,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         with serve_git(source.folder) as url:
             yield made(url)
     else:
-        yield made(str(source.path) if request.param == "path" else f"file://{source.path}")
+        yield made(f"file://{source.path}")
     if (tmp_path / "state").exists():
         git(tmp_path / "state" / "mirror.git", "fsck", "--full", "--strict")
 

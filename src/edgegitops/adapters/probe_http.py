@@ -87,7 +87,14 @@ class NetworkProber:
         except (http.client.HTTPException, ValueError):
             return False
         except OSError as error:
-            return None if error.errno in OURS or isinstance(error, socket.gaierror) else False
+            return None if _is_ours(error) else False
+
+
+def _is_ours(error: OSError) -> bool:
+    """Errors of TLS have numbers of their own that look like EPERM; a text that is no IP address is nobody's answer."""
+    if isinstance(error, socket.gaierror):
+        return True
+    return error.errno in OURS and type(error).__module__ != "ssl"
 
 
 def _ask_http(probe: Probe, address: str, ends_at: float) -> bool:
@@ -129,6 +136,10 @@ def _secured(sock: socket.socket, ends_at: float) -> socket.socket:
 
 def _connect(address: str, port: int, ends_at: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        socket.inet_pton(family, address)
+    except (OSError, ValueError) as error:  # connect() would take "" for this host, and look other texts up
+        raise socket.gaierror(socket.EAI_NONAME, f"{address!r} is no IP address") from error
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(_left(ends_at))

@@ -21,6 +21,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -189,9 +190,9 @@ def _over_git(parts: SplitResult, ref: str, ends_at: float) -> str | None:
         stream = _TimedSocket(sock, ends_at)
         stream.sendall(_pkt(f"git-upload-pack {unquote(parts.path)}\0host={host}\0\0version=2\0".encode()))
         lines = _pkt_lines(stream.makefile("rb"))
-        first = next(lines, FLUSH)
+        first = next(lines, b"")
         if first.strip() != b"version 2":
-            return _pick(_advertised(lines, first), ref)
+            return _pick(_advertised(chain([first], lines)), ref)
         for line in lines:
             if line == FLUSH:
                 break
@@ -278,18 +279,13 @@ def _pkt_lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
         yield line
 
 
-def _advertised(lines: Iterator[bytes], first: bytes | None = None) -> Iterator[bytes]:
-    """The ref lines of a v0 or v1 advertisement, without the service line and the capabilities."""
-    if first is not None:
-        yield first.partition(b"\0")[0]
+def _advertised(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The ref lines of a v0 or v1 advertisement, without the preamble of HTTP and the capabilities."""
     for line in lines:
-        if line == FLUSH and first is not None:
-            break
-        if line.startswith((b"# service=", b"version 1")) or line == FLUSH:
-            continue
-        first = line
-        yield line.partition(b"\0")[0]
-    yield FLUSH
+        if line.startswith(b"# service="):
+            next(lines, FLUSH)
+        elif not line.startswith(b"version 1"):
+            yield line.partition(b"\0")[0]
 
 
 def _pick(lines: Iterator[bytes], ref: str) -> str | None:
