@@ -73,6 +73,7 @@ class FaultCode(StrEnum):
     IMAGE_NOT_PINNED = "image-not-pinned"
     RESOLVER_UNKNOWN = "resolver-unknown"
     NOT_SUPPORTED_YET = "not-supported-yet"
+    ADMISSION_DENIED = "admission-denied"
 
 
 class Refusal(StrEnum):

@@ -1,0 +1,138 @@
+"""Law: the node's own policy is a closed allow-list over the resolved spec; Git can only narrow it.
+
+Judged is what the engine would be told, not what a manifest says. Each refusal names the field, the rule and the file
+in which a person with access to the node may change it. Some things no rule allows: an engine's socket, an image
+without a digest, annotations that the runtime obeys, kernel settings of the whole node.
+Paths are compared part by part after they are cleaned; a path that climbs or is not clean is refused, not repaired.
+Whether updates may happen at all (`updates`) is asked when one begins, not here.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from edgegitops.core.desired.mounts import clean_path, is_engine_socket
+from edgegitops.core.desired.security import BASELINE_DROP, ENGINE_ANNOTATIONS, Profile, is_namespaced
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec
+
+_DIGEST_MARK = "@sha256:"
+_NEVER = ""
+
+
+def admit(spec: DeploymentSpec, policy: NodePolicy) -> tuple[Fault, ...]:
+    """Why this node refuses the spec; empty where it admits it."""
+    return tuple(_refusals(spec, policy))
+
+
+def _refusals(spec: DeploymentSpec, policy: NodePolicy) -> Iterator[Fault]:
+    for name, network in sorted(spec.networks.items()):
+        if network.driver != "bridge" and not policy.host_network:
+            field = f"networks.{name}.driver"
+            yield _refusal(policy, field, f"{network.driver} puts containers on the node's network", "hostNetwork")
+    for name, container in sorted(spec.containers.items()):
+        field = f"containers.{name}"
+        yield from _image(container.create, policy, field)
+        yield from _privileges(container.create, policy, field)
+        yield from _mounts(container.create, policy, field)
+        yield from _ports(container, policy, field)
+        yield from _limits(container.create, policy, field)
+
+
+def _refusal(policy: NodePolicy, field: str, message: str, rule: str) -> Fault:
+    """`rule` is the key under `spec` of the policy that would allow it; empty where none does."""
+    expected = f"spec.{rule} of {policy.file} to allow it" if rule else "nothing allows it"
+    return Fault(
+        file=policy.file,
+        code=FaultCode.ADMISSION_DENIED,
+        message=f"{field}: {message}",
+        pointer=f"/spec/{rule.replace('.', '/')}" if rule else "",
+        expected=expected,
+    )
+
+
+def _image(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    name, mark, digest = create.image.partition(_DIGEST_MARK)
+    if not mark or not digest:
+        yield _refusal(policy, f"{field}.image", f"{create.image} has no digest", _NEVER)
+    if policy.registries and not any(_is_from(name, registry) for registry in policy.registries):
+        yield _refusal(policy, f"{field}.image", f"{name} is from no allowed registry", "registries")
+
+
+def _is_from(image: str, registry: str) -> bool:
+    prefix = registry.rstrip("/")
+    return bool(prefix) and (image == prefix or image.startswith(f"{prefix}/"))
+
+
+def _privileges(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    security = create.security
+    if not policy.privileged:
+        if security.privileged or security.profile == Profile.PRIVILEGED:
+            yield _refusal(policy, f"{field}.security.profile", "privileged", "privileged")
+        elif not security.no_new_privileges:
+            yield _refusal(policy, f"{field}.security.noNewPrivileges", "new privileges are asked for", "privileged")
+        elif missing := _kept(create):
+            yield _refusal(policy, f"{field}.security.capabilities", f"{missing} are not dropped", "privileged")
+    allowed = {name.upper().removeprefix("CAP_") for name in policy.capabilities}
+    for capability in security.capabilities_add:
+        if capability not in allowed and "ALL" not in allowed:
+            yield _refusal(policy, f"{field}.security.capabilities.add", f"{capability} is added", "capabilities")
+    if create.host_network and not policy.host_network:
+        yield _refusal(policy, f"{field}.hostNetwork", "the node's network is asked for", "hostNetwork")
+    for name in sorted(create.sysctls):
+        if not is_namespaced(name) or (create.host_network and name.startswith("net.")):
+            yield _refusal(policy, f"{field}.sysctls.{name}", "a setting of the whole node", _NEVER)
+    for name in sorted(create.annotations):
+        if name.startswith(tuple(ENGINE_ANNOTATIONS)):
+            yield _refusal(policy, f"{field}.annotations.{name}", "the container runtime would obey it", _NEVER)
+
+
+def _kept(create: CreateSpec) -> str:
+    """Capabilities that the baseline drops and this container neither drops nor asks for in the open."""
+    security = create.security
+    if "ALL" in security.capabilities_drop:
+        return ""
+    return ", ".join(sorted(BASELINE_DROP - {*security.capabilities_drop, *security.capabilities_add}))
+
+
+def _mounts(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    for mount in create.mounts:
+        if not mount.host:
+            continue
+        where = f"{field}.mounts.{mount.target}"
+        if clean_path(mount.host) != mount.host:
+            yield _refusal(policy, where, f"{mount.host} is no clean absolute path", _NEVER)
+        elif is_engine_socket(mount.host):
+            yield _refusal(policy, where, f"{mount.host} gives the container the whole node", _NEVER)
+        elif not any(is_inside(mount.host, folder) for folder in policy.host_paths):
+            yield _refusal(policy, where, f"the host path {mount.host} is not allowed", "hostPaths")
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it, compared part by part; False where one of them is not absolute."""
+    inner, outer = clean_path(path), clean_path(folder)
+    if not inner or not outer:
+        return False
+    return inner == outer or inner.startswith(f"{outer.rstrip('/')}/")
+
+
+def _ports(container: ContainerSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    if not policy.ports:
+        return
+    for port in container.create.ports:
+        if port.host is not None and not any(bounds[0] <= port.host <= bounds[-1] for bounds in policy.ports):
+            yield _refusal(policy, f"{field}.ports", f"the host port {port.host} is not allowed", "ports")
+
+
+def _limits(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    ceilings: Mapping[str, tuple[int | None, int | None]] = {
+        "memory": (create.resources.memory, policy.max_memory),
+        "cpus": (create.resources.milli_cpus, policy.max_milli_cpus),
+    }
+    for key, (asked, ceiling) in ceilings.items():
+        if ceiling is None or (asked is not None and asked <= ceiling):
+            continue
+        unit = "bytes" if key == "memory" else "thousandths of a CPU"
+        what = "no limit is set" if asked is None else f"{asked} {unit} are asked for"
+        message = f"{what}, at most {ceiling} {unit} are allowed"
+        yield _refusal(policy, f"{field}.resources.{key}", message, f"ceilings.{key}")

@@ -1,0 +1,60 @@
+"""Law: what the agent does around a container is read here: probes, restarts, order, stopping."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgegitops.core.desired.probes import read_probe, read_span
+from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.spec import Care, Condition, OnUnhealthy, Restart
+
+CARE_FIELDS = frozenset({"probes", "restart", "dependsOn", "stop", "onConfigChange"})
+_PROBE_KEYS = Keys(
+    frozenset({"ready", "live", "startup", "onUnhealthy"}),
+    hints=(("readiness", "ready"), ("liveness", "live"), ("readinessProbe", "ready"), ("livenessProbe", "live")),
+)
+_STOP_KEYS = Keys(frozenset({"signal", "timeout"}), frozenset({"pre"}))
+_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]{1,15}\Z")
+
+
+def read_care(fields: Mapping[str, Cursor]) -> Care:
+    """How a container is cared for."""
+    care = Care()
+    if "probes" in fields:
+        care = _with_probes(care, fields["probes"].fields(_PROBE_KEYS))
+    if "restart" in fields:
+        aliases = {"unless-stopped": Restart.ALWAYS}
+        care = replace(care, restart=fields["restart"].choice(Restart, default=care.restart, aliases=aliases))
+    if "dependsOn" in fields:
+        care = replace(care, depends_on=read_depends_on(fields["dependsOn"]))
+    if "stop" in fields:
+        stop = fields["stop"].fields(_STOP_KEYS)
+        if "timeout" in stop:
+            care = replace(care, stop_timeout=read_span(stop["timeout"]))
+    if "onConfigChange" in fields and fields["onConfigChange"].text() != "recreate":
+        fields["onConfigChange"].note(FaultCode.NOT_SUPPORTED_YET, "only recreate is supported yet", "recreate")
+    return care
+
+
+def read_stop_signal(stop: Cursor) -> str:
+    """The signal that asks for the end, with its SIG; empty for the image's own. The rest of `stop` is care."""
+    if not isinstance(stop.tree, dict) or "signal" not in stop.tree:
+        return ""
+    name = stop.below("signal", stop.tree["signal"]).text(_SIGNAL, "a signal such as SIGTERM")
+    return f"SIG{name.removeprefix('SIG')}" if name else ""
+
+
+def read_depends_on(spot: Cursor) -> dict[str, Condition]:
+    """What is waited for, by name."""
+    if isinstance(spot.tree, list):
+        spot.note(FaultCode.WRONG_TYPE, "a list stands here", "a map: {db: ready}")
+        return {}
+    return {name: entry.choice(Condition, default=Condition.STARTED) for name, entry in spot.entries().items()}
+
+
+def _with_probes(care: Care, fields: Mapping[str, Cursor]) -> Care:
+    probes = {name: read_probe(fields[name]) for name in ("ready", "live", "startup") if name in fields}
+    if "onUnhealthy" in fields:
+        care = replace(care, on_unhealthy=fields["onUnhealthy"].choice(OnUnhealthy, default=care.on_unhealthy))
+    return replace(care, ready=probes.get("ready"), live=probes.get("live"), startup=probes.get("startup"))

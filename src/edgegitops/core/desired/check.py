@@ -1,0 +1,65 @@
+"""Law: a revision is judged for all its nodes at once, and each fault is told once.
+
+What nothing is selected by (a deployment, an override) is a warning, never more: retiring the last node of a kind must
+not make every later commit bad.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from edgegitops.core.desired.deployments import unknown_application
+from edgegitops.core.desired.places import Place, Problem
+from edgegitops.core.desired.resolve import resolve, sort_faults, unknown_resolver
+from edgegitops.core.desired.selectors import matches, node_tags
+from edgegitops.core.desired.values import Judge
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.manifests import DeploymentManifest, Snapshot
+from edgegitops.core.model.objects import Objects
+from edgegitops.core.model.reasons import FaultCode
+
+# Faults of these kinds stand in one place and hold for some nodes: a person has to know for which.
+_OF_A_NODE = frozenset({FaultCode.PORT_CONFLICT, FaultCode.UNKNOWN_VALUE, FaultCode.VALUE_INVALID})
+
+
+def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[Fault, ...]:
+    """All faults and warnings of resolution, over all nodes of all sites."""
+    if faults := unknown_resolver(snapshot.fleet):
+        return faults
+    nodes_of: dict[Fault, list[str]] = {}
+    for site in sorted(snapshot.sites):
+        for node in sorted(snapshot.sites[site].nodes):
+            for fault in resolve(snapshot, site, node, objects, judge)[2]:
+                nodes_of.setdefault(fault, []).append(f"{site}/{node}")
+    told = [_with_nodes(fault, nodes) for fault, nodes in nodes_of.items()]
+    for deployment in snapshot.deployments.values():
+        told += unknown_application(snapshot, deployment)
+    return sort_faults([*told, *_nothing_selected(snapshot)])
+
+
+def _with_nodes(fault: Fault, nodes: list[str]) -> Fault:
+    if fault.code not in _OF_A_NODE:
+        return fault
+    others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+    return replace(fault, message=f"{fault.message} (on {nodes[0]}{others})")
+
+
+def _nothing_selected(snapshot: Snapshot) -> Iterable[Fault]:
+    everybody = [node_tags(site, node) for site in snapshot.sites.values() for node in site.nodes.values()]
+    for deployment in snapshot.deployments.values():
+        yield from _unselected(deployment, everybody)
+
+
+def _unselected(deployment: DeploymentManifest, everybody: Iterable[Mapping[str, str]]) -> Iterable[Fault]:
+    members = [tags for tags in everybody if matches(deployment.selector, tags)]
+    if not members:
+        yield _warning(deployment, "the selector matches no node", "selector")
+        return
+    for number, override in enumerate(deployment.overrides):
+        if not any(matches(override.selector, tags) for tags in members):
+            message = "the selector of the override matches no node of the deployment"
+            yield _warning(deployment, message, "overrides", str(number), "selector")
+
+
+def _warning(deployment: DeploymentManifest, message: str, *path: str) -> Fault:
+    problem = Problem(FaultCode.NOTHING_SELECTED, f"{deployment.name}: {message}", is_warning=True)
+    return Place(deployment.origin, ("spec", *path)).fault(problem)

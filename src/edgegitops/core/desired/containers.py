@@ -1,0 +1,234 @@
+"""Law: the patched tree of a container becomes its ContainerSpec, or faults; nothing in it is passed over.
+
+Normal form, so that equal intent has an equal digest: the image by digest without its tag (the digest alone decides
+what runs), the zone by name and none for UTC, ports sorted and written out, mounts in the order in which they are
+applied, references replaced, the security profile worked out.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgegitops.core.desired.care import CARE_FIELDS, read_care, read_stop_signal
+from edgegitops.core.desired.mounts import Sources, read_mounts
+from edgegitops.core.desired.networks import default_attachments, is_address, read_attachments, read_extra_hosts
+from edgegitops.core.desired.ports import read_ports
+from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.resources import read_logging, read_resources, read_ulimits
+from edgegitops.core.desired.security import ENGINE_ANNOTATIONS, apply_profile, read_security, read_sysctls
+from edgegitops.core.desired.values import Target
+from edgegitops.core.model.quantities import parse_memory
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.spec import Attachment, ContainerSpec, CreateSpec, NetworkSpec
+
+_IMAGE = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*)"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@(?P<digest>sha256:[0-9a-f]{64}))?\Z"
+)
+_HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62})\Z")
+_ABSOLUTE = re.compile(r"/[^\0]*\Z")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}\Z")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?\Z")
+_ENV_NAME = re.compile(r"[^=\0]+\Z")
+_UTC = frozenset({"utc", "UTC", "Etc/UTC"})
+_OUR_LABELS = "io.edgegitops."
+_HIGHEST_ID = 2**32 - 2
+_FACTS = ("node.name", "node.address", "site.name", "site.timeZone")
+_ENV_KEYS = Keys(frozenset({"from"}), frozenset({"secret", "config", "key"}), (("valueFrom", "from"), ("value", "")))
+_USER_KEYS = Keys(frozenset({"uid", "gid", "groups"}))
+_DNS_KEYS = Keys(frozenset({"servers", "search", "options"}), hints=(("nameservers", "servers"),))
+
+_PLAIN: dict[str, tuple[str, Callable[[Cursor], Any]]] = {
+    "entrypoint": ("entrypoint", Cursor.expanded_list),
+    "args": ("args", Cursor.expanded_list),
+    "workingDir": ("working_dir", lambda spot: spot.expanded(_ABSOLUTE, "an absolute path")),
+    "hostname": ("hostname", lambda spot: spot.expanded(_HOSTNAME, "a host name")),
+    "tty": ("tty", Cursor.flag),
+    "init": ("init", Cursor.flag),
+    "labels": ("labels", lambda spot: _labels(spot, {_OUR_LABELS})),
+    "annotations": ("annotations", lambda spot: _labels(spot, ENGINE_ANNOTATIONS)),
+    "ports": ("ports", read_ports),
+    "hostNetwork": ("host_network", Cursor.flag),
+    "extraHosts": ("extra_hosts", read_extra_hosts),
+    "resources": ("resources", read_resources),
+    "shmSize": ("shm_size", lambda spot: spot.quantity(parse_memory, 0)),
+    "ulimits": ("ulimits", read_ulimits),
+    "oomScoreAdj": ("oom_score_adj", lambda spot: spot.whole(-1000, 1000)),
+    "logging": ("logging", read_logging),
+    "stop": ("stop_signal", read_stop_signal),
+}
+_KEYS = Keys(
+    frozenset(
+        {"image", "enabled", "env", "user", "timezone", "networks", "dns", "mounts", "sysctls", "security"}
+        | set(_PLAIN)
+        | CARE_FIELDS
+    ),
+    frozenset({"envFrom", "devices", "deviceCgroupRules", "restartLimit"}),
+    (
+        ("command", "entrypoint (the program) or args (its arguments): compose and Kubernetes mean opposite things"),
+        ("environment", "env"),
+        ("volumes", "mounts"),
+        ("volumeMounts", "mounts"),
+        ("healthcheck", "probes"),
+        ("livenessProbe", "probes.live"),
+        ("readinessProbe", "probes.ready"),
+        ("depends_on", "dependsOn"),
+        ("working_dir", "workingDir"),
+        ("network_mode", "hostNetwork: true"),
+        ("privileged", "security.profile: privileged"),
+        ("cap_add", "security.capabilities.add"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a container can refer to, and the node that it is for."""
+
+    target: Target
+    sources: Sources
+    networks: Mapping[str, NetworkSpec]
+
+
+def is_enabled(spot: Cursor) -> bool:
+    """Whether the container exists on this node at all."""
+    tree = spot.tree
+    return not isinstance(tree, dict) or "enabled" not in tree or spot.below("enabled", tree["enabled"]).expanded_flag()
+
+
+def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
+    """The spec of a container; None where a fault was noted."""
+    before = len(spot.scope.faults)
+    fields = spot.fields(_KEYS)
+    told: dict[str, Any] = {"image": _image(spot, fields)}
+    for key, (name, read) in _PLAIN.items():
+        if key in fields:
+            told[name] = read(fields[key])
+    told["env"] = _env(fields["env"], around.target) if "env" in fields else {}
+    told["timezone"] = _zone(spot, fields.get("timezone"), around.target)
+    if "user" in fields:
+        told["user"], told["groups"] = _user(fields["user"])
+    if "mounts" in fields:
+        told["mounts"] = read_mounts(fields["mounts"], around.sources)
+    if "dns" in fields:
+        told |= _dns(fields["dns"])
+    told["networks"] = _networks(fields, around)
+    if "sysctls" in fields:
+        told["sysctls"] = read_sysctls(fields["sysctls"], is_on_host_network=told.get("host_network", False))
+    told["security"] = read_security(fields.get("security", spot), around.target.fleet.minimum_profile)
+    care = read_care(fields)
+    create = apply_profile(CreateSpec(**told), spot)
+    return ContainerSpec(create, care) if len(spot.scope.faults) == before else None
+
+
+def _image(spot: Cursor, fields: Mapping[str, Cursor]) -> str:
+    """`registry/name@sha256:…`."""
+    if "image" not in fields:
+        spot.note(FaultCode.MISSING_FIELD, "no image", "image: registry/name:tag@sha256:…")
+        return ""
+    field = fields["image"]
+    before = len(spot.scope.faults)
+    text = field.text()
+    if len(spot.scope.faults) > before:
+        return ""
+    match = _IMAGE.match(text)
+    if match is None:
+        field.note(FaultCode.WRONG_FORMAT, f"{text!r} is no image", "registry/name:tag@sha256:<64 hex digits>")
+        return ""
+    if match["digest"] is None:
+        field.note(
+            FaultCode.IMAGE_NOT_PINNED, f"{text} has no digest", f"{text}@sha256:…", "`edgegitops image pin` writes it"
+        )
+        return ""
+    registry, _, rest = match["name"].partition("/")
+    if not rest or not ("." in registry or ":" in registry or registry == "localhost"):
+        field.note(FaultCode.WRONG_FORMAT, f"{text} does not name its registry", "registry/name", f"docker.io/{text}")
+    return f"{match['name']}@{match['digest']}"
+
+
+def _env(spot: Cursor, target: Target) -> dict[str, str]:
+    env = {}
+    for name, entry in spot.entries().items():
+        if not _ENV_NAME.match(name):
+            entry.note(FaultCode.WRONG_FORMAT, f"{name!r} is no name of a variable", "no '=' in it")
+        env[name] = _fact(entry, target) if isinstance(entry.tree, dict) else entry.expanded()
+    return env
+
+
+def _fact(spot: Cursor, target: Target) -> str:
+    fields = spot.fields(_ENV_KEYS)
+    if "from" not in fields:
+        return ""
+    name = fields["from"].text()
+    facts = dict(
+        zip(_FACTS, (target.node.name, target.node.address, target.site.name, target.site.time_zone), strict=True)
+    )
+    if name not in facts:
+        fields["from"].note(FaultCode.UNKNOWN_REFERENCE, f"there is no {name!r}", ", ".join(_FACTS))
+    elif not facts[name]:
+        fields["from"].note(FaultCode.UNKNOWN_REFERENCE, f"{name} is not given here", f"{name} in the file of the site")
+    return facts.get(name, "")
+
+
+def _zone(spot: Cursor, field: Cursor | None, target: Target) -> str:
+    """The zone that the engine is told; nothing for UTC, which is what containers have and needs no zone files.
+
+    The engine copies a file of this name into the container, so the name must not climb out of its folder.
+    """
+    name = "site" if field is None else field.text()
+    if name == "site":
+        name = target.site.time_zone
+    if not name or name in _UTC:
+        return ""
+    if not _ZONE.match(name):
+        wanted = "site, utc, or a name such as Europe/Stockholm"
+        (field or spot).note(FaultCode.WRONG_FORMAT, f"{name!r} is no time zone", wanted)
+    return name
+
+
+def _user(spot: Cursor) -> tuple[str, tuple[str, ...]]:
+    if isinstance(spot.tree, dict):
+        fields = spot.fields(_USER_KEYS)
+        if "uid" not in fields:
+            spot.note(FaultCode.MISSING_FIELD, "no uid", "uid: 1000")
+            return "", ()
+        user = str(fields["uid"].whole(0, _HIGHEST_ID))
+        if "gid" in fields:
+            user += f":{fields['gid'].whole(0, _HIGHEST_ID)}"
+        groups = (
+            (item.expanded(_USER, "a name or a number") for item in fields["groups"].items())
+            if "groups" in fields
+            else ()
+        )
+        return user, tuple(sorted(set(groups)))
+    if isinstance(spot.tree, int) and not isinstance(spot.tree, bool):
+        return str(spot.whole(0, _HIGHEST_ID)), ()
+    return spot.text(_USER, "a name, a uid, or uid:gid"), ()
+
+
+def _labels(spot: Cursor, reserved: Iterable[str]) -> dict[str, str]:
+    """Texts by name; the reserved prefixes would tell the engine, or us, something else than the spec says."""
+    for key, entry in spot.entries().items():
+        if key.startswith(tuple(reserved)):
+            entry.note(FaultCode.WRONG_VALUE, f"{key!r} is reserved", f"not {', '.join(sorted(reserved))}")
+    return spot.text_map()
+
+
+def _dns(spot: Cursor) -> dict[str, tuple[str, ...]]:
+    fields = spot.fields(_DNS_KEYS)
+    for item in fields["servers"].items() if "servers" in fields else ():
+        if not is_address(item.text()):
+            item.note(FaultCode.WRONG_FORMAT, f"{item.tree!r} is no IP address", "the address of a name server")
+    return {f"dns_{key}": entry.texts() for key, entry in fields.items()}
+
+
+def _networks(fields: Mapping[str, Cursor], around: Surroundings) -> dict[str, Attachment]:
+    if "hostNetwork" in fields and fields["hostNetwork"].tree is True:
+        for key in ("networks", "ports"):
+            if key in fields and fields[key].tree:
+                fields[key].note(FaultCode.WRONG_VALUE, f"{key} mean nothing with hostNetwork", "one of the two")
+        return {}
+    if "networks" in fields and fields["networks"].tree != {}:
+        return read_attachments(fields["networks"], around.networks)
+    return default_attachments(around.networks)
