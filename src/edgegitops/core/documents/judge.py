@@ -6,7 +6,7 @@ about a value is `hints`; which words of other tools we know is `words`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -24,7 +24,7 @@ from edgegitops.core.documents.hints import (
     written,
 )
 from edgegitops.core.documents.marks import Mark, to_pointer
-from edgegitops.core.documents.validators import Validators, required_choice
+from edgegitops.core.documents.validators import Validators, required_choice, schema_problem, value_problems
 from edgegitops.core.documents.yaml_reader import MAX_FAULTS, shown
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
@@ -36,20 +36,51 @@ _CHOICES = ("oneOf", "anyOf")
 _SHAPES = ("type", "const", "enum")
 
 
-def judge(validators: Validators, kind: str, tree: Tree, *, file: str, root: Mark | None = None) -> tuple[Fault, ...]:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a tree stands: its file, the marks of the whole file (None: no places are known), the path inside it."""
+
+    file: str
+    root: Mark | None = None
+    path: Path = ()
+
+    def fault(
+        self, code: FaultCode, message: str, below: Path = (), *, expected: str = "", suggestion: str = ""
+    ) -> Fault:
+        """A fault at the value at `below`."""
+        return self._fault(code, message, below, expected=expected, suggestion=suggestion)
+
+    def key_fault(
+        self, code: FaultCode, message: str, below: Path = (), *, expected: str = "", suggestion: str = ""
+    ) -> Fault:
+        """A fault at the key whose value is at `below`."""
+        found = self._fault(code, message, below, expected=expected, suggestion=suggestion)
+        mark = self.root.nearest((*self.path, *below)) if self.root else None
+        return replace(found, position=mark.key) if mark and mark.key else found
+
+    def _fault(self, code: FaultCode, message: str, below: Path, *, expected: str, suggestion: str) -> Fault:
+        path = (*self.path, *below)
+        pointer = to_pointer([step[:_LONGEST_STEP] if isinstance(step, str) else step for step in path])
+        position = self.root.nearest(path).position if self.root else None
+        return Fault(self.file, code, message, position, pointer, expected=expected, suggestion=suggestion)
+
+
+_LONGEST_STEP = 256
+
+
+def judge(validators: Validators, kind: str, tree: Tree, page: Page) -> tuple[Fault, ...]:
     """All faults of a tree by the schema of `kind`, in the order of lines; at most MAX_FAULTS and one that counts the
-    rest. `root` gives places; without it the faults have pointers only.
+    rest.
     """
     faults: list[Fault] = []
     for error in validators.errors(kind, tree):
         for leaf, path in _leaves(error, ()):
-            faults.extend(_tell(_Case(file, root, leaf, path)))
-    unique = list(dict.fromkeys(faults))
-    unique.sort(key=in_order)
+            faults.extend(_tell(_Case(page, leaf, path)))
+    unique = sorted(dict.fromkeys(faults), key=in_order)
     if len(unique) > MAX_FAULTS:
         rest = len(unique) - MAX_FAULTS
         last = unique[MAX_FAULTS - 1]
-        more = Fault(file, FaultCode.WRONG_VALUE, f"{rest} more faults are not shown", last.position)
+        more = Fault(page.file, FaultCode.WRONG_VALUE, f"{rest} more faults are not shown", last.position)
         return (*unique[:MAX_FAULTS], more)
     return tuple(unique)
 
@@ -114,8 +145,7 @@ def _schema(error: ValidationError) -> dict[str, Any]:
 class _Case:
     """One error with all that is needed to tell it: where it is, what stands there, what the schema wanted."""
 
-    file: str
-    root: Mark | None
+    page: Page
     error: ValidationError
     path: Path
 
@@ -134,34 +164,32 @@ class _Case:
 
     @property
     def source(self) -> str | None:
-        mark = self.root.find(self.path) if self.root else None
+        root = self.page.root
+        mark = root.find((*self.page.path, *self.path)) if root else None
         return mark.source if mark else None
 
     @property
     def field(self) -> str:
         """The name of what is spoken of, for sentences."""
-        return shown(str(self.path[-1])) if self.path else "the document"
+        path = (*self.page.path, *self.path)
+        return shown(str(path[-1])) if path else "the document"
+
+    @property
+    def parent(self) -> str:
+        """The field that holds the fields of this object: its own name, or that of the map that it is an entry of."""
+        names = [step for step in (*self.page.path, *self.path) if isinstance(step, str)]
+        if len(names) >= _DEPTH_OF_ENTRY and names[-2] in _MAPS:
+            return names[-2]
+        return names[-1] if names else ""
 
     def fault(
         self, code: FaultCode, message: str, *, expected: str = "", suggestion: str = "", key: str | None = None
     ) -> Fault:
         """A fault at this value, or at the key `key` inside it."""
-        path = self.path if key is None else (*self.path, key)
-        return Fault(
-            self.file,
-            code,
-            message,
-            self._place(path, is_key=key is not None or code is FaultCode.MISSING_FIELD),
-            to_pointer([step[:256] if isinstance(step, str) else step for step in path]),
-            expected=expected,
-            suggestion=suggestion,
-        )
-
-    def _place(self, path: Path, *, is_key: bool) -> Position | None:
-        if self.root is None:
-            return None
-        mark = self.root.nearest(path)
-        return (mark.key or mark.position) if is_key else mark.position
+        if key is not None:
+            return self.page.key_fault(code, message, (*self.path, key), expected=expected, suggestion=suggestion)
+        tell = self.page.key_fault if code is FaultCode.MISSING_FIELD else self.page.fault
+        return tell(code, message, self.path, expected=expected, suggestion=suggestion)
 
 
 def _tell(case: _Case) -> Iterator[Fault]:
@@ -189,18 +217,10 @@ def _tell(case: _Case) -> Iterator[Fault]:
 def _unknown_fields(case: _Case) -> Iterator[Fault]:
     known = sorted(case.schema.get("properties", {}))
     for key in _unknown(case.error):
-        suggestion = about_field(key, known, parent=_parent(case.path))
+        suggestion = about_field(key, known, parent=case.parent)
         expected = f"one of {listed(known)}"
-        message = f"{case.field} has no field {shown(key)}" if case.path else f"there is no field {shown(key)} here"
+        message = f"{case.field} has no field {shown(key)}" if case.parent else f"there is no field {shown(key)} here"
         yield case.fault(FaultCode.UNKNOWN_FIELD, message, expected=expected, suggestion=suggestion, key=key)
-
-
-def _parent(path: Path) -> str:
-    """The field that holds the object at `path`: itself, or the map that it is an entry of."""
-    names = [step for step in path if isinstance(step, str)]
-    if len(names) >= _DEPTH_OF_ENTRY and names[-2] in _MAPS:
-        return names[-2]
-    return names[-1] if names else ""
 
 
 _MAPS = frozenset({"nodes", "containers", "jobs", "networks", "volumes", "configs", "mounts"})
@@ -223,7 +243,7 @@ def _missing(case: _Case) -> Fault:
     name = next((name for name in missing if case.error.message.startswith(repr(name))), "".join(missing[:1]))
     what = case.schema.get("properties", {}).get(name, {})
     example = expected_by(what)
-    message = f"{case.field} lacks the field {name}" if case.path else f"the field {name} is missing"
+    message = f"{case.field} lacks the field {name}" if case.parent else f"the field {name} is missing"
     near = about_field(name, [key for key in instance if isinstance(key, str)], parent="")
     suggestion = f"add {name}" + (f"; is {near} meant to be it?" if near in instance else "")
     return case.fault(FaultCode.MISSING_FIELD, message, expected=example, suggestion=suggestion)
@@ -286,3 +306,14 @@ def _out_of_bounds(case: _Case) -> Fault:
     bound = BOUND_WORDS.get(str(case.error.validator), f"against the rule {case.error.validator} {limit}")
     message = f"{case.field} {bound.format(limit=limit)}"
     return case.fault(FaultCode.WRONG_VALUE, message, expected=expected_by(case.schema))
+
+
+def value_judge(schema: Tree, value: Tree) -> tuple[str, ...]:
+    """What is wrong with a value by the JSON Schema that its application declares; empty where nothing is.
+
+    Never raises: a schema that cannot be used is told as a sentence too.
+    """
+    problem = schema_problem(schema)
+    if problem:
+        return (f"its schema is no JSON Schema: {problem}",)
+    return tuple(f"{where} {message}".strip() for where, message in value_problems(schema, value))

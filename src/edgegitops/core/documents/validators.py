@@ -13,16 +13,19 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
+from edgegitops.core.documents.marks import to_pointer
+from edgegitops.core.documents.yaml_reader import shown
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.errors import BrokenInvariantError
 
-_PATCH = "patch"
+PATCH = "patch"
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,37 @@ def _compile(schemas: SchemaSet) -> Validators:
             raise BrokenInvariantError(f"the schema of {kind} is no JSON: {error}") from error
         by_kind[kind] = _validator(schema)
         if kind == "application":
-            by_kind[_PATCH] = _validator(patch_schema(schema))
+            by_kind[PATCH] = _validator(patch_schema(schema))
     return Validators(by_kind)
 
 
-def _validator(schema: Mapping[str, Any]) -> Validator:
+def _validator(schema: Tree) -> Validator:
     made: Validator = _JUDGE(schema, registry=Registry())
     return made
+
+
+def schema_problem(schema: Tree) -> str:
+    """Why this is no JSON Schema that can be used, in words; empty where it is one."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = to_pointer(list(error.path))
+        return f"{where} {shown(error.message, _MESSAGE)}".strip()
+    except RecursionError:
+        return "it is nested too deeply"
+    return ""
+
+
+def value_problems(schema: Tree, value: Tree) -> list[tuple[str, str]]:
+    """JSON pointer and sentence of each error of a value by a schema that `schema_problem` has passed."""
+    try:
+        errors = list(_validator(schema).iter_errors(value))
+    except (Unresolvable, RecursionError, re.error) as error:
+        return [("", f"its schema cannot be used: {shown(str(error), _MESSAGE)}")]
+    return sorted((to_pointer(list(error.absolute_path)), shown(error.message, _MESSAGE)) for error in errors)
+
+
+_MESSAGE = 200
 
 
 def patch_schema(application: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +99,8 @@ def patch_schema(application: Mapping[str, Any]) -> dict[str, Any]:
     """
     spec = application["properties"]["spec"]
     relaxed: dict[str, Any] = _relax({**spec, "$defs": application.get("$defs", {})})
+    # inside a patch, `values` are values, not their schemas
+    relaxed["properties"]["values"] = {"type": "object"}
     return relaxed
 
 

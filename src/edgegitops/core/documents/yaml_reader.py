@@ -28,7 +28,6 @@ MAX_SIZE = 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_FAULTS = 100
-_SHOWN = 60
 
 # C0 without tab, LF, CR; DEL; C1; line and paragraph separators (they move line numbers); byte order marks inside;
 # bidirectional controls (they make a reviewer see another text than the parser); non-characters.
@@ -261,9 +260,9 @@ def _cut(step: str | int) -> str | int:
     return step[:256] if isinstance(step, str) else step
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = 60) -> str:
     """A text from a file, cut to what fits in a sentence."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _position(event: yaml.Event) -> Position:

@@ -1,0 +1,73 @@
+"""Law: a judged tree becomes its manifest; nothing is judged, defaulted or looked up here."""
+
+from collections.abc import Mapping
+
+from edgegitops.core.documents.selectors import read_selector
+from edgegitops.core.model.codec import Tree
+from edgegitops.core.model.manifests import (
+    Application,
+    DeploymentManifest,
+    Fleet,
+    NodeEntry,
+    Origin,
+    Override,
+    Site,
+)
+
+
+def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
+    """`fleet.yaml`."""
+    spec = tree["spec"]
+    return Fleet(
+        origin=origin,
+        repository=spec["repository"],
+        resolver=spec["resolver"],
+        values=spec.get("values", {}),
+        minimum_profile=spec.get("minimumProfile", "baseline"),
+    )
+
+
+def read_site(tree: Mapping[str, Tree], origin: Origin) -> Site:
+    """A site and its nodes."""
+    spec = tree["spec"]
+    return Site(
+        origin=origin,
+        name=tree["metadata"]["name"],
+        tags=spec.get("tags", {}),
+        nodes={name: _read_node(name, node) for name, node in spec["nodes"].items()},
+        values=spec.get("values", {}),
+        time_zone=spec.get("timeZone", ""),
+    )
+
+
+def _read_node(name: str, node: Mapping[str, Tree]) -> NodeEntry:
+    return NodeEntry(
+        name=name,
+        tags=node.get("tags", {}),
+        values=node.get("values", {}),
+        address=node.get("address", ""),
+        is_in_maintenance=node.get("state") == "maintenance",
+    )
+
+
+def read_application(tree: Mapping[str, Tree], origin: Origin) -> Application:
+    """An application; the files beside it are put in by who knows the whole revision."""
+    spec = tree["spec"]
+    return Application(origin=origin, name=tree["metadata"]["name"], version=spec["version"], spec=spec)
+
+
+def read_deployment(tree: Mapping[str, Tree], origin: Origin) -> DeploymentManifest:
+    """A deployment; `spec` keeps the whole judged tree."""
+    spec = tree["spec"]
+    return DeploymentManifest(
+        origin=origin,
+        name=tree["metadata"]["name"],
+        attempt=tree["metadata"].get("attempt", 1),
+        application=spec["application"],
+        selector=read_selector(spec["selector"]),
+        values=spec.get("values", {}),
+        overrides=tuple(
+            Override(read_selector(override["selector"]), override["patch"]) for override in spec.get("overrides", ())
+        ),
+        spec=spec,
+    )

@@ -1,0 +1,165 @@
+"""Law: a field that this release cannot obey is refused by name, never passed over in silence.
+
+The schemas know the whole format; this table holds what of it is still to come. A row leaves the table in the change
+that makes its field work. `*` stands for one step of a path.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edgegitops.core.documents.judge import Page, Path
+from edgegitops.core.model.codec import Tree
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.reasons import FaultCode
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A pattern of paths, what is missing there, and for which values (None: any)."""
+
+    path: tuple[str, ...]
+    sentence: str
+    applies: Callable[[Tree], bool] | None = None
+
+
+def _is_other_than(*allowed: Tree) -> Callable[[Tree], bool]:
+    return lambda value: value not in allowed
+
+
+def _rows(prefix: str, rows: dict[str, str]) -> tuple[Gap, ...]:
+    return tuple(Gap(tuple(f"{prefix}{path}".split("/")), sentence) for path, sentence in rows.items())
+
+
+_CONTAINER_ROWS = {
+    "env/*/secret": "secrets are not delivered yet",
+    "env/*/config": "a variable cannot take a config yet; mount it, or write the value",
+    "envFrom": "variables from whole configs or secrets are not read yet; write them under env",
+    "devices": "devices are not passed yet",
+    "deviceCgroupRules": "devices are not passed yet",
+    "mounts/*/subPath": "a folder inside a volume cannot be mounted yet; mount the volume",
+    "mounts/*/secret": "secrets are not delivered yet",
+    "mounts/*/artifact": "artifacts are not pulled yet",
+    "mounts/*/type": "the kind of a host path is not checked yet",
+    "mounts/*/create": "host paths are not made yet; make it on the node",
+    "mounts/*/relabel": "SELinux labels are not set yet",
+    "mounts/*/propagation": "mount propagation is not set yet",
+    "mounts/*/onlyIfAbsent": "files are not copied into volumes yet",
+    "resources/cpuWeight": "weights are not set yet",
+    "resources/memoryNodes": "NUMA nodes are not set yet",
+    "resources/ioWeight": "weights are not set yet",
+    "resources/hugepages": "huge pages are not set yet",
+    "security/hostPID": "namespaces of the node are not shared yet",
+    "security/hostIPC": "namespaces of the node are not shared yet",
+    "security/ipc": "IPC namespaces are not set yet",
+    "security/seccomp": "seccomp profiles are not set yet; that of the engine holds",
+    "security/appArmor": "AppArmor profiles are not set yet; that of the engine holds",
+    "security/selinux": "SELinux labels are not set yet",
+    "security/userNamespace": "user namespaces are not set yet",
+    "security/mask": "paths are not masked yet; the masks of the engine hold",
+    "security/unmask": "paths are not unmasked yet; the masks of the engine hold",
+    "restartLimit": "a limit of restarts is not counted yet",
+    "stop/pre": "nothing is run before the stop signal yet",
+    "logging/tag": "log tags are not set yet",
+} | {
+    f"probes/{probe}/{field}": sentence
+    for probe in ("ready", "live", "startup")
+    for field, sentence in (
+        ("grpc", "gRPC probes are not asked yet; use http, tcp or exec"),
+        ("http/tlsVerify", "the certificate is not checked yet"),
+    )
+}
+
+_CONTAINER = (
+    *_rows("", _CONTAINER_ROWS),
+    Gap(("onConfigChange",), "a changed config always recreates the container yet", _is_other_than("recreate")),
+)
+_APPLICATION = (
+    *(
+        Gap((*prefix, *gap.path), gap.sentence, gap.applies)
+        for prefix in (("containerDefaults",), ("containers", "*"))
+        for gap in _CONTAINER
+    ),
+    *_rows(
+        "",
+        {
+            "jobs": "jobs are not run yet",
+            "secrets": "secrets are not delivered yet",
+            "artifacts": "artifacts are not pulled yet",
+            "networks/*/parent": "only bridge networks are made yet",
+            "volumes/*/size": "the size of volumes is not limited yet",
+            "volumes/*/owner": "the owner of volumes is not set yet; the image decides",
+            "volumes/*/mode": "the mode of volumes is not set yet; the image decides",
+            "volumes/*/populate": "this cannot be chosen yet; the engine copies what the image has",
+            "configs/*/secrets": "secrets are not delivered yet",
+            "configs/*/binary": "this cannot be chosen yet; files are taken as they are unless template is set",
+        },
+    ),
+    Gap(("networks", "*", "driver"), "only bridge networks are made yet", _is_other_than("bridge")),
+    Gap(("networks", "*", "shared"), "deployments do not share networks yet", _is_other_than(False)),  # noqa: FBT003 - a value
+    Gap(("volumes", "*", "snapshot"), "volumes are not copied before updates yet", _is_other_than("none")),
+    Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
+)
+_WINDOWS = {
+    "spec/windows": "maintenance windows are not kept yet; do not rely on them",
+    "spec/interlocks": "interlocks are not asked yet; do not rely on them",
+}
+_BY_KIND: dict[str, tuple[Gap, ...]] = {
+    "Application": tuple(Gap(("spec", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
+    "Deployment": (
+        *(Gap(("spec", "overrides", "*", "patch", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
+        *_rows(
+            "",
+            {
+                "spec/dependsOn": "deployments do not wait for each other yet",
+                "spec/rollout/waves": "waves are not obeyed yet: every node would update at once",
+                "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
+                "spec/rollback/needs": "maintenance windows are not kept yet",
+                **_WINDOWS,
+            },
+        ),
+        Gap(("spec", "rollback", "after"), "a regression is not undone by itself yet", _is_other_than("reported")),
+    ),
+    "Site": _rows(
+        "",
+        {
+            "spec/registries": "registry mirrors are not used yet; configure them in the node's registries.conf",
+            "spec/networkPool": "the engine chooses the addresses of networks yet",
+            **_WINDOWS,
+        },
+    ),
+    "Fleet": _rows(
+        "",
+        {
+            "spec/registries": "registry mirrors are not used yet; configure them in the node's registries.conf",
+            "spec/reports": "reports are not sent yet",
+            "spec/maxStaleness": "freshness statements are not read yet",
+            "spec/limits": "limits cannot be chosen yet",
+        },
+    ),
+    "Policy": (Gap(("spec",), "policies are not obeyed yet: remove the file, or nothing it says would hold"),),
+}
+
+
+def unsupported_faults(kind: str, tree: Tree, page: Page) -> Iterator[Fault]:
+    """A fault for each field of a judged document that this release does not obey. Nulls (deletions) are no fields."""
+    for gap in _BY_KIND.get(kind, ()):
+        for path, value in _matches(tree, gap.path):
+            if gap.applies is None or gap.applies(value):
+                where = next(step for step in reversed(path) if isinstance(step, str))
+                message = f"{where}: {gap.sentence}"
+                hint = "leave the field out"
+                yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, message, path, suggestion=hint)
+
+
+def _matches(tree: Tree, pattern: tuple[str, ...]) -> list[tuple[Path, Tree]]:
+    found: list[tuple[Path, Tree]] = [((), tree)]
+    for step in pattern:
+        below: list[tuple[Path, Tree]] = []
+        for path, node in found:
+            if isinstance(node, dict):
+                keys = node if step == "*" else (step,)
+                below += [((*path, key), node[key]) for key in keys if node.get(key) is not None]
+            elif isinstance(node, list) and step == "*":
+                below += [((*path, index), child) for index, child in enumerate(node)]
+        found = below
+    return found
