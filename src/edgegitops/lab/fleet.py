@@ -126,7 +126,7 @@ def found(home: Path, url: str, *, repository: str = REPOSITORY, fleet_file: str
         f"trust/root/000001.sig/{fleet.key(name).id}.sig": sign(root.encode(), fleet.key(name), "edgegitops-root")
         for name in _ROOT_KEYS
     }
-    manifest = fleet_file or _fleet_manifest(repository)
+    manifest = fleet_file or fleet_manifest(repository)
     fleet.commit("trust: the first root", key="security", files={ROOT_FILE: root, **signatures, "fleet.yaml": manifest})
     fleet.push()
     return fleet
@@ -189,7 +189,8 @@ def _key(folder: Path, name: str) -> Key:
     return Key(name, path, line, hashlib.sha256(b64decode(line.split()[1])).hexdigest())
 
 
-def _fleet_manifest(repository: str) -> str:
+def fleet_manifest(repository: str) -> str:
+    """The text of a Fleet with nothing but its id."""
     return f"""apiVersion: edgegitops/v1
 kind: Fleet
 metadata:
