@@ -13,7 +13,7 @@ from typing import TypeAlias
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.lookup import Lookup, about
-from edgegitops.core.trust.objects import MODE_TREE, TreeEntry
+from edgegitops.core.trust.objects import MODE_TREE, TreeEntry, entry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,16 @@ def changes(lookup: Lookup, old: str, new: str) -> tuple[Change, ...] | Refused:
 
 def _compare(lookup: Lookup, pair: _Pair) -> list[_Found] | Refused:
     """What differs directly in one folder."""
-    old = lookup.tree(pair.old) if pair.old else ()
-    new = lookup.tree(pair.new) if pair.new else ()
+    old = lookup.rows(pair.old) if pair.old else ()
+    new = lookup.rows(pair.new) if pair.new else ()
     if isinstance(old, Refused):
         return old
     if isinstance(new, Refused):
         return new
     if not old and not new:
         return [Change(pair.path, is_added=not pair.old)]
-    before = {entry.name: entry for entry in set(old).difference(new)}
-    after = {entry.name: entry for entry in set(new).difference(old)}
+    before = {entry.name: entry for entry in map(entry_of, set(old).difference(new))}
+    after = {entry.name: entry for entry in map(entry_of, set(new).difference(old))}
     inside = f"{pair.path}/" if pair.path else ""
     return [
         one

@@ -10,7 +10,7 @@ from dataclasses import replace
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused, TrustLimits
-from edgegitops.core.trust.objects import TreeEntry, parse_tree
+from edgegitops.core.trust.objects import Row, TreeEntry, entry_of, parse_rows
 
 CACHED_ENTRIES = 100_000
 
@@ -21,7 +21,7 @@ class Lookup:
     def __init__(self, objects: Objects, limits: TrustLimits) -> None:
         self.limits = limits
         self._objects = objects
-        self._kept: OrderedDict[str, tuple[TreeEntry, ...]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
         self._count = 0
 
     def read(self, oid: str, kind: str, *, limit: int) -> bytes | Refused:
@@ -58,19 +58,24 @@ class Lookup:
 
     def tree(self, oid: str) -> tuple[TreeEntry, ...] | Refused:
         """The entries of a tree."""
+        rows = self.rows(oid)
+        return rows if isinstance(rows, Refused) else tuple(map(entry_of, rows))
+
+    def rows(self, oid: str) -> tuple[Row, ...] | Refused:
+        """The entries of a tree as raw bytes."""
         kept = self._kept.get(oid)
         if kept is not None:
             self._kept.move_to_end(oid)
             return kept
         data = self.read(oid, "tree", limit=self.limits.tree_size)
-        entries = parse_tree(data) if isinstance(data, bytes) else data
-        if isinstance(entries, Refused):
-            return about(oid, entries)
-        self._kept[oid] = entries
-        self._count += len(entries) + 1
+        rows = parse_rows(data) if isinstance(data, bytes) else data
+        if isinstance(rows, Refused):
+            return about(oid, rows)
+        self._kept[oid] = rows
+        self._count += len(rows) + 1
         while self._count > CACHED_ENTRIES and len(self._kept) > 1:
             self._count -= len(self._kept.popitem(last=False)[1]) + 1
-        return entries
+        return rows
 
 
 def about(subject: str, refused: Refused, *, where: str = "") -> Refused:

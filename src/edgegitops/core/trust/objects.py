@@ -17,7 +17,9 @@ The parsers take bytes, never raise on any, and know nothing of keys.
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from operator import lt
+from typing import NamedTuple, TypeAlias
 
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused
@@ -25,6 +27,12 @@ from edgegitops.core.model.trust import Refused
 MODE_TREE = "40000"
 MODES_FILE = frozenset({"100644", "100755"})
 MODES = MODES_FILE | {MODE_TREE, "100664", "120000", "160000"}
+
+Row: TypeAlias = tuple[bytes, bytes, bytes]
+"""Mode, name and id (20 bytes) of a tree entry, as they are stored."""
+
+_MODES_RAW = frozenset(mode.encode() for mode in MODES)
+_NAMES_REFUSED = frozenset({b".", b"..", b".git"})
 
 _IDENT = rb"[^<>\n\r]*<[^<>\n\r]*> [0-9]{1,20} [+-][0-9]{4}"
 _COMMIT = re.compile(
@@ -64,7 +72,7 @@ class Tag:
 
 
 class TreeEntry(NamedTuple):
-    """One entry of a tree; a tuple because a walk makes hundreds of thousands of them."""
+    """One entry of a tree."""
 
     mode: str
     name: str
@@ -123,29 +131,36 @@ def first_parent(data: bytes) -> str | None:
 
 def parse_tree(data: bytes) -> tuple[TreeEntry, ...] | Refused:
     """The entries of the tree that these bytes are, in Git's order."""
-    rows = _ENTRY.findall(data)
+    rows = parse_rows(data)
+    return rows if isinstance(rows, Refused) else tuple(map(entry_of, rows))
+
+
+def parse_rows(data: bytes) -> tuple[Row, ...] | Refused:
+    """`parse_tree` in raw bytes, for who compares thousands of entries and looks at few (`entry_of`)."""
+    rows = tuple(_ENTRY.findall(data))
+    modes, names = [row[0] for row in rows], [row[1] for row in rows]
     # findall skips what does not match; where nothing was skipped the lengths add up (2 separators, 20 id bytes)
-    if sum(len(mode) + len(name) for mode, name, _ in rows) + 22 * len(rows) != len(data):
+    if sum(map(len, modes)) + sum(map(len, names)) + 22 * len(rows) != len(data):
         return _refused("tree", "bytes that are no entry")
-    before = b""
-    for mode, name, _ in rows:
-        key = name + b"/" if mode == b"40000" else name
-        if key <= before:
-            return _refused("tree", f"the entry {_shown(name)} out of order or twice")
-        before = key
-    names = {name for _, name, _ in rows}
-    if len(names) != len(rows):
+    if not _MODES_RAW.issuperset(modes):
+        mode, name, _ = next(row for row in rows if row[0] not in _MODES_RAW)
+        return _refused("tree", f"the entry {_shown(name)} with mode {mode.decode()}")
+    keys = [name + b"/" if mode == b"40000" else name for mode, name, _ in rows]
+    if not all(map(lt, keys, islice(keys, 1, None))):
+        at = next(at for at in range(1, len(keys)) if keys[at] <= keys[at - 1])
+        return _refused("tree", f"the entry {_shown(names[at])} out of order or twice")
+    if len(set(names)) != len(names):
         return _refused("tree", "a name that is a file and a folder")
-    odd = [name for name in names if name[:1] == b"." and name.lower() in {b".", b"..", b".git"}]
+    odd = [name for name in names if name.lower() in _NAMES_REFUSED] if b" ." in data else []
     if odd:
         return _refused("tree", f"an entry named {_shown(odd[0])}")
-    entries = tuple(
-        TreeEntry(mode.decode(), name.decode("utf-8", "backslashreplace"), oid.hex()) for mode, name, oid in rows
-    )
-    for entry in entries:
-        if entry.mode not in MODES:
-            return _refused("tree", f"the entry {entry.name!r} with mode {entry.mode}")
-    return entries
+    return rows
+
+
+def entry_of(row: Row) -> TreeEntry:
+    """The entry of a raw row."""
+    mode, name, oid = row
+    return TreeEntry(mode.decode(), name.decode("utf-8", "backslashreplace"), oid.hex())
 
 
 def parse_tag(data: bytes) -> Tag | Refused:
