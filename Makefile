@@ -2,7 +2,8 @@
 # `make help` lists them. As root on Debian 12 or 13, only git, make and ca-certificates need to be there before.
 
 VENV     ?= .venv
-PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
+# Debian's own Python where it can make environments; asked only after `packages` had its turn.
+PYTHON   ?= $(shell /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 JOBS     ?= $(shell nproc)
 BIN      := $(VENV)/bin
 READY    := $(VENV)/.ready
