@@ -16,11 +16,11 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from edgegitops import __version__
 from edgegitops.core.model import chain
@@ -33,6 +33,7 @@ from edgegitops.errors import BrokenInvariantError, JournalError
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x45474A31  # "EGJ1", so that nobody else's database is taken for a journal
 BALLAST_SIZE: Final = 16 * 1024 * 1024
+T = TypeVar("T")
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -94,11 +95,10 @@ class Ballast:
 
     def release(self) -> bool:
         """Give the space back; True where there was some."""
-        try:
+        with contextlib.suppress(OSError):
             self._path.unlink()
-        except OSError:
-            return False
-        return True
+            return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +131,12 @@ class SqliteJournal:
             raise BrokenInvariantError(f"the journal was given an instant without a time zone: {at}")
         if not events:
             return
-        try:
-            self._append(events, at)
-        except sqlite3.Error as error:
-            if not (self._is_full(error) and self._ballast.release()):
-                raise self._failed("append", error) from error
-            try:
-                self._append(events, at)
-            except sqlite3.Error as again:
-                raise self._failed("append", again) from again
+
+        def write() -> None:
+            with self._writing():
+                self._insert(events, at)
+
+        self._sparing("append", write)
 
     def ledger(self) -> Ledger:
         """The fold of all events so far; costs one query where nothing was appended since the last call."""
@@ -183,19 +180,10 @@ class SqliteJournal:
             upto = self._last()[0] - keep
             if upto - self._base().seq <= keep:
                 return 0
-        try:
-            with self._writing():
-                base = self._fold(self._base(), upto=upto)
-                tree = to_tree(base.ledger)
-                self._insert([JournalPruned(upto, digest(tree))], at)
-                row = (base.seq, base.hash, canonical_json(tree).decode())
-                self._db.execute("INSERT OR REPLACE INTO base VALUES (1, ?, ?, ?)", row)
-                return self._db.execute("DELETE FROM entries WHERE seq <= ?", (upto,)).rowcount
-        except sqlite3.Error as error:
-            raise self._failed("prune", error) from error
+        return self._sparing("prune", lambda: self._prune(upto, at))
 
     def close(self) -> None:
-        """Close the file; every acknowledged entry was durable long before."""
+        """Close the file; what was acknowledged was durable before."""
         self._db.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -204,13 +192,11 @@ class SqliteJournal:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 self._ballast.ensure()
-            return self._connect()
+            return self._sparing("open", self._connect)
         except OSError as error:
             raise JournalError(
                 f"journal {self._path}: open: {error.strerror}; {_ADVICE[sqlite3.SQLITE_CANTOPEN]}"
             ) from error
-        except sqlite3.Error as error:
-            raise self._failed("open", error) from error
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rw"
@@ -234,7 +220,8 @@ class SqliteJournal:
         try:
             fcntl.flock(here, fcntl.LOCK_EX)
             if _version(db) == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                db.execute("PRAGMA journal_mode = WAL")
+                if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):  # it says so instead of failing
+                    raise JournalError(f"journal {self._path}: open: it needs a local disk, for its write-ahead log")
                 db.executescript(_SCHEMA)
                 os.fsync(here)
         finally:
@@ -253,9 +240,14 @@ class SqliteJournal:
         if fault != "ok":
             raise JournalError(f"journal {self._path}: open: {_DAMAGED} ({fault})")
 
-    def _append(self, events: Sequence[Event], at: datetime) -> None:
+    def _prune(self, upto: int, at: datetime) -> int:
         with self._writing():
-            self._insert(events, at)
+            base = self._fold(self._base(), upto=upto)
+            tree = to_tree(base.ledger)
+            self._insert([JournalPruned(upto, digest(tree))], at)
+            row = (base.seq, base.hash, canonical_json(tree).decode())
+            self._db.execute("INSERT OR REPLACE INTO base VALUES (1, ?, ?, ?)", row)
+            return self._db.execute("DELETE FROM entries WHERE seq <= ?", (upto,)).rowcount
 
     def _insert(self, events: Sequence[Event], at: datetime) -> None:
         seq, last = self._last()
@@ -363,6 +355,18 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise self._failed(action, error) from error
 
+    def _sparing(self, action: str, act: Callable[[], T]) -> T:
+        """Do it; a full disk is answered with the ballast, once."""
+        try:
+            return act()
+        except sqlite3.Error as error:
+            if self._read_only or not (self._is_full(error) and self._ballast.release()):
+                raise self._failed(action, error) from error
+        try:
+            return act()
+        except sqlite3.Error as error:
+            raise self._failed(action, error) from error
+
     def _is_full(self, error: sqlite3.Error) -> bool:
         code = _primary(error)
         return code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _free_bytes(self._path) < _WAL_LIMIT)
@@ -393,8 +397,7 @@ def _primary(error: sqlite3.Error) -> int:
 
 
 def _free_bytes(path: Path) -> int:
-    try:
+    with contextlib.suppress(OSError):
         room = os.statvfs(path.parent)
-    except OSError:
-        return 0
-    return room.f_bavail * room.f_frsize
+        return room.f_bavail * room.f_frsize
+    return 0
