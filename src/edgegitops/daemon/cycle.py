@@ -4,6 +4,7 @@ One thread decides. A fetch and the steps of works run beside it, so that neithe
 delays healing. Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,9 +52,10 @@ class Cycle:
         self._works = Works(gear, self._pool)
         self._desired: Desired | None = None
 
-    def run(self, order: Order) -> Handover:
-        """Work until nothing is left to do. JournalError and UnavailableError (engine) end it; the journal then shows
-        an unclean worker.
+    def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
+        """Work until nothing is left to do, or until told to stop; steps under way are waited for.
+
+        JournalError and UnavailableError (engine) end it; the journal then shows an unclean worker.
         """
         gear = self._gear
         ledger = gear.journal.ledger()

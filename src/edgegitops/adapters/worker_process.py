@@ -1,0 +1,85 @@
+"""Law: a worker is a child process that cannot outlive its parent, and its answer is one line of JSON.
+
+Parent side: start it, ask whether it lives, read its answer, stop it. Child side: `die_with_parent` arms the kernel's
+parent-death signal (prctl(2)) and watches the pipe that the parent holds open, which covers a parent that died first.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+from edgegitops.core.model.codec import from_tree, to_tree
+from edgegitops.core.model.facts import Handover
+from edgegitops.errors import BrokenInvariantError
+
+PR_SET_PDEATHSIG = 1
+
+
+class WorkerProcess:
+    """A running worker: `argv` is run with a pipe at its standard input, which it watches, and one at its output."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True
+        )
+        self._answer = b""
+        self._reader = threading.Thread(target=self._read, name="worker-answer", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        if self._process.stdout is not None:
+            self._answer = self._process.stdout.read()
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it lives. Negative: the signal that ended it."""
+        code = self._process.poll()
+        if code is not None:
+            self._close()
+        return code
+
+    def handover(self) -> Handover:
+        """What it left. BrokenInvariantError where a clean worker left no answer."""
+        try:
+            return from_tree(Handover, json.loads(self._answer))
+        except ValueError as error:
+            raise BrokenInvariantError(f"a worker ended well without an answer: {error}") from error
+
+    def stop(self, patience: timedelta) -> None:
+        """Ask it to end, wait, then end it by force."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(patience.total_seconds())
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def die_with_parent() -> None:
+    """End this process at once when its parent ends: by the kernel's signal, or by the end of standard input."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_watch_pipe, name="parent-watch", daemon=True).start()
+
+
+def _watch_pipe() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(137)
+
+
+def answer(handover: Handover) -> None:
+    """Write the worker's answer to standard output."""
+    sys.stdout.write(json.dumps(to_tree(handover)))
+    sys.stdout.flush()

@@ -1,0 +1,252 @@
+"""The only module that joins adapters to daemon, twin and command line. It decides nothing.
+
+Every import of an adapter is inside the function that needs it: the resident process must stay small, and `--help`
+must not load a Git library.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from edgegitops import __version__
+from edgegitops.core.model.manifests import SchemaSet
+from edgegitops.core.model.node_config import NodeConfig
+from edgegitops.errors import InvalidConfigError, InvalidDocumentError
+
+if TYPE_CHECKING:
+    from edgegitops.adapters.journal_sqlite import SqliteJournal
+    from edgegitops.adapters.podman_listing import PodmanListing
+    from edgegitops.core.model.facts import Handover
+    from edgegitops.core.model.faults import Fault
+    from edgegitops.core.model.ledger import Ledger
+    from edgegitops.core.model.policy import NodePolicy
+    from edgegitops.daemon.cycle import Order
+    from edgegitops.daemon.gear import Gear
+    from edgegitops.daemon.resident import Senses, Worker
+
+T = TypeVar("T")
+POLL_TIMEOUT = timedelta(seconds=10)
+
+
+@cache
+def load_schemas() -> SchemaSet:
+    """The published schemas, from the installed package; InvalidDocumentError where they are missing."""
+    folder = resources.files("edgegitops") / "schemas"
+    suffix = ".schema.json"
+    texts = {
+        one.name.removesuffix(suffix): one.read_text("utf-8")
+        for one in (folder.iterdir() if folder.is_dir() else ())
+        if one.name.endswith(suffix)
+    }
+    if not texts:
+        raise InvalidDocumentError("the JSON schemas are missing from this installation; install edgegitops again")
+    return SchemaSet(texts)
+
+
+# --- the node's own files ---------------------------------------------------------------------------------------------
+
+
+def read_config(file: str) -> NodeConfig:
+    """The node's configuration. InvalidConfigError names the file, the place and what is wrong."""
+    from edgegitops.core.documents.node_files import read_node_config
+
+    return _read(file, lambda data: read_node_config(data, file, load_schemas()))
+
+
+def read_policy(file: str) -> "NodePolicy":
+    """The node's own policy; the closed default where there is no file. InvalidConfigError as above."""
+    from edgegitops.core.documents.node_files import read_node_policy
+    from edgegitops.core.model.policy import NodePolicy
+
+    if not Path(file).exists():
+        return NodePolicy(file=file)
+    return _read(file, lambda data: read_node_policy(data, file, load_schemas()))
+
+
+def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidConfigError(f"cannot be read: {error.strerror}", file=file) from error
+    read = reader(data)
+    if isinstance(read, tuple):
+        first = read[0]
+        at = f" (line {first.position.line}, column {first.position.column})" if first.position else ""
+        raise InvalidConfigError(f"{first.code}: {first.message}{at}", key=first.pointer, file=file)
+    return read
+
+
+# --- the worker -------------------------------------------------------------------------------------------------------
+
+
+def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) -> "Handover":
+    """One worker's life in this process, under `worker.lock`."""
+    from edgegitops.adapters.lock_flock import FlockLock
+    from edgegitops.daemon.cycle import Cycle
+    from edgegitops.daemon.gear import Identity
+
+    policy = read_policy(config.policy_file)
+    with FlockLock(Path(config.state) / "worker.lock").take(), ExitStack() as stack:
+        gear = _gear(config, stack)
+        identity = Identity(config.identity(), policy, load_schemas(), __version__)
+        return Cycle(gear, identity).run(order, is_stopping=is_stopping)
+
+
+def _gear(config: NodeConfig, stack: ExitStack) -> "Gear":
+    from edgegitops.adapters.clock_system import SystemClock
+    from edgegitops.adapters.contents_directory import ContentsDirectory
+    from edgegitops.adapters.engine_podman import PodmanEngine
+    from edgegitops.adapters.floor_file import FloorFile
+    from edgegitops.adapters.log_structlog import StructlogLog
+    from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
+    from edgegitops.daemon.gear import Gear
+
+    state, remote = Path(config.state), config.remote
+    contents = state / "contents"
+    credentials = GitCredentials(
+        user=remote.user,
+        password_file=remote.token_file,
+        ca_file=remote.ca_file,
+        ssh_key_file=remote.key_file,
+        known_hosts_file=remote.known_hosts_file,
+    )
+    return Gear(
+        clock=SystemClock(),
+        repository=GitRepository(str(state / "mirror.git"), remote.url, remote.branch, credentials=credentials),
+        engine=PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents)),
+        journal=_journal(config, stack),
+        floor=FloorFile(state / "floor.json"),
+        contents=ContentsDirectory(contents),
+        log=StructlogLog(sys.stderr, json=not sys.stderr.isatty()),
+    )
+
+
+def _journal(config: NodeConfig, stack: ExitStack) -> "SqliteJournal":
+    from edgegitops.adapters.journal_sqlite import SqliteJournal
+
+    journal = SqliteJournal(Path(config.state) / "journal.db")
+    stack.callback(journal.close)
+    return journal
+
+
+# --- the resident -----------------------------------------------------------------------------------------------------
+
+
+def config_by_child(file: str) -> NodeConfig:
+    """The node's configuration, read in a child: YAML and schemas would stay in the resident's memory for years."""
+    from edgegitops.core.model.codec import from_tree
+
+    argv = [sys.executable, "-m", "edgegitops", "agent", "read-config", "--config", file]
+    child = subprocess.run(argv, stdout=subprocess.PIPE, check=False)  # noqa: S603 - our own program, no shell
+    if child.returncode:
+        sys.exit(child.returncode)
+    return from_tree(NodeConfig, json.loads(child.stdout))
+
+
+def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
+    """The resident in this process, under `agent.lock`. DeniedError: another one runs, named by its process id."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from edgegitops.adapters.clock_system import SystemClock
+    from edgegitops.adapters.lock_flock import FlockLock
+    from edgegitops.adapters.log_lines import LineLog
+    from edgegitops.adapters.probe_http import NetworkProber
+    from edgegitops.daemon.resident import Resident
+    from edgegitops.daemon.watch import Watcher
+
+    Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
+    with lock, ExitStack() as stack:
+        clock, journal = SystemClock(), _journal(config, stack)
+        pool = stack.enter_context(ThreadPoolExecutor(4, "sense"))
+        listing = _listing(config)
+        prober = NetworkProber(listing.probe_exec)
+        resident = Resident(
+            watcher=Watcher(journal, prober, clock, pool),
+            journal=journal,
+            clock=clock,
+            log=LineLog(sys.stderr),
+            senses=_senses(config, file, listing),
+            pool=pool,
+            interval=config.remote.interval,
+            version=__version__,
+        )
+        return resident.run(once=once)
+
+
+def _listing(config: NodeConfig) -> "PodmanListing":
+    from edgegitops.adapters.podman_listing import PodmanListing
+
+    return PodmanListing(config.socket)
+
+
+def _senses(config: NodeConfig, file: str, listing: "PodmanListing") -> "Senses":
+    from edgegitops.adapters.notify_systemd import notify
+    from edgegitops.adapters.tip_listing import list_tip
+    from edgegitops.adapters.wakeup_signals import Wakeup
+    from edgegitops.adapters.worker_process import WorkerProcess
+    from edgegitops.daemon.resident import Senses
+
+    wakeup = Wakeup()
+    wakeup.install()
+    wakeup.follow(listing.events)
+    remote = config.remote
+    worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file]
+
+    def launch(fetch: bool, revert_only: bool) -> "Worker":  # noqa: FBT001 - the two words of an order
+        flags = ["--fetch"] * fetch + ["--revert-only"] * revert_only
+        return WorkerProcess([*worker, *flags])
+
+    def tip() -> str | None:
+        ca_file = remote.ca_file or None
+        return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config))
+
+    return Senses(
+        listing=lambda: {name: seen.digest for name, seen in listing.running().items()},
+        tip=tip,
+        launch=launch,
+        has_hint=wakeup.has_hint,
+        sleep=wakeup.sleep,
+        is_stopping=wakeup.is_stopping,
+        notify=notify,
+    )
+
+
+def _login(config: NodeConfig) -> tuple[str, str] | None:
+    """User and password for http(s); the token file is read each time, so it can be rotated."""
+    remote = config.remote
+    if not remote.token_file:
+        return None
+    try:
+        token = Path(remote.token_file).read_text("utf-8").strip()
+    except OSError:
+        return None
+    return remote.user or "edgegitops", token
+
+
+# --- looking, for people ----------------------------------------------------------------------------------------------
+
+
+def read_ledger(config: NodeConfig) -> "Ledger":
+    """What the node remembers, also with the daemon dead. JournalError where there is no journal to read."""
+    from edgegitops.adapters.journal_sqlite import SqliteJournal
+
+    journal = SqliteJournal(Path(config.state) / "journal.db", read_only=True)
+    try:
+        return journal.ledger()
+    finally:
+        journal.close()
+
+
+def is_daemon_running(config: NodeConfig) -> bool:
+    """True where a daemon holds `agent.lock`."""
+    from edgegitops.adapters.lock_flock import FlockLock
+
+    return FlockLock(Path(config.state) / "agent.lock").is_taken()

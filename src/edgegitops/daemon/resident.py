@@ -1,0 +1,233 @@
+"""Law: the resident watches and wakes; it decides nothing and touches no container.
+
+It holds `agent.lock`, asks probes, counts soak, lists the engine, polls the tip of the branch, and starts a worker for
+whatever is news. At most one worker lives at a time. It imports nothing heavy: what it needs of the outside comes as
+small callables. Rules for waking, each a reason that is logged: start · health or soak is news · a container that
+should run is missing, or one came that nobody expects · the branch has another tip · the next look is due · a worker
+died (after a back-off; after two deaths in a row the next one may only finish or revert).
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from edgegitops.core.model.events import DaemonStarted, DaemonStopped
+from edgegitops.core.model.facts import Handover
+from edgegitops.daemon.watch import Watcher
+from edgegitops.errors import EdgegitopsError, OutsideError
+from edgegitops.ports import Clock, Journal, Log
+
+LIST_EVERY = timedelta(seconds=15)
+LIST_WHILE_PROVING = timedelta(seconds=2)
+DEATHS_BEFORE_REVERT_ONLY = 2
+BACK_OFF_FIRST = timedelta(seconds=1)
+BACK_OFF_CAP = timedelta(minutes=5)
+STOP_PATIENCE = timedelta(seconds=8)
+
+
+class Worker(Protocol):
+    """A worker process."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it lives."""
+
+    def handover(self) -> Handover:
+        """What it left, after exit code 0."""
+
+    def stop(self, patience: timedelta) -> None:
+        """Ask it to end, wait, then end it by force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> digest
+    label); `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
+    engine event or a changed file; `sleep` waits at most so long and returns early on a hint or a signal.
+    """
+
+    listing: Callable[[], Mapping[str, str]]
+    tip: Callable[[], str | None]
+    launch: Callable[[bool, bool], Worker]
+    has_hint: Callable[[], bool]
+    sleep: Callable[[timedelta], None]
+    is_stopping: Callable[[], bool]
+    notify: Callable[[str], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class _State:
+    handover: Handover = field(default_factory=Handover)
+    reasons: list[str] = field(default_factory=lambda: ["start"])
+    fetch: bool = True
+    worker: Worker | None = None
+    deaths: int = 0
+    not_before: timedelta = timedelta()
+    listed_at: timedelta = timedelta(days=-1)
+    polled_at: timedelta = timedelta(days=-1)
+    asking: Future[str | None] | None = None
+    known_tip: str | None = None
+    tip_failed: str = ""
+    has_worked: bool = False
+    excused: dict[str, str] | None = None
+
+
+class Resident:
+    """The loop. `run` ends on a stop signal, or with `once` when everything is at rest."""
+
+    def __init__(  # noqa: PLR0913 - its ports, by name
+        self,
+        *,
+        watcher: Watcher,
+        journal: Journal,
+        clock: Clock,
+        log: Log,
+        senses: Senses,
+        pool: Executor,
+        interval: timedelta,
+        version: str,
+    ) -> None:
+        self._watcher = watcher
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._senses = senses
+        self._pool = pool
+        self._interval = interval
+        self._version = version
+        self._state = _State()
+
+    def run(self, *, once: bool = False) -> Handover:
+        """Watch until told to stop; `once`: until at rest. Returns the last handover. JournalError ends it."""
+        senses, state = self._senses, self._state
+        self._journal.append([DaemonStarted(self._clock.boot_id(), self._version)], self._clock.now())
+        self._log.info("started", version=self._version)
+        senses.notify("READY=1")
+        while not senses.is_stopping():
+            self._turn()
+            if once and self._is_done():
+                break
+            senses.notify("WATCHDOG=1")
+            senses.sleep(self._patience())
+        senses.notify("STOPPING=1")
+        if state.worker is not None:
+            state.worker.stop(STOP_PATIENCE)
+        self._journal.append([DaemonStopped()], self._clock.now())
+        self._log.info("stopped")
+        return state.handover
+
+    def _is_done(self) -> bool:
+        state = self._state
+        return state.has_worked and state.worker is None and not state.reasons and state.handover.is_at_rest
+
+    def _turn(self) -> None:
+        if self._watcher.tick():
+            self._wake("health")
+        self._reap()
+        self._poll_tip()
+        self._look()
+        if self._state.worker is None and self._is_due():
+            self._wake("next-look")
+        self._launch()
+
+    def _wake(self, reason: str, *, fetch: bool = False) -> None:
+        if reason not in self._state.reasons:
+            self._state.reasons.append(reason)
+        self._state.fetch = self._state.fetch or fetch
+
+    def _is_due(self) -> bool:
+        at: datetime | None = self._state.handover.next_look
+        return at is not None and at <= self._clock.now()
+
+    def _reap(self) -> None:
+        state = self._state
+        if state.worker is None:
+            return
+        code = state.worker.poll()
+        if code is None:
+            return
+        if code == 0:
+            state.handover = state.worker.handover()
+            state.deaths, state.has_worked = 0, True
+            self._watcher.follow(state.handover)
+        else:
+            state.deaths += 1
+            wait = min(BACK_OFF_CAP, BACK_OFF_FIRST * float(2 ** min(state.deaths - 1, 10)))
+            state.not_before = self._clock.monotonic() + wait
+            self._wake("worker-died", fetch=True)
+            self._log.warning("worker-died", exit_code=code, deaths=state.deaths, again_in=wait.total_seconds())
+        state.worker = None
+        state.listed_at = self._clock.monotonic()
+
+    def _launch(self) -> None:
+        state = self._state
+        if state.worker is not None or not state.reasons or self._clock.monotonic() < state.not_before:
+            return
+        is_revert_only = (
+            state.deaths > 0 and state.deaths % (DEATHS_BEFORE_REVERT_ONLY + 1) == DEATHS_BEFORE_REVERT_ONLY
+        )
+        self._watcher.flush()
+        self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=is_revert_only)
+        state.worker = self._senses.launch(state.fetch, is_revert_only)
+        state.reasons, state.fetch = [], False
+
+    def _poll_tip(self) -> None:
+        """Ask the remote in the pool, so that a slow server delays nothing here."""
+        state, now = self._state, self._clock.monotonic()
+        if state.asking is not None and state.asking.done():
+            self._take_tip(state.asking)
+            state.asking = None
+        if state.asking is None and now - state.polled_at >= self._interval:
+            state.polled_at = now
+            state.asking = self._pool.submit(self._senses.tip)
+
+    def _take_tip(self, asked: Future[str | None]) -> None:
+        state = self._state
+        try:
+            tip = asked.result()
+        except OutsideError as error:
+            if state.tip_failed != error.message:
+                self._log.warning("poll-failed", reason=error.reason, detail=error.message)
+            state.tip_failed = error.message
+            return
+        if state.tip_failed:
+            self._log.info("poll-works-again")
+            self._wake("remote-is-back", fetch=True)
+        state.tip_failed = ""
+        if tip is not None and tip != state.known_tip:
+            if state.known_tip is not None:
+                self._wake("new-tip", fetch=True)
+            state.known_tip = tip
+
+    def _look(self) -> None:
+        """Compare what runs with what should; a worker in between makes its own looks."""
+        state, now = self._state, self._clock.monotonic()
+        if state.worker is not None or not state.has_worked:
+            return
+        is_proving = any(soak.is_proving for soak in state.handover.soaks)
+        every = LIST_WHILE_PROVING if is_proving else LIST_EVERY
+        if not self._senses.has_hint() and now - state.listed_at < every:
+            return
+        state.listed_at = now
+        try:
+            running = self._senses.listing()
+        except EdgegitopsError as error:
+            self._log.warning("listing-failed", detail=str(error))
+            return
+        found = dict(running)
+        if found == dict(state.handover.expected):
+            state.excused = None
+        elif found != state.excused:
+            state.excused = found  # a worker has the say now; what it leaves as it is needs no second look
+            self._wake("drift")
+
+    def _patience(self) -> timedelta:
+        if self._state.worker is not None or self._state.asking is not None:
+            return min(timedelta(milliseconds=50), self._watcher.next_tick())
+        waits = [self._watcher.next_tick(), self._interval, timedelta(seconds=10)]
+        if self._state.handover.next_look is not None:
+            waits.append(max(timedelta(milliseconds=50), self._state.handover.next_look - self._clock.now()))
+        if any(soak.is_proving for soak in self._state.handover.soaks):
+            waits.append(LIST_WHILE_PROVING)
+        return min(waits)
