@@ -1,0 +1,383 @@
+"""Law: Podman does what a step says, once, whoever asks how often; and never to what is not ours.
+
+1. A look is one list each of containers, networks and volumes. Addresses are asked only for running containers of
+   ours, once for each start.
+2. A step is done where its outcome is there already. A name that somebody else holds is `name-conflict`, never touched.
+3. Create answered by an error: remove the name by force if it is ours or only a ghost in storage, create once more.
+   Start answered by an error that remains of an interrupted start cause: remove it, and say "look again".
+4. What may work later is UnavailableError (registry, disk, engine, something still in use); what will not is
+   DeniedError. Pulls are never refused for ever, but for a wrong digest.
+5. Every request has a deadline; a silent engine is an unavailable one.
+
+Left to others: which steps, in which order, how often (core.reconcile); words of requests (engine_podman_request),
+of answers (engine_podman_look), of errors (engine_podman_wire); what "lost" is (engine_podman_process).
+Safe for use by several threads at once.
+"""
+
+import json
+import os
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, assert_never
+from urllib.parse import quote
+
+from edgegitops.adapters.engine_podman_look import (
+    WITH_PROCESS,
+    addresses,
+    container_seen,
+    is_ours,
+    labels_by_name,
+    log_text,
+)
+from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine
+from edgegitops.adapters.engine_podman_request import (
+    container_request,
+    content_path,
+    network_request,
+    volume_request,
+)
+from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, unavailable
+from edgegitops.adapters.podman_listing import PodmanListing
+from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
+from edgegitops.core.model.reasons import HoldReason, Refusal
+from edgegitops.core.model.spec import Ulimit
+from edgegitops.core.model.steps import (
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    PullImage,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    StoreContent,
+)
+from edgegitops.errors import BrokenInvariantError, OutsideError
+
+PULL_WITHIN = timedelta(minutes=30)
+ANSWER_WITHIN = timedelta(seconds=60)
+
+# What a runtime says of the remains of a start that was interrupted: no start will work, only a new container.
+REMAINS = ("already exists", "container state improper", "is stopping", "stopping state")
+
+
+class PodmanEngine:
+    """The engine port over Podman's API socket.
+
+    `contents_dir` is where config files lie by SHA-256, as Podman's host sees it; `fleet` narrows "ours" to one fleet;
+    `proc` is the process table of the engine's pid namespace, worked out where it is not given.
+    """
+
+    def __init__(
+        self,
+        url: str = "unix:///run/podman/podman.sock",
+        *,
+        contents_dir: str,
+        fleet: str = "",
+        proc: str | None = None,
+        answer_within: timedelta = ANSWER_WITHIN,
+    ) -> None:
+        self._wire = Wire(url, timeout=answer_within)
+        self._socket = url.removeprefix("unix://")
+        self._listing = PodmanListing(self._socket, fleet=fleet)
+        self._contents_dir = contents_dir
+        self._fleet = fleet
+        self._proc = proc
+        self._processes: ProcessTable | None = None
+        self._addresses: dict[str, tuple[object, Mapping[str, str]]] = {}
+
+    def close(self) -> None:
+        """Give the connections up."""
+        self._wire.close()
+
+    # --- looking
+
+    def observe(self) -> Observed:
+        """All containers, networks and volumes; one list call each while nothing changes."""
+        at = datetime.fromtimestamp(time.time(), UTC)
+        rows = self._read("/containers/json", all="true")
+        networks = self._read("/networks/json")
+        volumes = self._read("/volumes/json")
+        self._forget_all_but({row["Id"] for row in rows})
+        return Observed(
+            at=at,
+            containers=tuple(self._look_closer(container_seen(row), row.get("Networks")) for row in rows),
+            networks=labels_by_name(networks),
+            volumes=labels_by_name(volumes),
+        )
+
+    def _look_closer(self, seen: ContainerSeen, networks: object) -> ContainerSeen:
+        """What the list does not tell of our containers: whether they live, and where."""
+        if seen.state not in WITH_PROCESS or not is_ours(seen.labels, self._fleet):
+            return seen
+        table = self._process_table()
+        if table and not table.is_running(seen.pid or 0, seen.id) and table.is_lost(seen.id, self._inspect):
+            return replace(seen, state=ContainerState.LOST, pid=None)
+        if seen.state is not ContainerState.RUNNING:
+            return seen
+        start = (seen.pid, seen.started_at, tuple(networks) if isinstance(networks, list) else ())
+        known = self._addresses.get(seen.id)
+        if known is None or known[0] != start:
+            known = (start, addresses(self._inspect(seen.id) or {}))
+            self._addresses[seen.id] = known
+        return replace(seen, addresses=known[1])
+
+    def _process_table(self) -> ProcessTable | None:
+        """None where the engine's processes cannot be seen from here. Asked again until it answers yes, because the
+        engine may not listen yet.
+        """
+        if self._processes is None and (self._proc or is_same_machine(self._socket)):
+            self._processes = ProcessTable(self._proc or "/proc")
+        return self._processes
+
+    def _forget_all_but(self, present: set[str]) -> None:
+        for gone in set(self._addresses) - present:
+            self._addresses.pop(gone, None)
+
+    def _read(self, path: str, **params: str) -> list[dict[str, Any]]:
+        answer = self._wire.ask("GET", path, params=params)
+        if not answer.is_ok:
+            raise judged(f"GET {path}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+        return answer.json() or []
+
+    def _inspect(self, name: str) -> Mapping[str, Any] | None:
+        return self._details("containers", name)
+
+    def _details(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        """Inspect one container, network or volume; None where there is none."""
+        path = f"/{kind}/{quote(name, safe='')}/json"
+        answer = self._wire.ask("GET", path)
+        if answer.status == NOT_FOUND:
+            return None
+        if not answer.is_ok:
+            raise judged(f"GET {path}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+        tree: Mapping[str, Any] = answer.json()
+        return tree
+
+    # --- acting
+
+    def perform(self, step: Step) -> None:  # noqa: PLR0912 - one branch a kind of step is the table
+        """Do one step. OutsideError: see the law above."""
+        match step:
+            case PullImage():
+                self._pull(step)
+            case CreateNetwork():
+                self._create_thing("networks", step.subject, network_request(step), step.labels)
+            case CreateVolume():
+                self._create_thing("volumes", step.subject, volume_request(step), step.labels)
+            case CreateContainer():
+                self._create(step)
+            case StartContainer():
+                self._start(step)
+            case StopContainer():
+                self._stop(step)
+            case RemoveContainer():
+                if self._ours("containers", step.subject, "remove") is not None:
+                    self._delete(step.subject)
+            case RemoveNetwork():
+                self._remove_thing("networks", step.subject)
+            case RemoveVolume():
+                self._remove_thing("volumes", step.subject)
+            case RemoveImage():
+                self._remove_image(step)
+            case StoreContent():
+                raise BrokenInvariantError(f"store-content {step.subject} is a step of the content store, no engine's")
+            case _:
+                assert_never(step)
+
+    def _pull(self, step: PullImage) -> None:
+        exists = self._wire.ask("GET", f"/images/{quote(step.subject, safe='')}/exists")
+        if exists.is_ok:
+            return
+        action = f"POST /images/pull of {step.subject}"
+        status, body = 0, b""
+        params = {"reference": step.subject, "policy": "missing"}
+        pull = self._wire.stream("POST /images/pull", params=params, within=PULL_WITHIN.total_seconds() / 2)
+        for status, chunk in pull:  # noqa: B007
+            body += chunk
+        answer = Answer(status, body)
+        if not answer.is_ok:
+            raise judged(action, answer.text(), HoldReason.IMAGE_UNAVAILABLE)
+        lines = [json.loads(line) for line in body.splitlines() if line.startswith(b"{")]
+        errors = [str(line["error"]) for line in lines if line.get("error")]
+        if errors or not any(line.get("id") for line in lines):
+            raise judged(action, "; ".join(errors) or "the engine ended without an image", HoldReason.IMAGE_UNAVAILABLE)
+
+    def _create_thing(self, kind: str, name: str, request: object, labels: Mapping[str, str]) -> None:
+        """Create a network or volume; done where there is one of ours."""
+        answer = self._wire.ask("POST", f"/{kind}/create", body=request)
+        if answer.is_ok:
+            return
+        present = self._details(kind, name)
+        if present is None:
+            raise judged(f"create {kind} {name}", answer.text(), Refusal.CREATE_FAILED)
+        if not is_ours(_labels(present), labels.get("io.edgegitops.fleet", self._fleet)):
+            raise _conflict(f"create {kind}", name)
+
+    def _remove_thing(self, kind: str, name: str) -> None:
+        if self._ours(kind, name, "remove") is None:
+            return
+        answer = self._wire.ask("DELETE", f"/{kind}/{quote(name, safe='')}")
+        if answer.status != NOT_FOUND and (not answer.is_ok or _partial_error(answer)):
+            text = _partial_error(answer) or answer.text()
+            raise judged(f"remove {kind} {name}", text, HoldReason.DEPENDENCY)
+
+    def _remove_image(self, step: RemoveImage) -> None:
+        answer = self._wire.ask("DELETE", f"/images/{quote(step.subject, safe='')}")
+        is_in_use = "in use" in answer.text() or "used by" in answer.text()
+        if not answer.is_ok and answer.status != NOT_FOUND and not is_in_use:
+            raise judged(f"remove image {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+
+    def _create(self, step: CreateContainer) -> None:
+        self._demand_volumes(step)
+        self._dress(step)
+        try:
+            request = container_request(step, self._contents_dir, _own_limits())
+        except ValueError as impossible:
+            raise denied(f"create container {step.subject}", str(impossible), Refusal.CREATE_FAILED) from impossible
+        first = self._wire.ask("POST", "/containers/create", body=request)
+        if first.is_ok:
+            return
+        self._fail_unless(first, f"create container {step.subject}", Refusal.CREATE_FAILED)
+        present = self._inspect(step.subject)
+        if present is not None and not is_ours(_labels(present), step.labels.get("io.edgegitops.fleet", self._fleet)):
+            raise _conflict("create container", step.subject)
+        self._delete(step.subject)
+        second = self._wire.ask("POST", "/containers/create", body=request)
+        if not second.is_ok:
+            raise judged(f"create container {step.subject}", second.text(), Refusal.CREATE_FAILED)
+
+    def _fail_unless(self, answer: Answer, action: str, reason: Refusal) -> None:
+        """Raise what an error answer means, unless its words mean nothing more special than `reason`."""
+        error = judged(action, answer.text(), reason)
+        if error.reason != reason:
+            raise error
+
+    def _demand_volumes(self, step: CreateContainer) -> None:
+        """Podman would make a missing volume by itself, without our labels, and so take its name away from us."""
+        wanted = {step.volumes.get(mount.volume, mount.volume) for mount in step.create.mounts if mount.volume}
+        for name in sorted(wanted):
+            if not self._wire.ask("GET", f"/volumes/{quote(name, safe='')}/exists").is_ok:
+                raise unavailable(f"create {step.subject}", f"volume {name} is not there yet", HoldReason.DEPENDENCY)
+
+    def _dress(self, step: CreateContainer) -> None:
+        """Copies of config files for mounts that ask for a mode or an owner; written whole, then named."""
+        for mount in step.create.mounts:
+            for sha256 in filter(None, (mount.file, *mount.folder.values())):
+                path = Path(content_path(self._contents_dir, sha256, mount))
+                if path.name == sha256 or path.exists():
+                    continue
+                try:
+                    _copy_dressed(Path(self._contents_dir) / sha256, path)
+                except OSError as broken:
+                    message = f"config file {sha256}: {broken}"
+                    raise judged(f"create {step.subject}", message, HoldReason.DEPENDENCY) from broken
+
+    def _start(self, step: StartContainer) -> None:
+        action = f"start container {step.subject}"
+        if self._ours("containers", step.subject, "start") is None:
+            raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
+        answer = self._wire.ask("POST", f"/containers/{step.subject}/start")
+        if answer.is_ok:
+            return
+        self._fail_unless(answer, action, Refusal.START_FAILED)
+        if any(words in answer.text().lower() for words in REMAINS):
+            self._delete(step.subject)
+            raise unavailable(action, f"removed what an interrupted start left: {answer.text()}", HoldReason.DEPENDENCY)
+        raise denied(action, answer.text(), Refusal.START_FAILED)
+
+    def _stop(self, step: StopContainer) -> None:
+        present = self._ours("containers", step.subject, "stop")
+        if present is None or present.get("State", {}).get("Status") in {"created", "configured", "exited", "stopped"}:
+            return
+        seconds = max(0, round(step.timeout.total_seconds()))
+        within = seconds + ANSWER_WITHIN.total_seconds()
+        path = f"/containers/{step.subject}/stop"
+        answer = self._wire.ask("POST", path, params={"timeout": str(seconds)}, within=within)
+        if answer.is_ok or answer.status == NOT_FOUND:
+            return
+        table = self._process_table()
+        if table and table.is_lost(present["Id"], self._inspect):
+            self._delete(step.subject)
+            return
+        raise judged(f"stop container {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+
+    def _ours(self, kind: str, name: str, verb: str) -> Mapping[str, Any] | None:
+        """Details of the thing; None where there is none; DeniedError where it is somebody else's."""
+        present = self._details(kind, name)
+        if present is not None and not is_ours(_labels(present), self._fleet):
+            raise _conflict(f"{verb} {kind}", name)
+        return present
+
+    def _delete(self, name: str) -> None:
+        """Remove a container, or what storage still holds of one, by force, with its anonymous volumes. On a full disk
+        Podman reports an error and yet removes; so the look afterwards decides.
+        """
+        params = {"force": "true", "ignore": "true", "v": "true", "timeout": "0"}
+        answer = self._wire.ask("DELETE", f"/containers/{quote(name, safe='')}", params=params)
+        error = _partial_error(answer) if answer.is_ok else answer.text()
+        if error and answer.status != NOT_FOUND and self._inspect(name) is not None:
+            raise judged(f"remove container {name}", error, HoldReason.ENGINE_UNAVAILABLE)
+
+    # --- inside of containers
+
+    def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
+        """Run argv in a running container: True where it ends with 0 within `timeout`."""
+        return self._listing.probe_exec(container, argv, timeout)
+
+    def logs(self, container: str, lines: int) -> str:
+        """The last lines of both streams, oldest first."""
+        params = {"stdout": "true", "stderr": "true", "tail": str(lines), "follow": "false"}
+        answer = self._wire.ask("GET", f"/containers/{container}/logs", params=params)
+        if not answer.is_ok:
+            raise judged(f"logs of {container}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+        return log_text(answer.body)
+
+
+def _labels(details: Mapping[str, Any]) -> Mapping[str, str]:
+    """Labels of an inspected container (in its Config), network (lower case) or volume."""
+    config = details.get("Config") or {}
+    return config.get("Labels") or details.get("Labels") or details.get("labels") or {}
+
+
+def _conflict(action: str, name: str) -> OutsideError:
+    message = f"{name} exists and does not carry our labels; remove or rename it, it is not touched"
+    return denied(action, message, Refusal.NAME_CONFLICT)
+
+
+def _partial_error(answer: Answer) -> str:
+    """The error inside of a 200 answer to a removal: a list of things with an `Err` each."""
+    with suppress(ValueError):
+        rows = json.loads(answer.body or b"[]")
+        return "; ".join(str(row["Err"]) for row in rows if isinstance(row, dict) and row.get("Err"))
+    return ""
+
+
+def _own_limits() -> dict[str, Ulimit]:
+    """Our own hard limits, which the engine beside us can give away without privilege."""
+    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    hard = {name: resource.getrlimit(which)[1] for name, which in names.items()}
+    bounded = {name: min(value, 2**20) if value >= 0 else 2**20 for name, value in hard.items()}
+    return {name: Ulimit(soft=value, hard=value) for name, value in bounded.items()}
+
+
+def _copy_dressed(source: Path, target: Path) -> None:
+    """Copy a content with the mode and owner that its name tells: `<sha256>.<octal mode>.<uid>.<gid>`."""
+    _, mode, uid, gid = target.name.split(".")
+    target.parent.mkdir(mode=0o711, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        part.write_bytes(source.read_bytes())
+        os.chown(part, int(uid), int(gid))
+        part.chmod(int(mode, 8))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

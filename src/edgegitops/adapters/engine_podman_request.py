@@ -1,0 +1,251 @@
+"""Law: what Podman is told is a pure function of the step, written in the words of libpod's own create requests.
+
+1. Nothing is left to a default that differs between Podman 4 and 5, or that depends on how the service was started:
+   name resolution of networks, health checks of images, proxy variables and restart policy are always said.
+2. The agent restarts and probes; so the restart policy is `no` and an image's own health check is switched off.
+3. Limits are all or none: Podman replaces its defaults when one limit is given, and then asks for more processes than
+   the kernel allows; so `nofile` and `nproc` are both sent whenever any limit is.
+4. A read-only root gets a writable /tmp and /run, unless the spec mounts something there.
+5. Config files are bound read-only from the content store, where they are named by their SHA-256.
+
+Field names: libpod's SpecGenerator, as served below /v4.0.0/libpod by Podman 4 and 5.
+"""
+
+import signal
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from edgegitops.core.model.spec import Attachment, CreateSpec, Mount, NetworkSpec, Resources, Security, Ulimit
+from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
+
+Request: TypeAlias = dict[str, Any]
+
+CPU_PERIOD = 100_000
+"""Microseconds; a thousandth of a CPU is 100 of them."""
+
+UNLIMITED = 2**64 - 1
+SCRATCH = ("/run", "/tmp")  # noqa: S108 - paths inside a container
+
+
+def container_request(step: CreateContainer, contents_dir: str, limits: Mapping[str, Ulimit]) -> Request:
+    """The SpecGenerator of a container. `contents_dir` holds config files by SHA-256, as the engine's host sees it;
+    `limits` are the ulimits to send for names that the spec leaves out while it gives others.
+    """
+    spec = step.create
+    request: Request = {
+        "name": step.subject,
+        "image": spec.image,
+        "labels": {**spec.labels, **step.labels},
+        "env": dict(spec.env),
+        "httpproxy": False,
+        "init": spec.init,
+        "terminal": spec.tty,
+        "restart_policy": "no",
+        "stop_timeout": _whole_seconds(step),
+        "healthconfig": {"Test": ["NONE"]},
+        "log_configuration": {"driver": spec.logging.driver, "size": spec.logging.max_size},
+        "resource_limits": _resource_limits(spec.resources),
+        "r_limits": _ulimits(spec.ulimits, limits),
+        "volumes": _named_volumes(spec, step.volumes),
+        "mounts": _mounts(spec, contents_dir),
+        **_identity(spec),
+        **_security(spec.security),
+        **_networking(step),
+    }
+    if spec.entrypoint is not None:
+        request["entrypoint"] = list(spec.entrypoint)
+    return {key: value for key, value in request.items() if value not in (None, {}, []) or key == "entrypoint"}
+
+
+def network_request(step: CreateNetwork) -> Request:
+    """The body of a network's creation. A parent interface belongs to macvlan and ipvlan only."""
+    spec: NetworkSpec = step.spec
+    request: Request = {
+        "name": step.subject,
+        "driver": spec.driver,
+        "dns_enabled": spec.dns,
+        "internal": spec.internal,
+        "ipv6_enabled": spec.ipv6,
+        "labels": dict(step.labels),
+    }
+    if spec.parent:
+        request["network_interface"] = spec.parent
+    if spec.subnet:
+        request["subnets"] = [{"subnet": spec.subnet}]
+    if spec.mtu is not None:
+        request["options"] = {"mtu": str(spec.mtu)}
+    return request
+
+
+def volume_request(step: CreateVolume) -> Request:
+    """The body of a volume's creation; servers differ in which of the two label keys they read."""
+    return {"Name": step.subject, "Labels": dict(step.labels), "Label": dict(step.labels)}
+
+
+def signal_number(name: str) -> int:
+    """`SIGINT`, `INT` or `2` -> 2; ValueError for a name that is no signal. Podman 4 takes numbers only."""
+    if name.isdigit():
+        return int(name)
+    upper = name.upper()
+    try:
+        return int(signal.Signals[upper if upper.startswith("SIG") else f"SIG{upper}"])
+    except KeyError as unknown:
+        raise ValueError(f"stop signal {name!r} is no signal of Linux") from unknown
+
+
+def _whole_seconds(step: CreateContainer) -> int:
+    return -int(-step.stop_timeout.total_seconds() // 1)
+
+
+def _identity(spec: CreateSpec) -> Request:
+    return {
+        "command": list(spec.args),
+        "work_dir": spec.working_dir or None,
+        "hostname": spec.hostname or None,
+        "user": spec.user or None,
+        "groups": list(spec.groups),
+        "timezone": spec.timezone or None,
+        "annotations": dict(spec.annotations),
+        "sysctl": dict(spec.sysctls),
+        "shm_size": spec.shm_size,
+        "oom_score_adj": spec.oom_score_adj,
+        "stop_signal": signal_number(spec.stop_signal) if spec.stop_signal else None,
+    }
+
+
+def _security(security: Security) -> Request:
+    return {
+        "privileged": security.privileged,
+        "cap_add": list(security.capabilities_add),
+        "cap_drop": list(security.capabilities_drop),
+        "read_only_filesystem": security.read_only_root,
+        "no_new_privileges": security.no_new_privileges and not security.privileged,
+    }
+
+
+def _networking(step: CreateContainer) -> Request:
+    spec = step.create
+    request: Request = {
+        "netns": {"nsmode": "host" if spec.host_network else "bridge"},
+        "dns_server": list(spec.dns_servers),
+        "dns_search": list(spec.dns_search),
+        "dns_option": list(spec.dns_options),
+        "hostadd": [f"{host}:{address}" for host, address in sorted(spec.extra_hosts.items())],
+    }
+    if spec.host_network:
+        return request
+    request["networks"] = {
+        step.networks.get(name, name): _attachment(step.alias, place) for name, place in spec.networks.items()
+    }
+    request["portmappings"] = [
+        {
+            "container_port": port.container,
+            "host_port": port.host,
+            "host_ip": port.host_ip,
+            "protocol": port.protocol,
+            "range": 1,
+        }
+        for port in spec.ports
+        if port.host is not None
+    ]
+    request["expose"] = _exposed(spec)
+    return request
+
+
+def _attachment(alias: str, place: Attachment) -> Request:
+    request: Request = {"aliases": list(dict.fromkeys((alias, *place.aliases)))}
+    if place.ip:
+        request["static_ips"] = [place.ip]
+    if place.mac:
+        request["static_mac"] = place.mac
+    return request
+
+
+def _exposed(spec: CreateSpec) -> dict[str, str]:
+    """Ports without a host side: port -> its protocols, joined by commas."""
+    protocols: dict[str, list[str]] = {}
+    for port in spec.ports:
+        if port.host is None:
+            protocols.setdefault(str(port.container), []).append(port.protocol)
+    return {port: ",".join(sorted(set(names))) for port, names in protocols.items()}
+
+
+def _resource_limits(resources: Resources) -> Request:
+    memory = {
+        "limit": resources.memory,
+        "reservation": resources.memory_reservation,
+        "swap": resources.memory_swap,
+    }
+    cpu: Request = {"cpus": resources.cpu_set or None}
+    if resources.milli_cpus is not None:
+        cpu |= {"period": CPU_PERIOD, "quota": resources.milli_cpus * CPU_PERIOD // 1000}
+    parts = {"memory": memory, "cpu": cpu, "pids": {"limit": resources.pids}}
+    said = {name: {key: value for key, value in part.items() if value is not None} for name, part in parts.items()}
+    return {name: part for name, part in said.items() if part}
+
+
+def _ulimits(wanted: Mapping[str, Ulimit], limits: Mapping[str, Ulimit]) -> list[Request]:
+    if not wanted:
+        return []
+    return [
+        {"type": name, "soft": _limit(limit.soft), "hard": _limit(limit.hard)}
+        for name, limit in sorted({**limits, **wanted}.items())
+    ]
+
+
+def _limit(value: int) -> int:
+    return UNLIMITED if value < 0 else value
+
+
+def _named_volumes(spec: CreateSpec, names: Mapping[str, str]) -> list[Request]:
+    return [
+        {"Name": names.get(mount.volume, mount.volume), "Dest": mount.target, "Options": _access(mount)}
+        for mount in spec.mounts
+        if mount.volume
+    ]
+
+
+def _access(mount: Mount) -> list[str]:
+    return ["ro"] if mount.read_only else ["rw"]
+
+
+def _mounts(spec: CreateSpec, contents_dir: str) -> list[Request]:
+    """Everything but volumes, outer paths first, so that a deeper mount lands inside of a shallower one."""
+    mounts: list[Request] = []
+    for mount in spec.mounts:
+        if mount.tmpfs:
+            mounts.append(_tmpfs(mount))
+        elif mount.host:
+            mounts.append(_bind(mount.host, mount.target, ["rbind", *_access(mount)]))
+        elif mount.file:
+            mounts.append(_bind(content_path(contents_dir, mount.file, mount), mount.target, ["rbind", "ro"]))
+        for path, sha256 in mount.folder.items():
+            target = f"{mount.target.rstrip('/')}/{path}"
+            mounts.append(_bind(content_path(contents_dir, sha256, mount), target, ["rbind", "ro"]))
+    if spec.security.read_only_root:
+        taken = {mount.target.rstrip("/") for mount in spec.mounts}
+        mounts += [_tmpfs(Mount(target=path, tmpfs=True, mode=0o1777)) for path in SCRATCH if path not in taken]
+    return sorted(mounts, key=lambda mount: (mount["destination"].count("/"), mount["destination"]))
+
+
+def content_path(contents_dir: str, sha256: str, mount: Mount) -> str:
+    """Where a config file lies on the engine's host. A mount that asks for a mode or an owner has a copy of its own,
+    named by all three, because a bind mount shows the file as it is.
+    """
+    if (mount.mode, mount.uid, mount.gid) == (None, None, None):
+        return f"{contents_dir}/{sha256}"
+    mode = 0o444 if mount.mode is None else mount.mode
+    return f"{contents_dir}/dressed/{sha256}.{mode:o}.{mount.uid or 0}.{mount.gid or 0}"
+
+
+def _bind(source: str, target: str, options: list[str]) -> Request:
+    return {"type": "bind", "source": source, "destination": target, "options": options}
+
+
+def _tmpfs(mount: Mount) -> Request:
+    options = [*_access(mount), "nosuid", "nodev"]
+    if mount.tmpfs_size is not None:
+        options.append(f"size={mount.tmpfs_size}")
+    if mount.mode is not None:
+        options.append(f"mode={mount.mode:o}")
+    return {"type": "tmpfs", "source": "tmpfs", "destination": mount.target, "options": options}

@@ -1,0 +1,235 @@
+"""Law: the small resident asks Podman with the standard library alone: what of ours runs, what happens, how it is.
+
+1. Only containers with our ownership label count; one whose process is gone does not run, whatever Podman says, as
+   far as its processes can be seen from here.
+2. Events are hints: they name what happened, carry no truth, and may be missed. A stream that ends raises
+   UnavailableError; the caller opens the next one.
+3. An exec probe has one hard deadline over everything. What hangs is killed where its process can be seen from here,
+   else left behind. A command that is not in the image fails the probe; any other error is the prober's own.
+4. Nothing here changes a container.
+"""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, kill_stray
+from edgegitops.core.model import naming
+from edgegitops.core.model.reasons import HoldReason
+from edgegitops.errors import UnavailableError
+
+API: Final = "/v4.0.0/libpod"
+OK: Final = 200
+BAD_REQUEST: Final = 400
+ANSWER_WITHIN: Final = timedelta(seconds=30)
+KEPT_OUTPUT: Final = 4096
+NOT_THERE: Final = ("not found", "no such file", "permission denied", "not a directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container of ours, as the list tells it. `digest` is its container digest, from its label."""
+
+    id: str
+    state: str
+    pid: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something happened to the container `name`: Podman's word for it (`start`, `died`, `remove` …)."""
+
+    name: str
+    action: str
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP to a unix socket, with one deadline for everything."""
+
+    def __init__(self, path: str, within: float | None) -> None:
+        super().__init__("podman", timeout=within)
+        self._path = path
+        self._ends_at = None if within is None else time.monotonic() + within
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def hurry(self) -> None:
+        """Let the next read wait no longer than the deadline; TimeoutError where that is over."""
+        if self._ends_at is None:
+            return
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no answer in time")
+        if self.sock is not None:
+            self.sock.settimeout(left)
+
+
+class EventStream:
+    """Container events as they come. `close` from another thread ends the iteration."""
+
+    def __init__(self, connection: _UnixConnection, answer: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._raw = connection.sock
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[Hint]:
+        try:
+            while line := self._answer.readline():
+                event = json.loads(line)
+                attributes = (event.get("Actor") or {}).get("Attributes") or {}
+                yield Hint(name=str(attributes.get("name", "")), action=str(event.get("Action", "")))
+        except (OSError, ValueError, http.client.HTTPException) as broken:
+            if not self._is_closed:
+                raise _unavailable("events", broken) from broken
+        if not self._is_closed:
+            raise _unavailable("events", "the stream ended")
+
+    def close(self) -> None:
+        """End the stream; an iteration that waits comes back."""
+        self._is_closed = True
+        if self._raw is not None:
+            try:
+                self._raw.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # the other side was faster
+            finally:
+                self._connection.close()
+
+
+class PodmanListing:
+    """A light door to the Podman service at a unix socket; `fleet` narrows "ours" to one fleet."""
+
+    def __init__(self, socket_path: str, *, fleet: str = "", proc: str | None = None) -> None:
+        self._path = socket_path
+        self._fleet = fleet
+        self._proc = proc
+
+    def running(self) -> Mapping[str, Seen]:
+        """Our containers that run, by engine name. UnavailableError: Podman did not answer."""
+        label = f"{naming.LABEL_FLEET}={self._fleet}" if self._fleet else naming.LABEL_FLEET
+        filters = quote(json.dumps({"label": [label], "status": ["running"]}))
+        status, body = self._ask("GET", f"/containers/json?filters={filters}", within=ANSWER_WITHIN)
+        if status != OK:
+            raise _unavailable("list", _text(body))
+        rows = [(str((row.get("Names") or [""])[0]), _seen(row)) for row in _json(body) or []]
+        table = ProcessTable(self._proc or "/proc") if self._proc or is_same_machine(self._path) else None
+        return {name: seen for name, seen in rows if table is None or table.is_running(seen.pid, seen.id)}
+
+    def events(self) -> EventStream:
+        """Container events from now on. UnavailableError: Podman does not answer."""
+        connection = _UnixConnection(self._path, None)
+        filters = quote(json.dumps({"type": ["container"]}))
+        try:
+            connection.request("GET", f"{API}/events?stream=true&filters={filters}")
+            raw = connection.sock
+            answer = connection.getresponse()
+            connection.sock = raw  # http.client forgets the socket of an answer without an end
+        except (OSError, http.client.HTTPException) as broken:
+            connection.close()
+            raise _unavailable("events", broken) from broken
+        return EventStream(connection, answer)
+
+    def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
+        """Run argv in a running container: True where it ends with 0 within `timeout`. UnavailableError: the prober
+        failed, which says nothing of the container.
+        """
+        ends_at = time.monotonic() + timeout.total_seconds()
+        body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True}
+        status, made = self._ask("POST", f"/containers/{quote(container)}/exec", body=body, within=ANSWER_WITHIN)
+        if status >= BAD_REQUEST:
+            raise _unavailable("exec", _text(made))
+        session = _json(made)["Id"]
+        left = timedelta(seconds=max(0.05, ends_at - time.monotonic()))
+        try:
+            status, output = self._ask("POST", f"/exec/{session}/start", body={"Detach": False}, within=left)
+        except UnavailableError:
+            if time.monotonic() < ends_at:
+                raise
+            self._give_up(session)
+            return False
+        if status >= BAD_REQUEST:
+            return _judge_start(_text(output))
+        tree = self._exec_state(session)
+        return not tree.get("Running") and tree.get("ExitCode") == 0
+
+    def _give_up(self, session: str) -> None:
+        tree = self._exec_state(session)
+        if tree.get("Running"):
+            kill_stray(int(tree.get("Pid") or 0), str(tree.get("ContainerID") or session))
+
+    def _exec_state(self, session: str) -> Mapping[str, Any]:
+        status, body = self._ask("GET", f"/exec/{session}/json", within=ANSWER_WITHIN)
+        if status != OK:
+            raise _unavailable("exec", _text(body))
+        tree: Mapping[str, Any] = _json(body)
+        return tree
+
+    def _ask(self, method: str, path: str, *, within: timedelta, body: object = None) -> tuple[int, bytes]:
+        """One request on a connection of its own: status and body, or UnavailableError at the deadline."""
+        connection = _UnixConnection(self._path, within.total_seconds())
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, API + path, data, {"Content-Type": "application/json"} if data else {})
+            raw = connection.sock
+            answer = connection.getresponse()
+            connection.sock = raw  # http.client forgets the socket of an answer without an end
+            is_output = path.endswith("/start")
+            read = b""
+            connection.hurry()
+            while piece := answer.read1(65536):
+                read = (read + piece)[-KEPT_OUTPUT:] if is_output else read + piece
+                connection.hurry()
+        except (OSError, http.client.HTTPException) as broken:
+            raise _unavailable(f"{method} {path.partition('?')[0]}", broken) from broken
+        else:
+            return answer.status, read
+        finally:
+            connection.close()
+
+
+def _seen(row: Mapping[str, Any]) -> Seen:
+    labels = row.get("Labels") or {}
+    return Seen(
+        id=str(row["Id"]),
+        state=str(row.get("State", "")),
+        pid=int(row.get("Pid") or 0),
+        digest=str(labels.get(naming.LABEL_DIGEST, "")),
+    )
+
+
+def _judge_start(text: str) -> bool:
+    if any(words in text.lower() for words in NOT_THERE):
+        return False
+    raise _unavailable("exec", text)
+
+
+def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
+    try:
+        return json.loads(body)
+    except ValueError as broken:
+        raise _unavailable("read an answer", f"it is no JSON: {body[:80]!r}") from broken
+
+
+def _text(body: bytes) -> str:
+    """The cause inside an error answer."""
+    try:
+        tree = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace").strip()
+    return str(tree.get("message") or tree.get("cause") or tree) if isinstance(tree, dict) else str(tree)
+
+
+def _unavailable(action: str, cause: object) -> UnavailableError:
+    message = str(cause) or type(cause).__name__
+    return UnavailableError("engine", action, message, reason=HoldReason.ENGINE_UNAVAILABLE)
