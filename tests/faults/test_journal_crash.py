@@ -68,8 +68,10 @@ def started(*children: subprocess.Popen[str]) -> None:
 def acknowledged(child: subprocess.Popen[str]) -> list[int]:
     """What the child still said, after it ended."""
     assert child.stdout is not None
-    output, _ = child.communicate()
-    return [int(line) for line in output.splitlines()]
+    assert child.stdin is not None
+    with child:  # not communicate(), which leaves out what readline() has buffered
+        child.stdin.close()
+        return [int(line) for line in child.stdout.read().splitlines()]
 
 
 def whole_calls(entries: Iterable[Entry]) -> list[tuple[str, int]]:

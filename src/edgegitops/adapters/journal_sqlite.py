@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from edgegitops import __version__
 from edgegitops.core.model import chain
-from edgegitops.core.model.canonical import canonical_json, digest, sha256_hex
+from edgegitops.core.model.canonical import canonical_json, sha256_hex
 from edgegitops.core.model.codec import from_tree, to_tree
 from edgegitops.core.model.events import Entry, Event, JournalPruned
 from edgegitops.core.model.ledger import Ledger
@@ -111,9 +111,8 @@ class _Folded:
 
 
 class SqliteJournal:
-    """`ports.Journal` in the file `path`; its directory holds the ballast too. To be used from one thread.
-
-    JournalError from any method: it could not be read or written, and nothing was changed.
+    """`ports.Journal` in the file `path`, the ballast beside it. To be used from one thread. JournalError from any
+    method: it could not be read or written, and nothing was changed.
     """
 
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
@@ -126,17 +125,16 @@ class SqliteJournal:
         self._db = self._open()
 
     def append(self, events: Sequence[Event], at: datetime) -> None:
-        """Write all of them durably, or none. A full disk is answered with the ballast, once."""
+        """Write all of them durably, or none."""
         if at.tzinfo is None:
             raise BrokenInvariantError(f"the journal was given an instant without a time zone: {at}")
-        if not events:
-            return
 
         def write() -> None:
             with self._writing():
                 self._insert(events, at)
 
-        self._sparing("append", write)
+        if events:
+            self._sparing("append", write)
 
     def ledger(self) -> Ledger:
         """The fold of all events so far; costs one query where nothing was appended since the last call."""
@@ -183,7 +181,7 @@ class SqliteJournal:
         return self._sparing("prune", lambda: self._prune(upto, at))
 
     def close(self) -> None:
-        """Close the file; what was acknowledged was durable before."""
+        """Close the file."""
         self._db.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -204,7 +202,7 @@ class SqliteJournal:
         try:
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
-            if _version(db) == 0:
+            if _pragma(db, "user_version") == 0:
                 self._create(db)
             self._recognise(db)
         except BaseException:
@@ -219,8 +217,8 @@ class SqliteJournal:
         here = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(here, fcntl.LOCK_EX)
-            if _version(db) == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):  # it says so instead of failing
+            if _pragma(db, "user_version") == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                if _pragma(db, "journal_mode = WAL") != "wal":  # it says so instead of failing
                     raise JournalError(f"journal {self._path}: open: it needs a local disk, for its write-ahead log")
                 db.executescript(_SCHEMA)
                 os.fsync(here)
@@ -228,24 +226,24 @@ class SqliteJournal:
             os.close(here)
 
     def _recognise(self, db: sqlite3.Connection) -> None:
-        version = _version(db)
+        version = _pragma(db, "user_version")
         if version > SCHEMA_VERSION:
             raise JournalError(
                 f"journal {self._path}: open: it was written by a newer edgegitops (schema {version}, this version"
                 f" knows {SCHEMA_VERSION}) and is left as it is; install that version again"
             )
-        if version == 0 or db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        if version == 0 or _pragma(db, "application_id") != APPLICATION_ID:
             raise JournalError(f"journal {self._path}: open: it is not a journal of edgegitops; it is left as it is")
-        fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        fault = _pragma(db, "quick_check(1)")
         if fault != "ok":
             raise JournalError(f"journal {self._path}: open: {_DAMAGED} ({fault})")
 
     def _prune(self, upto: int, at: datetime) -> int:
         with self._writing():
             base = self._fold(self._base(), upto=upto)
-            tree = to_tree(base.ledger)
-            self._insert([JournalPruned(upto, digest(tree))], at)
-            row = (base.seq, base.hash, canonical_json(tree).decode())
+            tree = canonical_json(to_tree(base.ledger))
+            self._insert([JournalPruned(upto, sha256_hex(tree))], at)
+            row = (base.seq, base.hash, tree.decode())
             self._db.execute("INSERT OR REPLACE INTO base VALUES (1, ?, ?, ?)", row)
             return self._db.execute("DELETE FROM entries WHERE seq <= ?", (upto,)).rowcount
 
@@ -295,9 +293,8 @@ class SqliteJournal:
 
     def _holds(self, folded: _Folded) -> bool:
         """The place that it was folded to is still in the chain, with the same hash."""
-        row = self._db.execute("SELECT hash FROM entries WHERE seq = ?", (folded.seq,)).fetchone()
-        if row is None:
-            row = self._db.execute("SELECT hash FROM base WHERE seq = ?", (folded.seq,)).fetchone()
+        query = "SELECT hash FROM entries WHERE seq = ?1 UNION ALL SELECT hash FROM base WHERE seq = ?1"
+        row = self._db.execute(query, (folded.seq,)).fetchone()
         return row is not None and row[0] == folded.hash
 
     def _stored(self) -> _Folded:
@@ -322,9 +319,8 @@ class SqliteJournal:
 
     def _store_derived(self, folded: _Folded) -> None:
         """Best effort: without it the next process folds a little longer."""
-        with contextlib.suppress(sqlite3.Error), self._writing():
-            tree = canonical_json(to_tree(folded.ledger)).decode()
-            row = (folded.seq, folded.hash, __version__, tree)
+        with contextlib.suppress(sqlite3.Error, JournalError), self._writing():
+            row = (folded.seq, folded.hash, __version__, canonical_json(to_tree(folded.ledger)).decode())
             self._db.execute("INSERT OR REPLACE INTO derived VALUES (1, ?, ?, ?, ?)", row)
         self._stored_seq = folded.seq
 
@@ -387,8 +383,8 @@ def _proof(link: chain.Link, upto: int) -> str:
     return str(body["ledger"]) if body["upto"] == upto else ""
 
 
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+def _pragma(db: sqlite3.Connection, name: str) -> Any:  # noqa: ANN401 - a number or a word, as SQLite likes
+    return db.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def _primary(error: sqlite3.Error) -> int:
