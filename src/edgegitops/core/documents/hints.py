@@ -168,9 +168,9 @@ def about_type(
 ) -> str:
     """How a value of the wrong kind should be written; `wanted` are the JSON types, empty for a choice of forms."""
     if instance is None:
-        return 'write a value after the colon, "" for an empty text' if not source else "remove the field"
+        return _for_null(wanted) if not source else "remove the field"
     field = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
-    if isinstance(instance, list) and "array" not in wanted:
+    if isinstance(instance, list) and "object" in wanted:
         return _map_for_list(field, instance)
     if isinstance(instance, str) and ("object" in wanted or "array" in wanted or not wanted):
         return _structure_for_text(field, instance, wanted)
@@ -179,6 +179,14 @@ def about_type(
     if isinstance(instance, dict):
         return "a list: begin each entry with -" if tuple(wanted) == ("array",) else ""
     return _text_for_scalar(instance, wanted, source, schema)
+
+
+def _for_null(wanted: Sequence[str]) -> str:
+    if "object" in wanted:
+        return "{} for an empty map"
+    if "array" in wanted:
+        return "[] for an empty list"
+    return 'write a value after the colon, "" for an empty text'
 
 
 def _text_for_scalar(instance: Tree, wanted: Sequence[str], source: str | None, schema: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ about a value is `hints`; which words of other tools we know is `words`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -114,17 +115,19 @@ def _meant(error: ValidationError) -> list[ValidationError] | None:
     return min(fitting, key=_badness) if fitting else None
 
 
+def _badness(branch: Sequence[ValidationError]) -> tuple[int, int, int]:
+    """Fewest things wrong right here first; then most unknown fields that look like fields of the branch."""
+    here, near = 0, 0
+    for error in branch:
+        if not error.relative_path:
+            unknown = _unknown(error) if error.validator == "additionalProperties" else []
+            here += len(unknown) or 1
+            near += sum(bool(get_close_matches(key, _schema(error).get("properties", {}), n=1)) for key in unknown[:9])
+    return here, -near, len(branch)
+
+
 def _is_shape(error: ValidationError) -> bool:
     return error.validator in _SHAPES and not error.relative_path
-
-
-def _badness(branch: Sequence[ValidationError]) -> tuple[int, int]:
-    here = sum(
-        len(_unknown(inner)) if inner.validator == "additionalProperties" else 1
-        for inner in branch
-        if not inner.relative_path
-    )
-    return here, len(branch)
 
 
 def _unknown(error: ValidationError) -> list[str]:
@@ -172,7 +175,11 @@ class _Case:
     def field(self) -> str:
         """The name of what is spoken of, for sentences."""
         path = (*self.page.path, *self.path)
-        return shown(str(path[-1])) if path else "the document"
+        if not path:
+            return "the document"
+        if isinstance(path[-1], int) and len(path) > 1:
+            return f"{shown(str(path[-2]))}[{path[-1]}]"
+        return shown(str(path[-1]))
 
     @property
     def parent(self) -> str:
@@ -207,7 +214,9 @@ def _tell(case: _Case) -> Iterator[Fault]:
         case "const" | "enum":
             yield _wrong_word(case)
         case "oneOf" | "anyOf":
-            yield _wrong_choice(case)
+            # a value that is no map is told by the `type` beside this choice
+            if isinstance(case.instance, dict) or required_choice(case.rule) is None:
+                yield _wrong_choice(case)
         case "pattern":
             yield _wrong_format(case)
         case _:
@@ -268,7 +277,7 @@ def _wrong_word(case: _Case) -> Fault:
 
 def _wrong_choice(case: _Case) -> Fault:
     names = required_choice(case.rule)
-    if names is not None and isinstance(case.instance, dict):
+    if names is not None:
         there = [name for name in names if name in case.instance]
         problem = f"has {listed(there)} at once" if there else f"has none of {listed(names)}"
         code = FaultCode.WRONG_VALUE if there else FaultCode.MISSING_FIELD

@@ -9,6 +9,7 @@ from edgegitops.core.model.manifests import Requirement, Selector
 from edgegitops.core.model.reasons import FaultCode
 
 _FIELDS = frozenset({"selector", "for"})
+_WAYS = frozenset({"matchTags", "matchExpressions"})
 
 
 def read_selector(tree: Mapping[str, Tree]) -> Selector:
@@ -28,7 +29,7 @@ def selector_faults(tree: Tree, page: Page) -> Iterator[Fault]:
     """Faults of every selector of a judged document that its schema cannot tell."""
     for path, selector in _selectors(tree):
         has_requirements = bool(selector.get("matchTags") or selector.get("matchExpressions"))
-        if not has_requirements and "all" not in selector:
+        if not has_requirements and not set(selector) - _WAYS:
             message = "the selector is empty"
             hint = "write all: true if every node is meant"
             yield page.key_fault(FaultCode.EMPTY_SELECTOR, message, path, expected="a requirement", suggestion=hint)

@@ -8,8 +8,9 @@ What one file gives depends on its path and its bytes alone, so it may be kept i
 the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from edgegitops.core.documents.judge import Page, in_order, judge
 from edgegitops.core.documents.layout import FLEET_FILE, PLACES, Layout, Leaf, kind_fault, lay_out
@@ -35,12 +36,14 @@ from edgegitops.core.model.manifests import (
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 
+Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
     """A manifest without faults of its own; `value` is None for kinds that have no model (keys, policies)."""
 
-    value: Fleet | Site | Application | DeploymentManifest | None = None
+    value: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Unsound:
     faults: tuple[Fault, ...]
 
 
-_READERS: dict[str, Callable[[Mapping[str, Tree], Origin], Fleet | Site | Application | DeploymentManifest]] = {
+_READERS: dict[str, Callable[[Mapping[str, Tree], Origin], Manifest]] = {
     "Fleet": read_fleet,
     "Site": read_site,
     "Application": read_application,
@@ -70,6 +73,24 @@ def read_snapshot(
     `memo` spares reading files again that have not changed; it belongs to one SchemaSet, grows, and may be emptied at
     any time. Raises what `objects` raises, and BrokenInvariantError where the schemas themselves are broken.
     """
+    snapshot, faults = read_partly(revision, files, objects, schemas, memo)
+    if faults or snapshot is None:
+        return Faults(revision, faults)
+    return snapshot
+
+
+def read_partly(
+    revision: str,
+    files: Mapping[str, str],
+    objects: Objects,
+    schemas: SchemaSet,
+    memo: MutableMapping[str, object] | None = None,
+) -> tuple[Snapshot | None, tuple[Fault, ...]]:
+    """Every fault, and a snapshot of what is sound, so that `validate` can look for faults between documents too.
+
+    The snapshot is None where the fleet itself is unsound; it has no deployment whose application is unsound. It is
+    whole only where there are no faults: a node never uses it otherwise. Raises as `read_snapshot`.
+    """
     layout = lay_out(files)
     validators = validators_of(schemas)
     found = [(leaf, _recall(leaf, objects, validators, memo)) for leaf in layout.leaves]
@@ -77,21 +98,25 @@ def read_snapshot(
     for _, result in found:
         if isinstance(result, Unsound):
             faults.extend(result.faults)
-    if faults:
-        return Faults(revision, tuple(sorted(faults, key=in_order)))
-    return _assemble(revision, layout, [result.value for _, result in found if isinstance(result, Sound)])
+    unsound = {leaf.name for leaf, result in found if isinstance(result, Unsound) and leaf.kind == "Application"}
+    values = [result.value for _, result in found if isinstance(result, Sound)]
+    return _assemble(revision, layout, values, unsound), tuple(sorted(faults, key=in_order))
 
 
 def _assemble(
-    revision: str, layout: Layout, values: list[Fleet | Site | Application | DeploymentManifest | None]
-) -> Snapshot:
+    revision: str, layout: Layout, values: Sequence[Manifest | None], unsound: Collection[str]
+) -> Snapshot | None:
+    fleet = next((value for value in values if isinstance(value, Fleet)), None)
     applications = [value for value in values if isinstance(value, Application)]
+    deployments = [value for value in values if isinstance(value, DeploymentManifest)]
+    if fleet is None:
+        return None
     return Snapshot(
         revision=revision,
-        fleet=next(value for value in values if isinstance(value, Fleet)),
+        fleet=fleet,
         sites={value.name: value for value in values if isinstance(value, Site)},
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
-        deployments={value.name: value for value in values if isinstance(value, DeploymentManifest)},
+        deployments={value.name: value for value in deployments if value.application not in unsound},
     )
 
 

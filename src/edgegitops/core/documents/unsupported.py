@@ -136,7 +136,7 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
             "spec/limits": "limits cannot be chosen yet",
         },
     ),
-    "Policy": (Gap(("spec",), "policies are not obeyed yet: remove the file, or nothing it says would hold"),),
+    "Policy": (Gap(("kind",), "policies are not obeyed yet; remove the file, for nothing that it says would hold"),),
 }
 
 
@@ -146,8 +146,7 @@ def unsupported_faults(kind: str, tree: Tree, page: Page) -> Iterator[Fault]:
         for path, value in _matches(tree, gap.path):
             if gap.applies is None or gap.applies(value):
                 where = next(step for step in reversed(path) if isinstance(step, str))
-                message = f"{where}: {gap.sentence}"
-                hint = "leave the field out"
+                message, hint = f"{where}: {gap.sentence}", "leave the field out"
                 yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, message, path, suggestion=hint)
 
 
