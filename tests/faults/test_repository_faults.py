@@ -1,6 +1,7 @@
 """Hostile, broken and dying remotes: each fetch ends typed and bounded, the mirror is whole, and the next one works."""
 
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -323,6 +324,52 @@ def test_a_damaged_object_is_reported_and_not_believed(site: Site) -> None:
 
 def listed(site: Site) -> list[str]:
     return git(site.source.path, "rev-list", "--objects", "--no-object-names", "main").split()
+
+
+def test_packs_do_not_pile_up_and_only_what_is_pinned_outlives_the_remote(site: Site) -> None:
+    mirror = site.mirror(FetchLimits(packs=3))
+    objects = mirror.objects()
+    lost = site.source.commit("lost", onto=None)
+    mirror.fetch()
+    kept = site.source.commit("kept", onto=None)
+    mirror.fetch()
+    mirror.pin(kept)
+    site.source.move(site.old)
+    tips = [site.source.commit(f"later {number}") for number in range(5) if mirror.fetch()]
+    assert mirror.fetch() == tips[-1]
+    packs = list((site.state / "mirror.git/objects/pack").glob("*.pack"))
+    assert len(packs) <= 4
+    assert all(objects.read(oid) is not None for oid in (site.old, kept, *tips))
+    assert objects.read(lost) is None
+    git(site.state / "mirror.git", "fsck", "--full", "--strict")
+
+
+def test_a_repack_that_fails_is_no_failure_of_the_fetch(site: Site) -> None:
+    git_folder = site.state / "mirror.git"
+    hollow = git(git_folder, "hash-object", "-w", "-t", "commit", "--stdin", stdin=bare_commit("5" * 40))
+    site.mirror().pin(hollow)
+    before = set(git_folder.glob("objects/pack/*.pack"))
+    new = site.source.commit("second")
+    mirror = site.mirror(FetchLimits(packs=0))
+    assert mirror.fetch() == new
+    assert before < set(git_folder.glob("objects/pack/*.pack"))
+    assert mirror.objects().read(site.old) is not None
+
+
+def test_a_ref_that_outlived_its_object_is_no_reason_to_fail(site: Site) -> None:
+    for file in (site.state / "mirror.git").glob("objects/pack/*"):
+        file.unlink()
+    assert site.mirror().fetch() == site.old
+    git(site.state / "mirror.git", "fsck", "--full", "--strict")
+
+
+def test_a_mirror_that_was_removed_is_made_again_by_the_same_process(site: Site) -> None:
+    mirror = site.mirror()
+    objects = mirror.objects()
+    shutil.rmtree(site.state)
+    assert mirror.tip() is None
+    assert mirror.fetch() == site.old
+    assert objects.read(site.old) is not None
 
 
 def test_a_mirror_that_is_no_repository_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ environment are seen by others), one line of JSON goes out. The rules, in order:
 4. The tip must be a commit, and what arrived must be closed: every object that a new commit, tree or tag names is
    here or in the mirror. Else a lying server could leave a hole that no later fetch would fill.
 
+The second errand, `repack`, writes one pack of all that the mirror's refs reach: packs do not pile up, and what a
+remote took back does not stay for ever.
+
 The mirror is only read here. Promotion is the parent's, which has not spoken to the server.
 """
 
@@ -264,9 +267,34 @@ def names(kind: str, data: bytes) -> set[bytes]:
     return {bytes.fromhex(one.decode()) for one in found}
 
 
+def repack(request: dict[str, Any]) -> None:
+    """Write one pack of everything that `haves` reach into the quarantine. FetchError where an object is missing."""
+    tune(request)
+    repo = pygit2.Repository(request["mirror"])
+    target = Path(request["quarantine"], "objects/pack")
+    target.mkdir(parents=True)
+    builder = pygit2.PackBuilder(repo)
+    builder.set_threads(1)
+    waiting = [bytes.fromhex(oid) for oid in request["haves"]]
+    seen = set(waiting)
+    while waiting:
+        raw = waiting.pop()
+        oid = pygit2.Oid(raw=raw)
+        builder.add(oid)
+        kind, _ = repo.odb.read_header(oid)
+        if kind != ObjectType.BLOB:
+            new = names(kind.name, repo.odb.read(oid)[1]) - seen
+            seen |= new
+            waiting.extend(new)
+    builder.write(str(target))
+
+
 def answer(request: dict[str, Any]) -> dict[str, str]:
     """The whole errand: `{"tip": id}` or `{"reason": code, "message": words}`."""
     try:
+        if request["errand"] == "repack":
+            repack(request)
+            return {"tip": ""}
         prepare(Path(request["quarantine"]), Path(request["mirror"]), request["haves"])
         if request["over"] == "ssh":
             fetch_with_git(request)

@@ -5,7 +5,8 @@
    leaves the old tip whole, and the next fetch removes what was left behind.
 2. An object is asked for its size before it is read, and its bytes are hashed again as they are read. Nothing is ever
    checked out. Whether a tip is believed is not decided here.
-3. A pinned revision stays reachable whatever the remote does. A pin that a newer pin contains is dropped.
+3. When packs pile up, a child writes one of all that our refs reach; the others go once it is durable.
+4. A pinned revision stays reachable whatever the remote does. A pin that a newer pin contains is dropped.
 
 All failures are UnavailableError with reason `fetch-failed` or `credential-denied`: the caller backs off.
 """
@@ -53,7 +54,7 @@ KINDS: Final = {
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
     """What one fetch may cost: bytes received, objects, address space in bytes, CPU time, wall time, and `stall_after`
-    without a byte (a hung server is given up then).
+    without a byte (a hung server is given up then). With more than `packs` packs the mirror is repacked.
     """
 
     bytes: int = 512 * 1024 * 1024
@@ -62,6 +63,7 @@ class FetchLimits:
     cpu_for: timedelta = timedelta(seconds=120)
     wall_for: timedelta = timedelta(seconds=120)
     stall_after: timedelta = timedelta(seconds=20)
+    packs: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +108,14 @@ class GitRepository:
 
     def fetch(self) -> str:
         """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
-        repo = self._repo()
-        haves = sorted({str(repo.references[name].target) for name in repo.references if name.startswith(OURS)})
         with self._quarantine() as quarantine:
-            said = self._ask_child(self._request(quarantine, haves))
+            said = self._ask_child(self._request("fetch", quarantine))
             tip = said.get("tip", "")
             if not OID.fullmatch(tip):
                 raise self._failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
             self._promote(quarantine, tip)
+        if len(self._packs()) > self._limits.packs:
+            self._repack()
         return tip
 
     def tip(self) -> str | None:
@@ -137,10 +139,10 @@ class GitRepository:
 
     def objects(self) -> "MirrorObjects":
         """The lookup of the mirror's objects."""
-        return MirrorObjects(self._repo().odb, str(self._path))
+        return MirrorObjects(lambda: self._repo().odb, str(self._path))
 
     def _repo(self) -> pygit2.Repository:
-        if self._opened is None:
+        if self._opened is None or not (self._path / "HEAD").is_file():  # our advice may have been to remove it
             _tune()
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +158,7 @@ class GitRepository:
 
     @contextlib.contextmanager
     def _quarantine(self) -> Iterator[Path]:
+        self._repo()
         place = self._path / QUARANTINES
         shutil.rmtree(place, ignore_errors=True)
         try:
@@ -168,16 +171,17 @@ class GitRepository:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def _request(self, quarantine: Path, haves: list[str]) -> dict[str, Any]:
+    def _request(self, errand: str, quarantine: Path) -> dict[str, Any]:
         credentials = self._credentials
         limits = self._limits
         return {
+            "errand": errand,
             "url": self._url,
             "over": self._over,
             "branch": self._branch,
             "mirror": str(self._path),
             "quarantine": str(quarantine),
-            "haves": haves,
+            "haves": self._haves(),
             "user": credentials.user,
             "password": self._secret(credentials.password_file),
             "ca_file": credentials.ca_file,
@@ -193,6 +197,12 @@ class GitRepository:
                 "stall": max(1, int(limits.stall_after.total_seconds())),
             },
         }
+
+    def _haves(self) -> list[str]:
+        """What our refs point to, as far as it is here: a ref that outlived its object is no reason to fail."""
+        repo = self._repo()
+        targets = {repo.references[name].target for name in repo.references if name.startswith(OURS)}
+        return sorted(str(target) for target in targets if target in repo.odb)
 
     def _secret(self, file: str) -> str:
         if not file:
@@ -237,12 +247,32 @@ class GitRepository:
     def _promote(self, quarantine: Path, tip: str) -> None:
         """Move what arrived into the mirror, durably, and then the ref."""
         try:
-            for source in sorted((quarantine / "objects").rglob("*"), key=_promotion_order):
-                if source.is_file() and source.parent.name != "info":
-                    _move(source, self._path / source.relative_to(quarantine))
+            self._take(quarantine)
             self._repo().references.create(TIP, tip, force=True)
         except (OSError, pygit2.GitError, KeyError, ValueError) as error:
             raise self._failed(f"what arrived could not be stored in {self._path}: {error}") from error
+
+    def _take(self, quarantine: Path) -> None:
+        # A pack counts from its index on, so indexes come last.
+        for source in sorted((quarantine / "objects").rglob("*"), key=lambda path: path.suffix == ".idx"):
+            if source.is_file() and source.parent.name != "info":
+                _move(source, self._path / source.relative_to(quarantine))
+
+    def _packs(self) -> set[Path]:
+        return set((self._path / "objects/pack").glob("*.idx"))
+
+    def _repack(self) -> None:
+        """One pack instead of many. What goes wrong here is no failure of the fetch: the many packs serve as well."""
+        old = self._packs()
+        with contextlib.suppress(UnavailableError, OSError), self._quarantine() as quarantine:
+            if "tip" not in self._ask_child(self._request("repack", quarantine)):
+                return
+            new = {self._path / index.relative_to(quarantine) for index in quarantine.rglob("*.idx")}
+            self._take(quarantine)
+            for index in old - new:
+                for file in (index, *index.parent.glob(f"{index.stem}.*")):
+                    file.unlink(missing_ok=True)
+            self._opened = None
 
     def _failed(self, words: str, reason: str = "") -> UnavailableError:
         where = re.sub(r"//[^/@\s]*@", "//", self._url)
@@ -255,14 +285,14 @@ class MirrorObjects:
     KEPT = 256  # objects
     LARGEST_KEPT = 64 * 1024  # bytes
 
-    def __init__(self, odb: pygit2.Odb, path: str) -> None:
+    def __init__(self, odb: Callable[[], pygit2.Odb], path: str) -> None:
         self._odb = odb
         self._path = path
         self._kept: OrderedDict[str, RawObject] = OrderedDict()
 
     def header(self, oid: str) -> Header | None:
         """Kind and size without loading the bytes; None where there is no such object."""
-        found = self._ask(self._odb.read_header, oid)
+        found = self._ask(lambda key: self._odb().read_header(key), oid)
         return None if found is None else Header(KINDS[ObjectType(found[0])], found[1])
 
     def read(self, oid: str) -> RawObject | None:
@@ -271,7 +301,7 @@ class MirrorObjects:
         if kept is not None:
             self._kept.move_to_end(oid)
             return kept
-        found = self._ask(self._odb.read, oid)
+        found = self._ask(lambda key: self._odb().read(key), oid)
         if found is None:
             return None
         raw = RawObject(KINDS[ObjectType(found[0])], found[1])
@@ -348,11 +378,6 @@ def _ended(code: int) -> str:
     if code == -signal.SIGXCPU:
         return "the CPU time was over"
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _promotion_order(path: Path) -> tuple[bool, str]:
-    """A pack counts from its index on, so indexes come last."""
-    return path.suffix == ".idx", str(path)
 
 
 def _move(source: Path, target: Path) -> None:
