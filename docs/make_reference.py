@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from edgegitops.cli.main import COMMANDS, edgegitops
+from edgegitops.core.documents.unsupported import _BY_KIND as GAPS
 
 TOP = Path(__file__).parents[1]
 PAGES = TOP / "docs" / "reference"
@@ -20,6 +21,10 @@ WIDTH = 100
 NOTE = "<!-- Written by `make docs`; change the schemas or the help texts instead. -->\n"
 CONTAINER = ("spec", "containers", "*")
 TWINS = (("spec", "containerDefaults"), ("spec", "jobs", "*"))
+LATER = (
+    "The schemas hold the whole format. What this version cannot obey yet is marked, and refused with "
+    "`not-supported-yet` instead of being passed over in silence."
+)
 Schema = dict[str, Any]
 
 
@@ -49,13 +54,18 @@ def helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
 
 def manifests_page() -> str:
     """Every field of every kind, with the schema's own words."""
-    blocks = [f"{NOTE}\n# Manifests, field by field\n"]
+    blocks = [f"{NOTE}\n# Manifests, field by field\n\n{LATER}\n"]
     for file in sorted((TOP / "schemas").glob("*.json")):
         schema = json.loads(file.read_text(encoding="utf-8"))
         title = schema.get("title", file.stem)
         found = list(fields(schema, schema, ()))
         known = {path for path, _, _ in found}
-        rows = [row(path, field, is_required=needed) for path, field, needed in found if not is_told(path, known)]
+        kind = schema["properties"].get("kind", {}).get("const", "")
+        rows = [
+            row(path, {**field, "gap": gap_of(kind, path)}, is_required=needed)
+            for path, field, needed in found
+            if not is_told(path, known)
+        ]
         head = "| field | type | what it says |\n| --- | --- | --- |"
         blocks.append(f"## {title}\n\n{head}\n" + "\n".join(rows) + "\n")
     return "\n".join(blocks)
@@ -79,6 +89,12 @@ def fields(root: Schema, schema: Schema, path: tuple[str, ...]) -> Iterator[tupl
     items = schema.get("items")
     if isinstance(items, dict):
         yield from fields(root, items, (*path, "[]"))
+
+
+def gap_of(kind: str, path: tuple[str, ...]) -> str:
+    """What is refused of a field as not supported yet; empty where it works."""
+    gaps = [gap for gap in GAPS.get(kind, ()) if gap.path == path]
+    return f"*{'Some values are not' if gaps[0].applies else 'Not'} supported yet: {gaps[0].sentence}.*" if gaps else ""
 
 
 def is_told(path: tuple[str, ...], known: set[tuple[str, ...]]) -> bool:
@@ -105,6 +121,7 @@ def row(path: tuple[str, ...], field: Schema, *, is_required: bool) -> str:
     extra = [f"One of {', '.join(f'`{value}`' for value in field['enum'])}."] if "enum" in field else []
     extra += [f"Default `{json.dumps(field['default'])}`."] if "default" in field else []
     extra += ["**Required.**"] if is_required else []
+    extra += [field["gap"]] if field["gap"] else []
     return f"| `{name}` | {kind_of(field)} | {' '.join([says, *extra]).replace('|', '&#124;')} |"
 
 
