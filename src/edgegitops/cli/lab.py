@@ -56,16 +56,15 @@ def up(nodes: int, seats: tuple[str, ...], source: Path | None, *, agent: bool, 
     signal.signal(signal.SIGHUP, _interrupt)
     places = _places(nodes, seats)
     _say(f"starting {len(places)} node{'s'[: len(places) > 1]} in {directory}")
-    started = Lab.start([name for name, _, _ in places], directory=directory)
-    try:
-        started.found_fleet(source)
+
+    def equip(fresh: Lab) -> None:
+        fresh.found_fleet(source)
         for name, site, node in places:
-            started.enrol(name, site=site, node=node)
+            fresh.enrol(name, site=site, node=node)
             if agent:
-                started.nodes[name].start_agent()
-    except BaseException:
-        started.down()
-        raise
+                fresh.nodes[name].start_agent()
+
+    started = Lab.start([name for name, _, _ in places], directory=directory, equip=equip)
     _say(f"fleet     {started.git_url}  (clone with the keys: {started.fleet.work}, {started.fleet.home / 'keys'})")
     _say(f"registry  {started.registry.address}, to the nodes also {started.registry.name}")
     for name, site, node in places:

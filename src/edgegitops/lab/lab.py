@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,9 +42,16 @@ class Lab:
     nodes: Mapping[str, VirtualNode] = field(repr=False)
 
     @classmethod
-    def start(cls, nodes: int | Sequence[str] = 1, *, directory: Path | None = None) -> Self:
+    def start(
+        cls,
+        nodes: int | Sequence[str] = 1,
+        *,
+        directory: Path | None = None,
+        equip: Callable[[Self], None] | None = None,
+    ) -> Self:
         """Start a lab with so many nodes (`node-1` …) or these names; without a directory, in a temporary one.
 
+        `equip` does what belongs to the start besides, such as a fleet and agents: the lab counts as up after it.
         Interrupted, by an exception or Ctrl-C, it leaves nothing. DeniedError: a lab runs there, or the directory has
         somebody else's files; InvalidConfigError: this machine lacks something.
         """
@@ -56,11 +63,16 @@ class Lab:
             _require_free(place)
             try:
                 _clean(place)
-                return cls._assemble(place, names)
+                lab = cls._assemble(place, names)
+                if equip is not None:
+                    equip(lab)
+                record = {"stem": lab.wiring.stem, "slot": lab.wiring.slot, "nodes": names}
+                _write_record(place, {"state": "up", **record})
             except BaseException:
                 _clean(place)
                 place.rmdir()
                 raise
+        return lab
 
     @classmethod
     def _assemble(cls, place: Path, names: Sequence[str]) -> Self:
@@ -75,7 +87,6 @@ class Lab:
         for node in lab.nodes.values():
             node.prepare(lab.registry.address, (lab.registry.name,))
             node.boot(agent=False)
-        _write_record(place, {"state": "up", "stem": wiring.stem, "slot": wiring.slot, "nodes": list(names)})
         return lab
 
     @classmethod
