@@ -9,6 +9,7 @@ import base64
 import os
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -229,8 +230,14 @@ class _Server(ThreadingHTTPServer):
 class HttpServer:
     """Smart HTTP over loopback for all bare repositories below `root`; `behave` changes what it does."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, certificate: Path | None = None) -> None:
         self._server = _Server(root)
+        self._scheme = "http"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._scheme = "https"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self) -> Self:
@@ -249,7 +256,7 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/fleet.git"
+        return f"{self._scheme}://127.0.0.1:{self.port}/fleet.git"
 
     @property
     def behaviour(self) -> Behaviour:
@@ -264,6 +271,30 @@ class HttpServer:
     def wait_until_held(self) -> None:
         """Until half of a pack is on its way (`hold_pack`)."""
         assert self._server.is_held.wait(60)
+
+
+def make_certificate(file: Path) -> Path:
+    """A PEM file with a new key and its self-signed certificate for 127.0.0.1."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(file), "-out", str(file.with_suffix(".crt"))),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
+    return file
+
+
+def pretend_ssh(folder: Path) -> Path:
+    """A program `ssh` in `folder` that runs its last word here and writes its words to `folder/said`."""
+    folder.mkdir()
+    program = folder / "ssh"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder}/said\nfor word; do :; done\nexec sh -c "$word"\n')
+    program.chmod(0o755)
+    return folder
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import errno
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -11,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.contracts.git_server import RawServer, free_port
+from tests.contracts.git_server import RawServer, free_port, make_certificate
 
 from edgegitops.adapters.probe_http import NetworkProber
 from edgegitops.core.model.spec import Probe
@@ -57,17 +56,8 @@ def serve(folder: Path | None = None) -> Iterator[int]:
     server = _Server((HERE, 0), _Answer)
     server.is_over = threading.Event()
     if folder is not None:
-        pem = folder / "server.pem"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-                *("-days", "2", "-subj", "/CN=nobody", "-keyout", str(pem), "-out", str(folder / "crt.pem")),
-            ],
-            check=True,
-            capture_output=True,
-        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "crt.pem", pem)
+        context.load_cert_chain(make_certificate(folder / "server.pem"))
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

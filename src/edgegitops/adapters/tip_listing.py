@@ -83,15 +83,17 @@ class _TimedSocket(io.RawIOBase):
         """The response still reads after http.client has closed its side; `_hang_up` closes the socket."""
 
 
-def list_tip(
+def list_tip(  # noqa: PLR0913 - one keyword for each kind of proof
     url: str,
     branch: str,
     *,
     timeout: timedelta,
     ca_file: str | None = None,
     login: tuple[str, str] | None = None,
+    ssh: tuple[str, str] = ("", ""),
 ) -> str | None:
-    """The commit id of a branch at the remote; None where there is no such branch. `login` is user and password.
+    """The commit id of a branch at the remote; None where there is no such branch. `login` is user and password,
+    `ssh` the files of the key and of the known hosts, empty for OpenSSH's own.
 
     UnavailableError(port="repository", action="list") with reason `fetch-failed` or `credential-denied` otherwise.
     """
@@ -105,7 +107,7 @@ def list_tip(
             return _over_git(parts, ref, ends_at)
         if parts.scheme == "file" or url.startswith("/"):
             return _from_disk(Path(unquote(parts.path) if parts.scheme else url), ref)
-        return _over_ssh(url, ref, timeout)
+        return _over_ssh(url, ref, timeout, ssh)
     except TimeoutError as error:
         raise _failed(url, f"no whole answer within {timeout.total_seconds():g} s") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -204,11 +206,11 @@ def _over_git(parts: SplitResult, ref: str, ends_at: float) -> str | None:
         sock.close()
 
 
-def _over_ssh(url: str, ref: str, timeout: timedelta) -> str | None:
+def _over_ssh(url: str, ref: str, timeout: timedelta, files: tuple[str, str]) -> str | None:
     """`git ls-remote`, with nobody to ask for a password."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in os.environ}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-    environment |= {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oClearAllForwardings=yes"}
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_SSH_COMMAND": _ssh_command(*files)}
     argv = ["git", "-c", "protocol.allow=never", "-c", "protocol.ssh.allow=always", "ls-remote", "--", url, ref]
     try:
         ended = subprocess.run(  # noqa: S603 - an argument list, and `--` ends the options
@@ -227,6 +229,14 @@ def _over_ssh(url: str, ref: str, timeout: timedelta) -> str | None:
         if name == ref and OID.fullmatch(oid):
             return oid
     return None
+
+
+def _ssh_command(key: str, known_hosts: str) -> str:
+    """The command line for git, which splits it as a shell does."""
+    words = ["ssh", "-oBatchMode=yes", "-oClearAllForwardings=yes"]
+    words += ["-oIdentitiesOnly=yes", f"-i{key}"] if key else []
+    words += ["-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={known_hosts}"] if known_hosts else []
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
 
 
 def _from_disk(folder: Path, ref: str) -> str | None:

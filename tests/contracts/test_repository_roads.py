@@ -1,0 +1,82 @@
+"""The roads with proof of who is who: TLS with a CA file, ssh with key and known hosts files."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.contracts.git_server import FleetSource, HttpServer, make_certificate, pretend_ssh
+
+from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
+from edgegitops.adapters.tip_listing import list_tip
+from edgegitops.errors import UnavailableError
+
+TIMEOUT = timedelta(seconds=20)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> FleetSource:
+    return FleetSource(tmp_path / "remote")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return make_certificate(tmp_path / "server.pem")
+
+
+@pytest.fixture
+def url(source: FleetSource, certificate: Path) -> Iterator[str]:
+    with HttpServer(source.folder, certificate=certificate) as server:
+        yield server.url
+
+
+def test_a_server_that_the_ca_file_vouches_for_is_fetched_and_listed(
+    tmp_path: Path, url: str, source: FleetSource, certificate: Path
+) -> None:
+    ca_file = str(certificate.with_suffix(".crt"))
+    mirror = GitRepository(str(tmp_path / "mirror.git"), url, credentials=GitCredentials(ca_file=ca_file))
+    assert mirror.fetch() == source.tip
+    assert list_tip(url, "main", timeout=TIMEOUT, ca_file=ca_file) == source.tip
+
+
+def test_a_server_that_nobody_vouches_for_is_neither_fetched_nor_listed(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UnavailableError, match="certificate is not trusted"):
+        GitRepository(str(tmp_path / "mirror.git"), url).fetch()
+    with pytest.raises(UnavailableError, match="certificate"):
+        list_tip(url, "main", timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("kind", ["url", "scp"])
+def test_ssh_shows_the_key_and_insists_on_the_known_host(
+    tmp_path: Path, source: FleetSource, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pretend_ssh(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    url = f"ssh://git@gitserver{source.path}" if kind == "url" else f"git@gitserver:{source.path}"
+    key, known = str(tmp_path / "it's a key"), str(tmp_path / "known")
+    mirror = GitRepository(
+        str(tmp_path / "mirror.git"), url, credentials=GitCredentials(ssh_key_file=key, known_hosts_file=known)
+    )
+    assert mirror.fetch() == source.tip
+    assert list_tip(url, "main", timeout=TIMEOUT, ssh=(key, known)) == source.tip
+    new = source.commit("second")
+    assert mirror.fetch() == new
+    assert list_tip(url, "main", timeout=TIMEOUT, ssh=(key, known)) == new
+    said = (folder / "said").read_text().splitlines()
+    for word in (f"-i{key}", f"-oUserKnownHostsFile={known}", "-oStrictHostKeyChecking=yes", "-oBatchMode=yes"):
+        assert said.count(word) == 4
+    assert said.count("git@gitserver") == 4
+    assert not any(word.startswith("git-receive-pack") for word in said)
+
+
+def test_a_branch_that_ssh_does_not_find_is_named(
+    tmp_path: Path, source: FleetSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{pretend_ssh(tmp_path / 'bin')}:{os.environ['PATH']}")
+    url = f"ssh://git@gitserver{source.path}"
+    with pytest.raises(UnavailableError, match="no branch release"):
+        GitRepository(str(tmp_path / "mirror.git"), url, "release").fetch()
+    assert list_tip(url, "release", timeout=TIMEOUT) is None
+    with pytest.raises(UnavailableError, match="no repository at this address"):
+        GitRepository(str(tmp_path / "mirror.git"), f"{url}x").fetch()
