@@ -360,3 +360,9 @@ def workshop(tmp_path):
     shop.run("git", "config", "gpg.format", "ssh")
     shop.run("git", "config", "gc.auto", "0")
     return shop
+
+
+@pytest.fixture(scope="module")
+def forge_of_module():
+    """A forge for Hypothesis, which shares fixtures over its examples."""
+    return Forge()

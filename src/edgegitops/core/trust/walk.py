@@ -50,10 +50,19 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """A commit that may stand. `needs`: for each path any one of these roles. `late`: the expiry that a later commit
-    must cover; `roles`: what its own key can cover.
+class _Allowed:
+    """What a key was allowed. `needs`: for each path any one of these roles. `roles`: with which it can cover earlier
+    commits (none for a rotation, which its signer's roles do not carry). `late`: the expiry that must be covered.
     """
+
+    needs: frozenset[frozenset[str]]
+    roles: frozenset[str]
+    late: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A commit that may stand, and where the walk is after it."""
 
     accepted: Accepted
     after: _Place
@@ -203,11 +212,10 @@ def _judge(oid: str, place: _Place, lookup: Lookup, at: datetime) -> _Step | Ref
     allowed = _authorise(signed.key_id, differing, (place, after), at, lookup.limits)
     if isinstance(allowed, Refused):
         return about(oid, allowed)
-    needs, late = allowed
     owner = place.authority.owner_of(signed.key_id) or after.authority.owner_of(signed.key_id)
     accepted = Accepted(oid, sha256_hex(commit.payload), commit.tree, signed.key_id, owner)
-    roles = place.authority.roles_of(signed.key_id)
-    return _Step(accepted, after, needs, roles, about(oid, late) if late else None)
+    late = about(oid, allowed.late) if allowed.late else None
+    return _Step(accepted, after, allowed.needs, allowed.roles, late)
 
 
 def _state_after(place: _Place, tree: str, differing: tuple[Change, ...], lookup: Lookup) -> TrustState | Refused:
@@ -224,14 +232,14 @@ def _state_after(place: _Place, tree: str, differing: tuple[Change, ...], lookup
 
 def _authorise(
     key: str, differing: tuple[Change, ...], places: tuple[_Place, _Place], at: datetime, limits: TrustLimits
-) -> tuple[frozenset[frozenset[str]], Refused | None] | Refused:
-    """(what the paths need, the expiry to be covered) where the key may make these changes."""
+) -> _Allowed | Refused:
+    """Why the key may make these changes, or why not."""
     before, after = places
     doubt = before.authority.judge_key(key, at, limits.clock_skew)
     if _is_rotation_only(differing, places):
         later = after.authority.judge_key(key, at, limits.clock_skew)
         doubt = min((doubt, later), key=_weight)
-        return doubt if doubt and doubt.doubt not in EXPIRED else (frozenset(), doubt)
+        return doubt if doubt and doubt.doubt not in EXPIRED else _Allowed(frozenset(), frozenset(), doubt)
     if doubt and doubt.doubt not in EXPIRED:
         return doubt
     roles = before.authority.roles_of(key)
@@ -245,7 +253,7 @@ def _authorise(
         if not need & roles:
             return _role_missing(change.path, need, before.authority.owner_of(key) or key, roles)
         needs.add(need)
-    return frozenset(needs), doubt
+    return _Allowed(frozenset(needs), roles, doubt)
 
 
 def _role_missing(path: str, need: frozenset[str], who: str, roles: frozenset[str]) -> Refused:
