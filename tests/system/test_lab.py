@@ -208,6 +208,27 @@ def test_next_start_removes_what_a_killed_one_left(footprint) -> None:
         assert sorted(network.links(place)) == [lab.wiring.stem, lab.wiring.link(1)]
 
 
+def test_lab_of_a_killed_process_is_removed_by_the_next_start() -> None:
+    script = "import os, signal; from edgegitops.lab.lab import Lab; l = Lab.start(1); print(l.directory, flush=True); "
+    words = [sys.executable, "-c", script + "os.kill(os.getpid(), signal.SIGKILL)"]
+    place = Path(subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip())
+    assert next(processes.marked(str(place)))
+    with Lab.start(1):
+        assert not place.exists()
+        assert not list(processes.marked(str(place)))
+    assert network.links(place) == []
+
+
+def test_power_cut_leaves_no_zombies() -> None:
+    with Lab.start(1) as lab:
+        node = lab.nodes["node-1"]
+        node.power_cut()
+        node.boot(agent=False)
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    states = {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in children}
+    assert "Z" not in states
+
+
 def test_commands_show_and_change_a_lab_that_outlives_them(footprint) -> None:
     place = ["--dir", str(footprint.directory)]
 

@@ -3,6 +3,7 @@ the law of edgegitops.lab; here are words, tables and exit codes only.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -139,7 +140,7 @@ def exec_(node: str, argv: tuple[str, ...], directory: Path) -> None:
     """Run a command inside a node and end with its exit code."""
     inside = _node(directory, node)
     done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
-        inside.inside(argv), env=inside.environment(), check=False
+        inside.inside(argv), env={**inside.environment(), "TERM": os.environ.get("TERM", "dumb")}, check=False
     )
     sys.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
 

@@ -2,9 +2,10 @@
 instant it was interrupted at, `down` on the directory finds and removes all of it: processes by their mark, links by
 their name, cgroups by the ids in storage, mounts with the namespaces that they live in, and then the directory itself.
 
-Starting first removes what an interrupted lab left in the directory. A lab that is whole is never replaced, and a
-directory that no lab made is never removed. One process at a time starts or ends a lab: the kernel's lock on the
-directory.
+Starting first removes what an interrupted lab left in the directory. A lab without a directory of its own lives with
+the process that started it: the next such start removes it where that one was killed. A lab that is whole is never
+replaced, and a directory that no lab made is never removed. One process at a time starts or ends a lab: the kernel's
+lock on the directory.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from edgegitops.lab.registry import Registry
 DIRECTORY = Path("/var/tmp/edgegitops-lab")  # noqa: S108 - root's own; a socket path must stay short
 SITE = "lab"
 _RECORD = "lab.json"
+_TEMPORARY = "eglab-"
 _HIDDEN_INSIDE = ("/run", "/dev/shm", "/etc", "/proc", "/sys")  # noqa: S108 - compared with, never written to
 
 
@@ -58,15 +60,19 @@ class Lab:
         _require_machine()
         names = [f"node-{at}" for at in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         _require_names(names)
+        if directory is None:
+            _end_orphans()
         place = _made(directory)
         with _locked(place):
             _require_free(place)
             try:
                 _clean(place)
+                record: dict[str, object] = {"lives_with": _me() if directory is None else None}
+                _write_record(place, {"state": "starting", **record})
                 lab = cls._assemble(place, names)
                 if equip is not None:
                     equip(lab)
-                record = {"stem": lab.wiring.stem, "slot": lab.wiring.slot, "nodes": names}
+                record |= {"stem": lab.wiring.stem, "slot": lab.wiring.slot, "nodes": names}
                 _write_record(place, {"state": "up", **record})
             except BaseException:
                 _clean(place)
@@ -76,7 +82,6 @@ class Lab:
 
     @classmethod
     def _assemble(cls, place: Path, names: Sequence[str]) -> Self:
-        _write_record(place, {"state": "starting"})
         wiring = network.lay(place)
         lab = cls(place, wiring, _nodes(place, wiring, names))
         _, served = registry.serve(place / "registry", wiring.address, str(place))
@@ -87,6 +92,7 @@ class Lab:
         for node in lab.nodes.values():
             node.prepare(lab.registry.address, (lab.registry.name,))
             node.boot(agent=False)
+            node.require_reach(lab.registry.address)
         return lab
 
     @classmethod
@@ -170,6 +176,20 @@ def end(directory: Path = DIRECTORY) -> bool:
     return True
 
 
+def _me() -> list[int]:
+    """Pid and start time of this process, for a record."""
+    me = processes.find(os.getpid())
+    return [me.pid, me.started] if me else []
+
+
+def _end_orphans() -> None:
+    """Remove temporary labs whose starter is dead, such as those of a test run that was killed."""
+    for place in DIRECTORY.parent.glob(f"{_TEMPORARY}*"):
+        starter = (_read_record(place) or {}).get("lives_with")
+        if starter and not processes.Process(*starter).is_alive():
+            end(place)
+
+
 def _clean(place: Path) -> None:
     """End and remove all that belongs to the lab of this directory, and what is in it, the record last."""
     processes.end_marked(str(place))
@@ -195,7 +215,7 @@ def _is_removed(folder: Path) -> bool:
 
 def _made(directory: Path | None) -> Path:
     if directory is None:
-        return Path(tempfile.mkdtemp(prefix="eglab-", dir=DIRECTORY.parent))
+        return Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=DIRECTORY.parent))
     if str(directory.resolve()).startswith(tuple(f"{folder}/" for folder in _HIDDEN_INSIDE)):
         raise InvalidConfigError(f"a node cannot see {directory}; choose a lab directory under /var/tmp")
     directory.mkdir(parents=True, exist_ok=True)

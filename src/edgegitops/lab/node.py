@@ -129,6 +129,7 @@ class VirtualNode:
             if process is not None:
                 until(lambda gone=process: not gone.is_alive(), f"power cut of {self.name}")  # type: ignore[misc]
             (self.home / f"{name}.pid").unlink(missing_ok=True)
+        processes.reap()
         cgroups.sweep(self.home / "root")
 
     def start_podman(self) -> None:
@@ -158,6 +159,16 @@ class VirtualNode:
     def is_agent_running(self) -> bool:
         """Whether the agent runs."""
         return self._process("agent") is not None
+
+    def require_reach(self, address: str) -> None:
+        """UnavailableError where a program on the node cannot connect to this host:port of the lab."""
+        host, _, port = address.partition(":")
+        connect = f"import socket; socket.create_connection(({host!r}, {port}), 5)"
+        try:
+            self.run([sys.executable, "-I", "-S", "-c", connect], seconds=20)
+        except UnavailableError as error:
+            words = f"{self.name} cannot reach {address}; does a firewall of this machine drop it? {error.message}"
+            raise UnavailableError("lab", "start", words) from error
 
     def unplug(self) -> None:
         """Pull the wire: registry, Git and this machine are out of reach; containers go on."""

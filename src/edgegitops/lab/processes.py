@@ -17,6 +17,7 @@ from edgegitops.lab.commands import until
 
 MARK = "EDGEGITOPS_LAB_OWNER"
 _WRAPPERS = ("nsenter", "unshare")
+_UNREAPED: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,7 @@ class Process:
 
     def is_alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
+        reap()
         return _started(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> None:
@@ -58,6 +58,17 @@ class Process:
     def write(self, file: Path) -> None:
         """Record it in a file."""
         file.write_text(f"{self.pid} {self.started}\n")
+
+
+def reap() -> None:
+    """Collect what this process started and has ended, and nothing else, so that no zombie stays."""
+    for pid in list(_UNREAPED):
+        try:
+            is_over = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            is_over = True
+        if is_over:
+            _UNREAPED.discard(pid)
 
 
 def read(file: Path) -> Process | None:
@@ -94,6 +105,7 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> Process:
         setsigmask=(),
         setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP),
     )
+    _UNREAPED.add(pid)
     process = find(pid)
     if process is None:
         raise UnavailableError("lab", argv[0], f"ended at once; see {log}")
@@ -153,6 +165,7 @@ def end_marked(owner: str) -> int:
 
     until(is_over, "end of the lab's processes", seconds=20)
     until(lambda: not any(process.is_alive() for process in ended), "end of the lab's processes", seconds=20)
+    reap()
     return len(ended)
 
 
