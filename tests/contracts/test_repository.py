@@ -106,11 +106,12 @@ def test_objects_come_byte_for_byte_with_kind_and_size(rig: Rig) -> None:
     assert (blob.kind, blob.data) == ("blob", b"second")
 
 
-@pytest.mark.parametrize("oid", [ABSENT, "", "main", "HEAD", "A" * 40, "1" * 39, "1" * 41, "é" * 40, "../" * 13 + "1"])
-def test_what_is_no_known_id_gives_none(rig: Rig, oid: str) -> None:
+def test_what_is_no_known_id_gives_none(rig: Rig) -> None:
     rig.repository.fetch()
-    assert rig.repository.objects().header(oid) is None
-    assert rig.repository.objects().read(oid) is None
+    objects = rig.repository.objects()
+    for oid in (ABSENT, "", "main", "HEAD", "A" * 40, "1" * 39, "1" * 41, "é" * 40, "../" * 13 + "1", ABSENT + "\n"):
+        assert objects.header(oid) is None, oid
+        assert objects.read(oid) is None, oid
 
 
 def test_a_lookup_taken_before_a_fetch_sees_what_it_brings(rig: Rig) -> None:
@@ -149,12 +150,13 @@ def test_pinning_twice_or_an_ancestor_is_no_error(rig: Rig) -> None:
         rig.repository.pin(revision)
 
 
-@pytest.mark.parametrize("revision", [ABSENT, "", "main", "../../tip"])
-def test_what_is_not_here_cannot_be_pinned(rig: Rig, revision: str) -> None:
-    rig.repository.fetch()
-    with pytest.raises(UnavailableError) as caught:
-        rig.repository.pin(revision)
-    assert (caught.value.port, caught.value.action) == ("repository", "pin")
+def test_what_is_not_here_or_no_commit_cannot_be_pinned(rig: Rig) -> None:
+    tip = rig.repository.objects().read(rig.repository.fetch())
+    assert tip is not None
+    for revision in (ABSENT, "", "main", "../../tip", tip.data[5:45].decode()):
+        with pytest.raises(UnavailableError) as caught:
+            rig.repository.pin(revision)
+        assert (caught.value.port, caught.value.action) == ("repository", "pin")
 
 
 def test_a_broken_remote_is_typed_keeps_the_tip_and_works_again_later(rig: Rig) -> None:
