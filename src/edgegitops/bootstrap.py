@@ -256,6 +256,13 @@ def read_ledger(config: NodeConfig) -> "Ledger":
         journal.close()
 
 
+def read_journal(state: Path) -> "SqliteJournal":
+    """The journal of a state directory, to be read only. JournalError where there is none to read."""
+    from edgegitops.adapters.journal_sqlite import SqliteJournal
+
+    return SqliteJournal(state / "journal.db", read_only=True)
+
+
 def is_daemon_running(config: NodeConfig) -> bool:
     """True where a daemon holds `agent.lock`."""
     from edgegitops.adapters.lock_flock import FlockLock
