@@ -159,6 +159,15 @@ class World:
         snapshot = self.snapshot()
         return resolve(snapshot, "plant", "gw-a", self.blobs, judge)
 
+    @staticmethod
+    def only(key: str, *values: str) -> Selector:
+        """A selector of one tag."""
+        return Selector((Requirement(key, "In", values),))
+
+    def judge(self, schema: Any, value: Any) -> tuple[str, ...]:
+        """The stand-in for the judge of JSON Schema."""
+        return judge(schema, value)
+
     def release(self) -> Release:
         releases, _, faults = self.resolve()
         assert faults == ()
@@ -175,10 +184,7 @@ class World:
         return faults[0]
 
 
-def only(key: str, *values: str) -> Selector:
-    return Selector((Requirement(key, "In", values),))
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
+    """Never changed; every test takes what it needs with `replace`, `web` or `app`."""
     return World()

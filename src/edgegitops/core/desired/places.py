@@ -14,6 +14,8 @@ from edgegitops.core.model.manifests import Origin
 from edgegitops.core.model.reasons import FaultCode
 
 Path = tuple[str, ...]
+_MOST_NAMES = 200
+_LONGEST_WORD = 64
 
 
 def pointer(path: Iterable[str]) -> str:
@@ -22,8 +24,9 @@ def pointer(path: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that is nearest to `word`; empty where none is near."""
-    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), "")
+    """The known word that is nearest to `word`; empty where none is near. Long words and lists are cut short."""
+    names = sorted(known)[:_MOST_NAMES]
+    return next(iter(difflib.get_close_matches(word[:_LONGEST_WORD], names, n=1, cutoff=0.6)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,16 @@ _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _HIGHEST = 65535
 _LONGEST_RANGE = 1024
+_MOST_PORTS = 2048
 
 
 def read_ports(spot: Cursor) -> tuple[Port, ...]:
     """All ports of a container, ranges written out, sorted; one that is listed twice is a fault."""
     found: dict[Port, None] = {}
     for item in spot.items():
+        if len(found) >= _MOST_PORTS:
+            spot.note(FaultCode.TOO_LARGE, "too many ports", f"at most {_MOST_PORTS} in all")
+            break
         for port in _read_port(item):
             if port in found:
                 item.note(FaultCode.DUPLICATE_NAME, f"port {port.container}/{port.protocol} is listed twice")

@@ -154,8 +154,9 @@ class Cursor:
 
     def expanded_flag(self) -> bool:
         """True or false, or a text that expands to one of these."""
+        before = len(self.scope.faults)
         text = self.expanded()
-        if text not in {"true", "false"}:
+        if text not in {"true", "false"} and len(self.scope.faults) == before:
             self.note(FaultCode.WRONG_VALUE, f"{text!r} is neither true nor false", "true or false")
         return text == "true"
 
@@ -171,9 +172,10 @@ class Cursor:
 
     def choice(self, kind: type[Choice], *, default: Choice, aliases: dict[str, Choice] | None = None) -> Choice:
         """One of the members of an enumeration."""
+        before = len(self.scope.faults)
         text = self.text()
         known = {member.value: member for member in kind} | (aliases or {})
-        if text not in known:
+        if text not in known and len(self.scope.faults) == before:
             self.note(FaultCode.WRONG_VALUE, f"{text!r} is not known", _listed(known), did_you_mean(text, known))
         return known.get(text, default)
 

@@ -72,7 +72,8 @@ def desired_for(
     """What a node should run at a snapshot. Faults: the snapshot is not valid for this node."""
     if faults := unknown_resolver(snapshot.fleet):
         return Faults(snapshot.revision, faults)
-    if target_of(snapshot, node.site, node.node) is None:
+    target = target_of(snapshot, node.site, node.node)
+    if target is None:
         return Desired(snapshot.revision, is_enrolled=False)
     releases, contents, faults = resolve(snapshot, node.site, node.node, objects, judge)
     if any(not fault.is_warning for fault in faults):
@@ -85,6 +86,7 @@ def desired_for(
         releases=admitted,
         contents={digest: data for digest, data in contents.items() if digest in needed},
         refused=Refusals({name: refusals for name, refusals in judged.items() if refusals}),
+        is_in_maintenance=target.node.is_in_maintenance,
     )
 
 

@@ -1,6 +1,7 @@
 """Law: limits become plain numbers: bytes, thousandths of a CPU, counts. What is left out is no limit."""
 
 import re
+from enum import StrEnum
 from typing import Any
 
 from edgegitops.core.desired.reading import Cursor, Keys
@@ -21,8 +22,15 @@ _ULIMITS = frozenset(
     | {"rtprio", "rttime", "sigpending", "stack"}
 )
 _CPU_SET = re.compile(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z")
-_DRIVERS = ("k8s-file", "journald", "none")
 _UNLIMITED = -1
+
+
+class Driver(StrEnum):
+    """Where the engine keeps what a container writes."""
+
+    FILE = "k8s-file"
+    JOURNAL = "journald"
+    NONE = "none"
 
 
 def read_resources(spot: Cursor) -> Resources:
@@ -31,9 +39,9 @@ def read_resources(spot: Cursor) -> Resources:
     told: dict[str, Any] = {}
     for key, name in _MEMORY:
         if key in fields:
-            told[name] = fields[key].quantity(parse_memory, 0)
+            told[name] = fields[key].quantity(parse_memory, 1)
     if "cpus" in fields:
-        told["milli_cpus"] = fields["cpus"].quantity(parse_cpus, 0)
+        told["milli_cpus"] = fields["cpus"].quantity(parse_cpus, 1)
     if "cpuSet" in fields:
         told["cpu_set"] = fields["cpuSet"].expanded(_CPU_SET, "such as 0-2,4")
     if "pids" in fields:
@@ -81,9 +89,7 @@ def read_logging(spot: Cursor) -> Logging:
     fields = spot.fields(_LOGGING_KEYS)
     told: dict[str, Any] = {}
     if "driver" in fields:
-        told["driver"] = fields["driver"].text()
-        if told["driver"] not in _DRIVERS:
-            fields["driver"].note(FaultCode.WRONG_VALUE, "no such log driver", ", ".join(_DRIVERS))
+        told["driver"] = fields["driver"].choice(Driver, default=Driver.FILE).value
     if "maxSize" in fields:
         told["max_size"] = fields["maxSize"].quantity(parse_memory, 0)
     return Logging(**told)

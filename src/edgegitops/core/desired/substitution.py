@@ -19,11 +19,12 @@ Find: TypeAlias = "Callable[[str], Found | Problem | None]"
 
 LONGEST_TOTAL = 8 * 1024 * 1024
 _ROOTS = "values|site|node|tags|deployment|secrets"
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_OURS_BEGIN = rf"\s*(?:json\s*\(|(?:{_ROOTS})\s*\.)"
+_REFERENCE = re.compile(rf"\$\$\{{|\$\{{([^{{}}]*)\}}|\$\{{(?={_OURS_BEGIN})")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_./-]+\Z")
 _JSON = re.compile(r"json\(\s*([A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_./-]+)\s*\)\Z")
-_OURS = re.compile(rf"\s*(?:json\s*\(|(?:{_ROOTS})\s*\.)")
-_OURS_IN_TEXT = re.compile(rf"(?<!\$)\$\{{\s*(?:json\s*\(|(?:{_ROOTS})\s*\.)")
+_OURS = re.compile(_OURS_BEGIN)
+_OURS_IN_TEXT = re.compile(rf"(?<!\$)\$\{{{_OURS_BEGIN}")
 
 
 class Found:
@@ -91,8 +92,10 @@ def has_reference(source: str) -> bool:
 
 def _replacement(match: re.Match[str], find: Find) -> str | Problem:
     inside = match[1]
-    if inside is None:
+    if match[0] == "$${":
         return "${"
+    if inside is None:
+        return Problem(FaultCode.WRONG_FORMAT, "a reference is not closed", "${values.name} or ${json(values.name)}")
     if json_match := _JSON.match(inside):
         return _answer(json_match[1], find, _as_json)
     if _DOTTED.match(inside):
