@@ -18,7 +18,7 @@ from edgegitops.core.trust.objects import MODE_TREE, TreeEntry, entry_of
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One path that differs; `is_added` where the first tree has nothing there."""
+    """One path that differs; `is_added` where the first tree has neither a file nor a folder there."""
 
     path: str
     is_added: bool
