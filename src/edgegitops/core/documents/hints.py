@@ -166,13 +166,13 @@ def about_type(
     schema: Mapping[str, Any],
     path: Sequence[str | int],
 ) -> str:
-    """How a value of the wrong kind should be written; `wanted` are the JSON types, empty for a choice of forms."""
+    """How a value of the wrong kind should be written; `wanted` are the JSON types that would do."""
     if instance is None:
         return _for_null(wanted) if not source else "remove the field"
     field = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
-    if isinstance(instance, list) and "object" in wanted:
+    if isinstance(instance, list) and "object" in wanted and "string" not in wanted:
         return _map_for_list(field, instance)
-    if isinstance(instance, str) and ("object" in wanted or "array" in wanted or not wanted):
+    if isinstance(instance, str) and ("object" in wanted or "array" in wanted):
         return _structure_for_text(field, instance, wanted)
     if isinstance(instance, str):
         return _scalar_for_text(instance, wanted)
@@ -182,9 +182,9 @@ def about_type(
 
 
 def _for_null(wanted: Sequence[str]) -> str:
-    if "object" in wanted:
+    if "object" in wanted and "string" not in wanted:
         return "{} for an empty map"
-    if "array" in wanted:
+    if "array" in wanted and "string" not in wanted:
         return "[] for an empty list"
     return 'write a value after the colon, "" for an empty text'
 

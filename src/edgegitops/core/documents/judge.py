@@ -81,7 +81,7 @@ def judge(validators: Validators, kind: str, tree: Tree, page: Page) -> tuple[Fa
     if len(unique) > MAX_FAULTS:
         rest = len(unique) - MAX_FAULTS
         last = unique[MAX_FAULTS - 1]
-        more = Fault(page.file, FaultCode.WRONG_VALUE, f"{rest} more faults are not shown", last.position)
+        more = replace(last, message=f"… and {rest} more faults that are not shown", expected="", suggestion="")
         return (*unique[:MAX_FAULTS], more)
     return tuple(unique)
 
@@ -282,20 +282,18 @@ def _wrong_choice(case: _Case) -> Fault:
         problem = f"has {listed(there)} at once" if there else f"has none of {listed(names)}"
         code = FaultCode.WRONG_VALUE if there else FaultCode.MISSING_FIELD
         return case.fault(code, f"{case.field} {problem}", expected=f"exactly one of {listed(names)}")
-    suggestion = about_type(case.instance, (), source=case.source, schema=case.schema, path=case.path)
-    words = _words_of(case.rule)
-    if not suggestion and isinstance(case.instance, str) and words:
-        suggestion = about_value(case.instance, words, field=case.field)
+    shapes = [inner for inner in case.error.context or () if _is_shape(inner)]
+    words = [word for inner in shapes if inner.validator != "type" for word in _listed(inner.validator_value)]
+    types = [name for inner in shapes if inner.validator == "type" for name in _listed(inner.validator_value)]
+    suggestion = about_value(case.instance, words, field=case.field) if isinstance(case.instance, str) and words else ""
+    if not suggestion:
+        suggestion = about_type(case.instance, types, source=case.source, schema=case.schema, path=case.path)
     message = f"{case.field} cannot be {written(case.instance, case.source)}"
     return case.fault(FaultCode.WRONG_TYPE, message, expected=expected_by(case.schema), suggestion=suggestion)
 
 
-def _words_of(branches: Sequence[Any]) -> list[Any]:
-    return [word for branch in branches for word in (*branch.get("enum", ()), *_const(branch))]
-
-
-def _const(branch: dict[str, Any]) -> tuple[Any, ...]:
-    return (branch["const"],) if "const" in branch else ()
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - a schema is any JSON
+    return value if isinstance(value, list) else [value]
 
 
 def _wrong_format(case: _Case) -> Fault:
