@@ -8,8 +8,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from edgegitops.core.model.codec import from_tree
 from edgegitops.core.model.trust import RootDocument
+from edgegitops.core.trust.root_document import read_root
 from edgegitops.errors import InvalidConfigError, UnavailableError
 from edgegitops.lab import fleet, images, oci
 from edgegitops.lab.commands import attempt, run
@@ -25,7 +25,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 def founded(tmp_path: Path) -> Fleet:
     """A fleet whose server is a bare repository on disk."""
     run(["git", "init", "-q", "--bare", "--initial-branch=main", str(tmp_path / "bare.git")])
-    return fleet.found(tmp_path / "fleet", str(tmp_path / "bare.git"), repository="urn:edgegitops:test")
+    return fleet.found(tmp_path / "fleet", str(tmp_path / "bare.git"), repository="test-fleet")
 
 
 def believers(founded: Fleet, *names: str) -> Path:
@@ -48,8 +48,9 @@ def test_first_commit_is_the_pinned_root_signed_by_two_keys(founded: Fleet) -> N
     data = (founded.work / fleet.ROOT_FILE).read_bytes()
     assert pin.checkpoint == founded.tip()
     assert pin.root_sha256 == hashlib.sha256(data).hexdigest()
-    root = from_tree(RootDocument, json.loads(data))
-    assert (root.repository, root.version, root.roles["root"].threshold) == ("urn:edgegitops:test", 1, 2)
+    root = read_root(data, version=1, repository="test-fleet")
+    assert isinstance(root, RootDocument)
+    assert (root.repository, root.version, root.roles["root"].threshold) == ("test-fleet", 1, 2)
     assert set(root.roles) == {"root", *fleet.ROLES}
     allowed = believers(founded, "root-1", "root-2")
     for name in ("root-1", "root-2"):

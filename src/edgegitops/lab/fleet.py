@@ -121,7 +121,7 @@ def found(home: Path, url: str, *, repository: str = REPOSITORY, fleet_file: str
     fleet.work.mkdir(parents=True)
     fleet.git("init", "-q", "--initial-branch=main")
     fleet.git("remote", "add", "origin", url)
-    root = json.dumps(to_tree(_root(fleet, repository)), indent=2, sort_keys=True) + "\n"
+    root = _root_text(_root(fleet, repository))
     signatures = {
         f"trust/root/000001.sig/{fleet.key(name).id}.sig": sign(root.encode(), fleet.key(name), "edgegitops-root")
         for name in _ROOT_KEYS
@@ -144,6 +144,14 @@ def repository_of(source: Path) -> str:
         if word == "repository" and value.strip():
             return value.split(" #")[0].strip().strip("\"'")
     raise InvalidConfigError("no line `repository: …`", key="spec.repository", file=str(source / "fleet.yaml"))
+
+
+def _root_text(root: RootDocument) -> str:
+    """The document's JSON. A key's id is its place in `keys` and stands nowhere else."""
+    tree = to_tree(root)
+    for key in tree["keys"].values():
+        del key["id"]
+    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
 def _root(fleet: Fleet, repository: str) -> RootDocument:

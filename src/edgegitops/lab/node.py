@@ -137,7 +137,7 @@ class VirtualNode:
         if self._process("podman") is None:
             self.socket.unlink(missing_ok=True)
             self._start(
-                "podman", ["podman", "--log-level=warn", "system", "service", "-t", "0", f"unix://{self.socket}"]
+                "podman", ["podman", "--log-level=error", "system", "service", "-t", "0", f"unix://{self.socket}"]
             )
         try:
             until(self.engine.is_answering, f"answer of Podman on {self.name}", seconds=30)
