@@ -17,6 +17,7 @@ settings.register_profile("deep", deadline=None, max_examples=2_000)
 settings.load_profile("deep" if IS_DEEP else "commit")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker."""
     for item in items:
