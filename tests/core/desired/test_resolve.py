@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgegitops.core.desired import configs
 from edgegitops.core.desired.resolve import desired_for
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired, NodeIdentity
@@ -116,7 +117,7 @@ def test_unknown_application_is_a_fault_with_a_guess(world):
 
 def test_configs_are_known_by_what_the_container_reads(world):
     files = {"conf/a.txt": b"a", "conf/sub/b.txt": b"b", "t.conf": b"site ${site.name} ${HOME}", "other": b"x"}
-    configs = {
+    sources = {
         "one": {"file": "./conf/a.txt"},
         "all": {"directory": "conf/"},
         "made": {"file": "t.conf", "template": True},
@@ -126,7 +127,7 @@ def test_configs_are_known_by_what_the_container_reads(world):
     }
     mounts = {f"/{name}": {"config": name} for name in ("one", "all", "made", "here", "plain")}
     mounts["/part"] = {"config": "all", "path": "sub/b.txt"}
-    full = replace(world.app(configs=configs).web(mounts=mounts), files=files)
+    full = replace(world.app(configs=sources).web(mounts=mounts), files=files)
     releases, contents, faults = full.resolve()
     assert faults == ()
     found = {mount.target: mount for mount in releases["line"].spec.containers["web"].create.mounts}
@@ -185,6 +186,14 @@ def test_configs_of_an_application_are_bounded_before_they_are_read(world):
     full = replace(world.app(configs={"c": {"file": "f"}}).web(mounts={"/c": {"config": "c"}}), files={"f": b"x"})
     found = desired_for(full.snapshot(), GW_A, Huge(), NodePolicy(), full.judge)
     assert [fault.code for fault in found.faults] == ["too-large"]
+
+
+def test_configs_of_an_application_are_bounded_together(world, monkeypatch):
+    monkeypatch.setattr(configs, "LARGEST_TOTAL", 10)
+    full = world.app(configs={"c": {"file": "1"}, "d": {"directory": "d"}}).web(mounts={"/d": {"config": "d"}})
+    fits = replace(full, files={"1": b"1234", "d/2": b"123456"})
+    assert fits.release()
+    assert replace(fits, files={"1": b"1234", "d/2": b"1234567"}).fault().code == "too-large"
 
 
 def test_update_policy_is_read_and_has_the_published_defaults(world):
@@ -275,6 +284,15 @@ def test_node_without_an_entry_is_not_enrolled(world):
     stranger = replace(GW_A, site="plant-2")
     found = desired_for(world.snapshot(), stranger, world.blobs, NodePolicy(), world.judge)
     assert found == Desired("c0ffee", is_enrolled=False)
+
+
+def test_maintenance_of_the_node_is_handed_on(world):
+    snapshot = world.snapshot()
+    site = snapshot.sites["plant"]
+    node = replace(site.nodes["gw-a"], is_in_maintenance=True)
+    resting = replace(snapshot, sites={"plant": replace(site, nodes={"gw-a": node})})
+    assert desired_for(resting, GW_A, world.blobs, CLOSED, world.judge).is_in_maintenance
+    assert not desired(world).is_in_maintenance
 
 
 def test_unknown_resolver_is_the_only_fault(world):

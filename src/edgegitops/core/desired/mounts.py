@@ -111,7 +111,7 @@ def _with_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
         is_read_only = fields["readOnly"].flag()
         if mount.read_only and not is_read_only:
             fields["readOnly"].note(FaultCode.NOT_SUPPORTED_YET, "a config cannot be written to", "a volume for data")
-        mount = replace(mount, read_only=mount.read_only or is_read_only)
+        mount = replace(mount, read_only=is_read_only)
     if "mode" in fields:
         mount = replace(mount, mode=_mode(fields["mode"]))
     if "uid" in fields:

@@ -44,10 +44,11 @@ class Budget:
     def __init__(self, left: int = LONGEST_TOTAL) -> None:
         self.left = left
 
-    def is_spent_by(self, length: int) -> bool:
-        """Take `length` off; True where that is more than is left."""
+    def spend(self, length: int) -> tuple[Problem, ...]:
+        """Take `length` off; the problem where that was too much, told once for all that share the budget."""
+        was_spent = self.left < 0
         self.left -= length
-        return self.left < 0
+        return () if was_spent or self.left >= 0 else (_too_large(),)
 
 
 def expand(source: str, find: Find, budget: Budget) -> tuple[str, tuple[Problem, ...]]:
@@ -69,11 +70,11 @@ def expand(source: str, find: Find, budget: Budget) -> tuple[str, tuple[Problem,
             piece = ""
         parts += (source[end : match.start()], piece)
         end = match.end()
-        if budget.is_spent_by(len(parts[-2]) + len(piece)):
-            return "", (*problems, too_large())
+        problems += budget.spend(len(parts[-2]) + len(piece))
+        if budget.left < 0:
+            return "", tuple(problems)
     parts.append(source[end:])
-    if budget.is_spent_by(len(parts[-1])):
-        return "", (*problems, too_large())
+    problems += budget.spend(len(parts[-1]))
     return "".join(parts), tuple(problems)
 
 
@@ -131,8 +132,7 @@ def _as_json(name: str, tree: Tree) -> str | Problem:
         return Problem(FaultCode.WRONG_VALUE, f"{name} has no JSON form", "finite numbers up to 2**53 - 1")
 
 
-def too_large() -> Problem:
-    """What an overspent budget is called."""
+def _too_large() -> Problem:
     return Problem(
         FaultCode.TOO_LARGE,
         "what the references of this deployment expand to is too large",

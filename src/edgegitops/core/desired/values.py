@@ -16,7 +16,7 @@ from typing import TypeAlias
 from edgegitops.core.desired.merge import merge_patch
 from edgegitops.core.desired.places import Place, Problem, did_you_mean
 from edgegitops.core.desired.selectors import matches, node_tags
-from edgegitops.core.desired.substitution import Budget, Found, expand, too_large, whole_reference
+from edgegitops.core.desired.substitution import Budget, Found, expand, whole_reference
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import Application, DeploymentManifest, Fleet, NodeEntry, Site
@@ -186,7 +186,7 @@ class Values:
             return self._taken_over(find(name), problems)
         made, wrong = expand(text, find, self._budget)
         problems += wrong
-        return _BROKEN if is_broken else made
+        return _BROKEN if is_broken or self._budget.left < 0 else made
 
     def _taken_over(self, found: Found | Problem | None, problems: list[Problem]) -> Tree:
         """The referred value with its type; its size counts, else lists of lists would multiply."""
@@ -194,10 +194,8 @@ class Values:
             problems.append(found)
         if not isinstance(found, Found):
             return _BROKEN
-        if self._budget.is_spent_by(_weight(found.tree)):
-            problems.append(too_large())
-            return _BROKEN
-        return found.tree
+        problems += self._budget.spend(_weight(found.tree))
+        return _BROKEN if self._budget.left < 0 else found.tree
 
 
 _BROKEN = object()
