@@ -22,7 +22,7 @@ from edgegitops.core.trust.objects import parse_commit
 from edgegitops.core.trust.walk import NO_TIME_KNOWN, walk
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-FLEET = "acme-plants"
+FLEET = "urn:edgegitops:acme"
 PATHS = [
     {"path": "trust/**", "roles": ["security"]},
     {"path": "fleet.yaml", "roles": ["security"]},

@@ -473,3 +473,26 @@ def test_expired_root_is_covered_like_an_expired_key(forge):
     assert doubts(forge.walk()) == (bad, Doubt.ROOT_EXPIRED)
     tip = good(forge)
     assert (forge.walk().refused, forge.walk().floor.commit) == (None, tip)
+
+
+def test_rotation_published_by_an_expired_key_stands_once_it_is_covered(forge):
+    timed(forge, notAfter="2026-05-01T00:00:00Z")
+    fields = {"notAfter": "2026-05-01T00:00:00Z"}
+    rota = [forge.signer("rita"), forge.signer("ravi")]
+    bad = forge.rotate(2, forge.signer(ANNA), rota, keys=[(forge.signer(ANNA), fields)])
+    assert doubts(forge.walk()) == (bad, Doubt.KEY_EXPIRED)
+    assert forge.walk().floor.root_version == 1
+    good(forge, by="amir")
+    assert (forge.walk().refused, forge.walk().floor.root_version) == (None, 2)
+
+
+def test_rotation_that_renews_its_publishers_key_needs_no_covering(forge):
+    timed(forge, notAfter="2026-05-01T00:00:00Z")
+    forge.rotate(2, forge.signer(ANNA), [forge.signer("rita"), forge.signer("ravi")])
+    assert (forge.walk().refused, forge.walk().floor.root_version) == (None, 2)
+
+
+def test_refusal_says_who_lacks_what(fleet):
+    fleet.commit(fleet.signer("rita"), add={"sites/s.yaml": b"x"})
+    assert "needs the role inventory; owner-" in fleet.walk().refused.detail
+    assert fleet.walk().refused.detail.endswith("has root")

@@ -13,7 +13,7 @@ over its exact bytes, namespace `edgegitops-root` (`ssh-keygen -Y sign -n edgegi
 
 The form, JSON (instants in RFC 3339 with an offset; a key id is the hex SHA-256 of the key's blob):
 
-    {"repository": "acme-plants",                    the fleet's repository id, as pinned
+    {"repository": "urn:uuid:…",                     the fleet's repository id, as pinned
      "version": 1,
      "keys": {"<key id>": {"line": "ssh-ed25519 AAAA", "owner": "anna",
                            "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2028-01-01T00:00:00Z"}},

@@ -74,8 +74,8 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _faults(root: RootDocument) -> Iterator[str]:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", root.repository):
-        yield "the repository id is not 1 to 200 of the characters A-Z a-z 0-9 . _ / -"
+    if not re.fullmatch(r"[!-~]{1,300}", root.repository):
+        yield "the repository id is not 1 to 300 printable ASCII characters without spaces"
     for key in root.keys.values():
         yield from _key_faults(key)
     for name, role in root.roles.items():
