@@ -1,8 +1,8 @@
 """Law: a directory is seen as Git would store it, so `validate` judges a working copy as a node judges a commit.
 
-Object ids are those of Git (SHA-1). Symbolic links are stored as links and never followed; what is neither file, folder
-nor link is an entry of its own mode, which no reader of manifests accepts. Only the top-level names that are asked for
-are looked at. Files are read once, when the directory is opened; larger ones than `largest` have a header only.
+Object ids are those of Git (SHA-1). Symbolic links are stored as links and never followed; pipes, sockets, devices and
+empty folders are not seen at all. Only the top-level names that are asked for are looked at. Files are read once, when
+the directory is opened; larger ones than `largest` have a header only.
 """
 
 import hashlib
@@ -16,8 +16,11 @@ from edgegitops.errors import DeniedError
 
 _PORT = "objects"
 _CHUNK = 1024 * 1024
-_MODES = {stat.S_IFREG: "100644", stat.S_IFDIR: "40000", stat.S_IFLNK: "120000"}
+_FOLDER = "40000"
+_LINK = "120000"
+_MODES = {stat.S_IFREG: "100644", stat.S_IFDIR: _FOLDER, stat.S_IFLNK: _LINK}
 _EXECUTABLE = "100755"
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _DEEPEST = 64
 
 
@@ -32,8 +35,7 @@ class DirectoryObjects:
         self._headers: dict[str, Header] = {}
         self._data: dict[str, bytes] = {}
         try:
-            entries = sorted(entry for entry in os.listdir(root) if entry in names)  # noqa: PTH208 - names only
-            self.tree = self._store_tree([(name, *self._store(root / name, 1)) for name in entries])
+            self.tree = self._store_folder(root, names, 1)
         except OSError as error:
             where = error.filename or str(root)
             raise DeniedError(_PORT, f"read {where}", error.strerror or "cannot be read") from error
@@ -47,19 +49,30 @@ class DirectoryObjects:
         data = self._data.get(oid)
         return None if data is None else RawObject(self._headers[oid].kind, data)
 
-    def _store(self, path: Path, depth: int) -> tuple[str, str]:
+    def _store_folder(self, folder: Path, names: Collection[str] | None, depth: int) -> str:
+        """The id of a folder's tree; `names` are those that are looked at, None for all."""
+        if depth > _DEEPEST:
+            raise DeniedError(_PORT, f"read {folder}", f"more than {_DEEPEST} folders are nested")
+        rows = []
+        for path in folder.iterdir():
+            mode = _MODES.get(stat.S_IFMT(path.lstat().st_mode))
+            if mode and path.name != ".git" and (names is None or path.name in names):
+                kept, oid = self._store(path, mode, depth)
+                if oid != _EMPTY_TREE:
+                    rows.append((os.fsencode(path.name), kept, oid))
+        # Git orders entries by bytes, folders as if their names ended in a slash
+        rows.sort(key=lambda row: row[0] + (b"/" if row[1] == _FOLDER else b""))
+        return self._keep(
+            "tree", b"".join(b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(oid)) for name, mode, oid in rows)
+        )
+
+    def _store(self, path: Path, mode: str, depth: int) -> tuple[str, str]:
         """Mode and id of what is at the path."""
-        status = path.lstat()
-        mode = _MODES.get(stat.S_IFMT(status.st_mode), f"{stat.S_IFMT(status.st_mode):o}")
-        if mode == "40000":
-            if depth > _DEEPEST:
-                raise DeniedError(_PORT, f"read {path}", f"more than {_DEEPEST} folders are nested")
-            below = sorted(entry for entry in os.listdir(path) if entry != ".git")  # noqa: PTH208 - names only
-            return mode, self._store_tree([(name, *self._store(path / name, depth + 1)) for name in below])
-        if mode == "120000":
+        if mode == _FOLDER:
+            return mode, self._store_folder(path, None, depth + 1)
+        if mode == _LINK:
             return mode, self._keep("blob", os.fsencode(path.readlink()))
-        if mode != "100644":
-            return mode, self._keep("blob", b"")
+        status = path.lstat()
         return (_EXECUTABLE if status.st_mode & stat.S_IXUSR else mode), self._store_file(path, status.st_size)
 
     def _store_file(self, path: Path, size: int) -> str:
@@ -71,14 +84,6 @@ class DirectoryObjects:
                 sha.update(chunk)
         self._headers[sha.hexdigest()] = Header("blob", size)
         return sha.hexdigest()
-
-    def _store_tree(self, entries: list[tuple[str, str, str]]) -> str:
-        """Git orders entries by bytes, folders as if their names ended in a slash."""
-        rows = [(os.fsencode(name), mode, oid) for name, mode, oid in entries]
-        rows.sort(key=lambda row: row[0] + (b"/" if row[1] == "40000" else b""))
-        return self._keep(
-            "tree", b"".join(mode.encode() + b" " + name + b"\0" + bytes.fromhex(oid) for name, mode, oid in rows)
-        )
 
     def _keep(self, kind: str, data: bytes) -> str:
         oid = hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()

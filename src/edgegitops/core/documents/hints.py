@@ -54,7 +54,7 @@ def expected_by(schema: Mapping[str, Any]) -> str:
     return f"{description}, such as {example}" if description and example else description or example
 
 
-_LONGEST_EXAMPLE = 140
+_LONGEST_EXAMPLE = 60
 
 
 def kind_of(instance: Tree, source: str | None) -> str:
@@ -142,7 +142,8 @@ def about_format(form: str, text: str) -> str:
 
 def _about_image(text: str) -> str:
     if "@" not in text:
-        return "run `edgegitops image pin` to add the digest: name[:tag]@sha256:<64 hex digits>"
+        asked = f"`skopeo inspect --format '{{{{.Digest}}}}' docker://{shown(text)}`"
+        return f"{shown(text)}@sha256:<64 hex digits>; {asked} tells the digest"
     if not re.search(r"@sha256:[0-9a-f]{64}\Z", text):
         return "a digest is sha256: and 64 lower-case hex digits"
     return "the name is lower-case, without https:// and without spaces"

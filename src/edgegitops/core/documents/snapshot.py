@@ -210,9 +210,15 @@ def judge_document(kind: str, document: Document, schemas: SchemaSet) -> tuple[F
 
 
 def _judged_kind(kind: str, tree: Mapping[str, Tree], page: Page, validators: Validators) -> Iterator[Fault]:
+    gaps = list(unsupported_faults(kind, tree, page))
+    inside = tuple(f"{gap.pointer}/" for gap in gaps)
+    yield from gaps
+    yield from (fault for fault in _all_faults(kind, tree, page, validators) if not fault.pointer.startswith(inside))
+
+
+def _all_faults(kind: str, tree: Mapping[str, Tree], page: Page, validators: Validators) -> Iterator[Fault]:
     yield from judge(validators, kind.lower(), tree, page)
     yield from selector_faults(tree, page)
-    yield from unsupported_faults(kind, tree, page)
     spec = tree.get("spec")
     if kind == "Deployment" and isinstance(spec, dict):
         yield from _patch_faults(spec, page, validators)

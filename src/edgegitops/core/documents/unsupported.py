@@ -146,7 +146,8 @@ def unsupported_faults(kind: str, tree: Tree, page: Page) -> Iterator[Fault]:
         for path, value in _matches(tree, gap.path):
             if gap.applies is None or gap.applies(value):
                 where = next(step for step in reversed(path) if isinstance(step, str))
-                message, hint = f"{where}: {gap.sentence}", "leave the field out"
+                message = gap.sentence if where in gap.sentence else f"{where}: {gap.sentence}"
+                hint = "leave the field out"
                 yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, message, path, suggestion=hint)
 
 
