@@ -191,8 +191,8 @@ def test_killed_while_starting_is_removed_whole_by_down(stage: str, footprint) -
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_start_cleans_up_by_itself(number: signal.Signals, footprint) -> None:
     place = footprint.directory
-    with subprocess.Popen(command("up", "--nodes", "2", "--no-agent", "--dir", str(place))) as starting:
-        until((place / "n" / "node-1" / "init.pid").exists, "a node")
+    with subprocess.Popen(command("up", "--nodes", "9", "--no-agent", "--dir", str(place))) as starting:
+        until((place / "n" / "node-1" / "init.pid").exists, "the first of many nodes")
         starting.send_signal(number)
         assert starting.wait() == 130
     assert footprint.traces() == []
@@ -200,8 +200,8 @@ def test_interrupted_start_cleans_up_by_itself(number: signal.Signals, footprint
 
 def test_next_start_removes_what_a_killed_one_left(footprint) -> None:
     place = footprint.directory
-    with subprocess.Popen(command("up", "--nodes", "2", "--no-agent", "--dir", str(place))) as starting:
-        until((place / "fleet" / "work").exists, "all but the end")
+    with subprocess.Popen(command("up", "--nodes", "9", "--no-agent", "--dir", str(place))) as starting:
+        until((place / "n" / "node-2" / "init.pid").exists, "two of many nodes")
         starting.kill()
     with Lab.start(["gw-a"], directory=place) as lab:
         assert list(lab.nodes) == ["gw-a"]

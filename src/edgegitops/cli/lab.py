@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,7 +20,7 @@ from edgegitops.lab import lab as labs
 from edgegitops.lab.lab import Lab
 from edgegitops.lab.node import VirtualNode
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+_WIDE = 200
 
 _DIRECTORY = click.option(
     "--dir",
@@ -87,7 +86,7 @@ def status(*, as_json: bool, directory: Path) -> None:
     table = Table("node", "address", "power", "wire", "podman", "agent", "containers", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*[_cell(value) for value in row.values()])
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     _say(f"fleet {running.git_url}  registry {running.registry.address}")
 
 
@@ -188,7 +187,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {state}" for name, state in sorted(value.items())) or "-"
+        return "\n".join(f"{name} {state}" for name, state in sorted(value.items())) or "-"
     return str(value)
 
 

@@ -79,7 +79,7 @@ def missing_programs() -> tuple[str, ...]:
     return tuple(lacking)
 
 
-def until(is_so: Callable[[], bool], what: str, *, seconds: float = 10) -> None:
+def until(is_so: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
     """Wait until something is so, looking ever less often. UnavailableError after `seconds`."""
     end_at = time.monotonic() + seconds
     pause = 0.005

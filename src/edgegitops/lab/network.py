@@ -23,6 +23,7 @@ from edgegitops.lab.commands import attempt, run, until
 
 MOST_NODES = 200
 _SLOTS = range(200, 232)
+_PREFIX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,14 @@ def remove(directory: Path) -> None:
     for name in sorted(links(directory), key=lambda name: name == stem):
         if name == stem:
             for network in _addresses(stem):
-                attempt(["ip", "route", "del", "unreachable", str(network.supernet(new_prefix=16))])
+                attempt(["ip", "route", "del", "unreachable", str(network.supernet(new_prefix=_PREFIX))])
         attempt(["ip", "link", "del", name])
     until(lambda: not links(directory), "end of the lab's links")
 
 
 def _free_slot() -> int:
-    taken = list(_taken())
+    # A wider route, such as 10.0.0.0/8 of a company, does not clash: the lab's are nearer and win.
+    taken = [network for network in _taken() if network.prefixlen >= _PREFIX]
     for slot in _SLOTS:
         wanted = ipaddress.ip_network(f"10.{slot}.0.0/16")
         if not any(wanted.overlaps(network) for network in taken):
@@ -122,7 +124,7 @@ def _free_slot() -> int:
 def _taken() -> Iterator[ipaddress.IPv4Network]:
     yield from _addresses()
     for row in json.loads(run(["ip", "-4", "-json", "route", "show"])):
-        if row["dst"] != "default":
+        if row["dst"] != "default" and row.get("type") != "unreachable":
             yield ipaddress.IPv4Network(row["dst"], strict=False)
 
 
@@ -130,6 +132,7 @@ def _addresses(link: str = "") -> Iterator[ipaddress.IPv4Network]:
     """The networks of a link's addresses, or of all links'."""
     for row in json.loads(run(["ip", "-4", "-json", "address", "show", *([link] if link else [])])):
         for entry in row.get("addr_info", ()):
+            yield ipaddress.IPv4Network(entry["local"])
             yield ipaddress.IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
 
 

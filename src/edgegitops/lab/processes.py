@@ -112,7 +112,7 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> Process:
     return process
 
 
-def child(parent: Process, log: Path, *, seconds: float = 10) -> Process:
+def child(parent: Process, log: Path, *, seconds: float = 30) -> Process:
     """The first child of a process, waited for. UnavailableError where the parent ends without one."""
 
     def is_there() -> bool:
