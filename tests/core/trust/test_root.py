@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgegitops.core.model.reasons import Doubt
-from edgegitops.core.model.trust import Pin, Refused, RootDocument
+from edgegitops.core.model.trust import Pin, Refused, RootDocument, TrustLimits
+from edgegitops.core.trust.objects import parse_tree
 from edgegitops.core.trust.root import trust_state, version_of
 from edgegitops.core.trust.root_document import read_root
 
@@ -239,7 +240,10 @@ def test_published_root_and_its_signatures_stay_as_they_are(fleet, act):
     assert fleet.walk().floor.root_version == 2
 
 
-@pytest.mark.parametrize("name", ["2.json", "000002.yaml", "notes.txt", "0000002.json", "000002.json/x", "000003.sig"])
+@pytest.mark.parametrize(
+    "name",
+    ["2.json", "000002.yaml", "notes.txt", "0000002.json", "000002.json/x", "000003.sig", "old/x", "000002.sigs/x"],
+)
 def test_nothing_else_lies_beside_the_roots(fleet, name):
     fleet.commit(fleet.signer("sara"), add={f"trust/root/{name}": b"x"})
     assert doubt_of(fleet) is Doubt.ROOT_MALFORMED
@@ -436,3 +440,34 @@ def test_no_json_makes_the_reader_of_roots_raise(forge_of_module, fields):
 )
 def test_version_of_a_path_in_the_root_folder(path, version):
     assert version_of(path) == version
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_root_document_that_is_missing_or_too_large_is_named(fleet, version):
+    fleet.rotate(2, fleet.signer("sara"), people(fleet, "rita", "ravi"))
+    tree = fleet.store.tree(fleet.files)
+    limits = TrustLimits(object_size=100)
+    assert trust_state(fleet.pin, fleet.store, tree, limits=limits).doubt is Doubt.OBJECT_TOO_LARGE
+    path = f"trust/root/{version:06}.json"
+    del fleet.store.kept[fleet.store.put("blob", fleet.files[path])]
+    found = trust_state(fleet.pin, fleet.store, tree)
+    assert (found.doubt, found.subject) == (Doubt.OBJECT_MISSING, path)
+
+
+def test_signatures_that_are_missing_from_the_mirror_do_not_count(fleet):
+    data = fleet.root_json(2, roles=fleet.staff)
+    fleet.commit(
+        fleet.signer("sara"),
+        add={"trust/root/000002.json": data, "trust/root/000002.sig": ("40000", "1" * 40)},
+    )
+    assert state_of(fleet).doubt is Doubt.ROOT_THRESHOLD
+
+
+@pytest.mark.parametrize("gone", ["", "trust", "trust/root"])
+def test_folder_that_is_missing_from_the_mirror_is_named(fleet, gone):
+    tree = oid = fleet.store.tree(fleet.files)
+    for part in filter(None, gone.split("/")):
+        oid = next(entry.oid for entry in parse_tree(fleet.store.kept[oid].data) if entry.name == part)
+    del fleet.store.kept[oid]
+    found = trust_state(fleet.pin, fleet.store, tree)
+    assert (found.doubt, found.subject) == (Doubt.OBJECT_MISSING, oid)
