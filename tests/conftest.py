@@ -5,6 +5,7 @@ so they never run beside one another, while the other workers run the rest.
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,9 +18,15 @@ settings.register_profile("deep", deadline=None, max_examples=2_000)
 settings.load_profile("deep" if IS_DEEP else "commit")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker."""
-    for item in items:
-        if item.get_closest_marker("system"):
-            item.add_marker(pytest.mark.xdist_group("machine"))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker.
+
+    The groups must be there before pytest-xdist reads them in the same hook, and it must have understood them.
+    """
+    ours = [item for item in items if item.get_closest_marker("system")]
+    for item in ours:
+        item.add_marker(pytest.mark.xdist_group("machine"))
+    yield
+    if config.getoption("loadgroup", default=False) and not all("@machine" in item.nodeid for item in ours):
+        raise pytest.UsageError("pytest-xdist did not group the tests of the machine; use the versions of the lock")
