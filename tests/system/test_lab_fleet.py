@@ -25,7 +25,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 def founded(tmp_path: Path) -> Fleet:
     """A fleet whose server is a bare repository on disk."""
     run(["git", "init", "-q", "--bare", "--initial-branch=main", str(tmp_path / "bare.git")])
-    return fleet.found(tmp_path / "fleet", str(tmp_path / "bare.git"), repository="test-fleet")
+    return fleet.found(tmp_path / "fleet", str(tmp_path / "bare.git"), repository="urn:edgegitops:test")
 
 
 def believers(founded: Fleet, *names: str) -> Path:
@@ -48,9 +48,9 @@ def test_first_commit_is_the_pinned_root_signed_by_two_keys(founded: Fleet) -> N
     data = (founded.work / fleet.ROOT_FILE).read_bytes()
     assert pin.checkpoint == founded.tip()
     assert pin.root_sha256 == hashlib.sha256(data).hexdigest()
-    root = read_root(data, version=1, repository="test-fleet")
+    root = read_root(data, version=1, repository="urn:edgegitops:test")
     assert isinstance(root, RootDocument)
-    assert (root.repository, root.version, root.roles["root"].threshold) == ("test-fleet", 1, 2)
+    assert (root.repository, root.version, root.roles["root"].threshold) == ("urn:edgegitops:test", 1, 2)
     assert set(root.roles) == {"root", *fleet.ROLES}
     allowed = believers(founded, "root-1", "root-2")
     for name in ("root-1", "root-2"):
