@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 POLL_TIMEOUT = timedelta(seconds=10)
+KEPT_ENTRIES = 20_000
 
 
 @cache
@@ -86,6 +87,14 @@ def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
 # --- the worker -------------------------------------------------------------------------------------------------------
 
 
+def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool]) -> None:
+    """A worker that dies with the resident which started it, and answers it on standard output."""
+    from edgegitops.adapters.worker_process import answer, die_with_parent
+
+    die_with_parent()
+    answer(work(read_config(file), order, is_stopping))
+
+
 def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) -> "Handover":
     """One worker's life in this process, under `worker.lock`."""
     from edgegitops.adapters.lock_flock import FlockLock
@@ -94,12 +103,14 @@ def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) ->
 
     policy = read_policy(config.policy_file)
     with FlockLock(Path(config.state) / "worker.lock").take(), ExitStack() as stack:
-        gear = _gear(config, stack)
+        journal = _journal(config, stack)
+        gear = _gear(config, journal)
+        journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
         return Cycle(gear, identity).run(order, is_stopping=is_stopping)
 
 
-def _gear(config: NodeConfig, stack: ExitStack) -> "Gear":
+def _gear(config: NodeConfig, journal: "SqliteJournal") -> "Gear":
     from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.contents_directory import ContentsDirectory
     from edgegitops.adapters.engine_podman import PodmanEngine
@@ -121,7 +132,7 @@ def _gear(config: NodeConfig, stack: ExitStack) -> "Gear":
         clock=SystemClock(),
         repository=GitRepository(str(state / "mirror.git"), remote.url, remote.branch, credentials=credentials),
         engine=PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents)),
-        journal=_journal(config, stack),
+        journal=journal,
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
         log=StructlogLog(sys.stderr, json=not sys.stderr.isatty()),
@@ -184,7 +195,7 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
 def _listing(config: NodeConfig) -> "PodmanListing":
     from edgegitops.adapters.podman_listing import PodmanListing
 
-    return PodmanListing(config.socket)
+    return PodmanListing(config.socket, fleet=config.identity().fleet)
 
 
 def _senses(config: NodeConfig, file: str, listing: "PodmanListing") -> "Senses":
@@ -196,7 +207,7 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing") -> "Senses"
 
     wakeup = Wakeup()
     wakeup.install()
-    wakeup.follow(listing.events)
+    wakeup.follow(lambda: iter(listing.events()))
     remote = config.remote
     worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file]
 
@@ -205,8 +216,8 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing") -> "Senses"
         return WorkerProcess([*worker, *flags])
 
     def tip() -> str | None:
-        ca_file = remote.ca_file or None
-        return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config))
+        ca_file, ssh = remote.ca_file or None, (remote.key_file, remote.known_hosts_file)
+        return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config), ssh=ssh)
 
     return Senses(
         listing=lambda: {name: seen.digest for name, seen in listing.running().items()},

@@ -42,15 +42,12 @@ def run(file: str, *, once: bool) -> None:
 def worker(file: str, *, fetch: bool, revert_only: bool) -> None:
     """Run cycles until there is nothing to do; started by `run`."""
     from edgegitops import bootstrap
-    from edgegitops.adapters.worker_process import answer, die_with_parent
     from edgegitops.daemon.cycle import Order
 
-    die_with_parent()
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the resident says when to stop
-    handover = bootstrap.work(bootstrap.read_config(file), Order(fetch, revert_only), lambda: bool(stopping))
-    answer(handover)
+    bootstrap.work_for_parent(file, Order(fetch, revert_only), lambda: bool(stopping))
 
 
 @agent.command("read-config", hidden=True)
