@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edgegitops.core.documents.judge import value_judge
-from edgegitops.core.documents.validators import patch_schema, validators_of
+from edgegitops.core.documents.validators import patch_schema, validators_of, written_out
 from edgegitops.core.model import quantities
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.errors import BrokenInvariantError
@@ -125,6 +125,27 @@ def test_schemas_are_compiled_once_for_each_set(fleet):
     assert validators_of(fleet.schemas) is validators_of(fleet.schemas)
     other = SchemaSet(dict(fleet.schemas.texts))
     assert validators_of(other) is not validators_of(fleet.schemas)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_schema_without_references_says_the_same(path):
+    schema = load(path)
+    flat = written_out(schema)
+    assert not [where for where, node in nodes(flat) if "$ref" in node]
+    whole, short = Draft202012Validator(schema), Draft202012Validator(flat)
+    for tree in (
+        {},
+        {"apiVersion": 1, "spec": {"nodes": {"A": 3}, "containers": {"x": {"image": 1, "env": {"A": []}}}}},
+    ):
+        told = [
+            sorted((list(error.path), error.message) for error in judge.iter_errors(tree)) for judge in (whole, short)
+        ]
+        assert told[0] == told[1]
+
+
+def test_definitions_in_a_circle_are_our_bug():
+    with pytest.raises(BrokenInvariantError, match="itself"):
+        written_out({"$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}})
 
 
 def test_broken_schema_is_our_bug():

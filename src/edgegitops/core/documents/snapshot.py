@@ -193,22 +193,6 @@ def _judged(leaf: Leaf, document: Document, validators: Validators) -> Iterator[
     yield from _name_faults(leaf, tree, page)
 
 
-def judge_document(kind: str, document: Document, schemas: SchemaSet) -> tuple[Fault, ...]:
-    """All faults of one document of a kind that is known beforehand, such as a node's own policy or configuration.
-
-    Takes no account of a place in a repository. BrokenInvariantError where the schemas themselves are broken.
-    """
-    page = Page(document.file, document.root)
-    tree = document.tree
-    if not isinstance(tree, dict):
-        return (page.fault(FaultCode.WRONG_TYPE, "the document is no map", expected=f"kind: {kind}"),)
-    if tree.get("kind") != kind:
-        code, message, expected, suggestion = kind_fault(document.file, kind, tree.get("kind"))
-        where = ("kind",) if "kind" in tree else ()
-        return (page.fault(code, message, where, expected=expected, suggestion=suggestion),)
-    return tuple(sorted(set(_judged_kind(kind, tree, page, validators_of(schemas))), key=in_order))
-
-
 def _judged_kind(kind: str, tree: Mapping[str, Tree], page: Page, validators: Validators) -> Iterator[Fault]:
     gaps = list(unsupported_faults(kind, tree, page))
     inside = tuple(f"{gap.pointer}/" for gap in gaps)

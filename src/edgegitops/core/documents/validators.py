@@ -57,15 +57,44 @@ def _compile(schemas: SchemaSet) -> Validators:
             schema = json.loads(text)
         except ValueError as error:
             raise BrokenInvariantError(f"the schema of {kind} is no JSON: {error}") from error
-        by_kind[kind] = _validator(schema)
+        by_kind[kind] = _validator(written_out(schema))
         if kind == "application":
-            by_kind[PATCH] = _validator(patch_schema(schema))
+            by_kind[PATCH] = _validator(written_out(patch_schema(schema)))
     return Validators(by_kind)
 
 
 def _validator(schema: Tree) -> Validator:
     made: Validator = _JUDGE(schema, registry=Registry())
     return made
+
+
+def written_out(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same schema with every local reference replaced by what it refers to: following them is half of the cost.
+
+    Beside a reference stand only notes for people, and those of the definition say more about its form, so they win.
+    BrokenInvariantError where definitions refer to one another in a circle.
+    """
+    definitions = schema.get("$defs", {})
+    done: dict[str, Any] = {}
+
+    def put(node: Any, above: tuple[str, ...]) -> Any:  # noqa: ANN401 - a schema is any JSON
+        if isinstance(node, list):
+            return [put(item, above) for item in node]
+        if not isinstance(node, dict):
+            return node
+        name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+        if not name:
+            return {
+                key: value if key == "examples" else put(value, above) for key, value in node.items() if key != "$defs"
+            }
+        if name in above:
+            raise BrokenInvariantError(f"the definition {name} of a schema refers to itself")
+        if name not in done:
+            done[name] = put(definitions[name], (*above, name))
+        return {**{key: value for key, value in node.items() if key != "$ref"}, **done[name]}
+
+    flat: Mapping[str, Any] = put(schema, ())
+    return flat
 
 
 def schema_problem(schema: Tree) -> str:
