@@ -109,3 +109,19 @@ def test_object_that_is_shorter_than_its_header_says_is_missing(forge):
             return type(found)(found.kind, found.data[:-1])
 
     assert Lookup(Torn(), TrustLimits()).rows(tree).doubt is Doubt.OBJECT_MISSING
+
+
+def test_missing_tree_on_either_side_is_refused_with_its_path(forge):
+    whole, gone = forge.store.tree({"apps/a": b"1"}), forge.store.raw_tree([("40000", "apps", "1" * 40)])
+    for old, new in [(whole, gone), (gone, whole)]:
+        found = changes(Lookup(forge.store, TrustLimits()), old, new)
+        assert (found.doubt, found.subject) == (Doubt.OBJECT_MISSING, new)
+        assert "'apps'" in found.detail
+
+
+def test_limits_of_one_comparison_are_exact(forge):
+    new = {f"f{n}": b"x" for n in range(9)}
+    assert len(between(forge.store, {}, new, entries=10)) == 9
+    assert between(forge.store, {}, new, entries=9).doubt is Doubt.LIMIT_EXCEEDED
+    assert len(between(forge.store, {}, {"d/d/d/f": b"x"}, walk_depth=3)) == 1
+    assert between(forge.store, {}, {"d/d/d/d/f": b"x"}, walk_depth=3).doubt is Doubt.LIMIT_EXCEEDED

@@ -160,3 +160,7 @@ def test_malformed_tree_in_a_manifest_folder_is_refused_with_its_path(forge):
     odd = forge.store.raw_tree([("100644", "b", blob), ("100644", "a", blob)], is_sorted=False)
     found = list_manifests(forge.store, forge.store.tree({"apps/x": ("40000", odd)}))
     assert (found.doubt, found.subject) == (Doubt.MALFORMED_OBJECT, "apps/x")
+
+
+def test_missing_top_tree_is_named(forge):
+    assert list_manifests(forge.store, "1" * 40).doubt is Doubt.OBJECT_MISSING

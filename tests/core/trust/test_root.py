@@ -471,3 +471,17 @@ def test_folder_that_is_missing_from_the_mirror_is_named(fleet, gone):
     del fleet.store.kept[oid]
     found = trust_state(fleet.pin, fleet.store, tree)
     assert (found.doubt, found.subject) == (Doubt.OBJECT_MISSING, oid)
+
+
+def test_signature_that_is_a_symlink_does_not_count(fleet):
+    data = fleet.root_json(2, roles=fleet.staff)
+    files = fleet.root_files(2, data, people(fleet, "rita", "ravi"))
+    path = f"trust/root/000002.sig/{fleet.signer('ravi').id}.sig"
+    files[path] = ("120000", fleet.store.put("blob", files[path]))
+    fleet.commit(fleet.signer("sara"), add=files)
+    assert doubt_of(fleet) is Doubt.ROOT_THRESHOLD
+
+
+def test_root_folder_that_is_a_file_is_no_folder(fleet):
+    for files in ({"trust": b"x"}, {"trust/root": b"x"}, {"trust/root": ("160000", "1" * 40)}):
+        assert trust_state(fleet.pin, fleet.store, fleet.store.tree(files)).doubt is Doubt.ROOT_PIN

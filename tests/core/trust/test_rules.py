@@ -95,7 +95,8 @@ def test_key_counts_within_its_validity_and_the_skew(key, at, doubt):
 def test_expired_root_is_told_apart_from_an_expired_key():
     found = authority(expires_at=FROM + timedelta(days=1))
     assert found.judge_key("k", FROM, SKEW) is None
-    assert found.judge_key("k", FROM + timedelta(days=2), SKEW).doubt is Doubt.ROOT_EXPIRED
+    assert found.judge_key("k", FROM + timedelta(days=1) + SKEW - SECOND, SKEW) is None
+    assert found.judge_key("k", FROM + timedelta(days=1) + SKEW, SKEW).doubt is Doubt.ROOT_EXPIRED
     assert found.judge_key("k", UNTIL + timedelta(days=2), SKEW).doubt is Doubt.KEY_EXPIRED
 
 

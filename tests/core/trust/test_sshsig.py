@@ -100,6 +100,12 @@ def test_armor_is_refused_for(forge, name):
     assert verify(odd, MESSAGE, "git").doubt is Doubt.MALFORMED_SIGNATURE
 
 
+def test_armor_beyond_its_limit_is_not_looked_into(forge):
+    exact = forge.armor(forge.signer().blob_sign(MESSAGE) + bytes(40_000), 76)[: sshsig.ARMOR_SIZE_MOST]
+    assert "longer" not in verify(exact, MESSAGE, "git").detail
+    assert "longer" in verify(exact + b"A", MESSAGE, "git").detail
+
+
 def test_armor_lines_may_be_of_76_characters_and_no_more(forge):
     blob = forge.signer().blob_sign(MESSAGE)
     assert isinstance(verify(forge.armor(blob, 76), MESSAGE, "git"), SignedBy)
@@ -297,6 +303,16 @@ def test_no_signature_bytes_make_the_check_raise_or_pass(forge_of_module, kind, 
     for head in (b"", forge_of_module.ssh(kind.partition(":")[0].encode()), forge_of_module.ssh(b"rsa-sha2-256")):
         for body in (data, forge_of_module.ssh(data), forge_of_module.ssh(data) + b"\1\0\0\0\1"):
             assert isinstance(keys.check(key, head + body, b"x"), Refused)
+
+
+def test_public_key_line_in_second_base64_is_refused(forge):
+    kind, encoded, _ = forge.signer("anna", "ecdsa-sha2-nistp256").line.split()
+    assert encoded.endswith("=")
+    at = len(encoded.rstrip("="))
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    odd = encoded[: at - 1] + alphabet[alphabet.index(encoded[at - 1]) + 1] + encoded[at:]
+    assert base64.b64decode(odd) == base64.b64decode(encoded)
+    assert isinstance(keys.read_line(f"{kind} {odd}"), Refused)
 
 
 def test_namespace_asked_for_is_the_only_one_that_passes(forge):
