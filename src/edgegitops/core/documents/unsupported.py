@@ -86,6 +86,8 @@ _APPLICATION = (
             "secrets": "secrets are not delivered yet",
             "artifacts": "artifacts are not pulled yet",
             "networks/*/parent": "only bridge networks are made yet",
+            "networks/*/shared": "deployments do not share networks yet",
+            "volumes/*/retain": "volumes are kept by prune.volumes of the deployment only yet",
             "volumes/*/size": "the size of volumes is not limited yet",
             "volumes/*/owner": "the owner of volumes is not set yet; the image decides",
             "volumes/*/mode": "the mode of volumes is not set yet; the image decides",
@@ -95,7 +97,6 @@ _APPLICATION = (
         },
     ),
     Gap(("networks", "*", "driver"), "only bridge networks are made yet", _is_other_than("bridge")),
-    Gap(("networks", "*", "shared"), "deployments do not share networks yet", _is_other_than(False)),  # noqa: FBT003 - a value
     Gap(("volumes", "*", "snapshot"), "volumes are not copied before updates yet", _is_other_than("none")),
     Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
 )
