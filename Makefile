@@ -42,7 +42,7 @@ test-deep: setup ## All tests with many more seeds and examples
 	EDGEGITOPS_DEEP=1 $(PYTEST)
 
 demo: setup ## The main job end to end on virtual nodes of this machine (root)
-	$(BIN)/python -m edgegitops.lab.demo
+	$(BIN)/python -m edgegitops.cli.demo
 
 bench: setup ## Benchmarks beside their peers: table and JSON
 	$(BIN)/python benchmarks/run.py
