@@ -125,3 +125,29 @@ def test_limits_of_one_comparison_are_exact(forge):
     assert between(forge.store, {}, new, entries=9).doubt is Doubt.LIMIT_EXCEEDED
     assert len(between(forge.store, {}, {"d/d/d/f": b"x"}, walk_depth=3)) == 1
     assert between(forge.store, {}, {"d/d/d/d/f": b"x"}, walk_depth=3).doubt is Doubt.LIMIT_EXCEEDED
+
+
+def test_object_that_vanishes_or_changes_its_kind_after_its_header_is_missing(forge):
+    tree = forge.store.tree({"a": b"1"})
+
+    class Gone:
+        header = staticmethod(forge.store.header)
+
+        @staticmethod
+        def read(_):
+            return None
+
+    class Other(Gone):
+        @staticmethod
+        def read(oid):
+            found = forge.store.kept[oid]
+            return type(found)("blob", found.data)
+
+    for objects in (Gone(), Other()):
+        assert Lookup(objects, TrustLimits()).rows(tree).doubt is Doubt.OBJECT_MISSING
+
+
+def test_object_of_exactly_the_limit_is_read(forge):
+    blob = forge.store.put("blob", b"x" * 100)
+    assert Lookup(forge.store, TrustLimits(object_size=100)).blob(blob) == b"x" * 100
+    assert Lookup(forge.store, TrustLimits(object_size=99)).blob(blob).doubt is Doubt.OBJECT_TOO_LARGE

@@ -164,3 +164,8 @@ def test_malformed_tree_in_a_manifest_folder_is_refused_with_its_path(forge):
 
 def test_missing_top_tree_is_named(forge):
     assert list_manifests(forge.store, "1" * 40).doubt is Doubt.OBJECT_MISSING
+
+
+def test_folder_under_the_mode_of_a_file_is_no_file(forge):
+    tree = forge.store.tree({"apps/a": ("100644", forge.store.tree({"f": b"x"}))})
+    assert list_manifests(forge.store, tree).doubt is Doubt.OBJECT_MISSING

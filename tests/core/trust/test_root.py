@@ -485,3 +485,15 @@ def test_signature_that_is_a_symlink_does_not_count(fleet):
 def test_root_folder_that_is_a_file_is_no_folder(fleet):
     for files in ({"trust": b"x"}, {"trust/root": b"x"}, {"trust/root": ("160000", "1" * 40)}):
         assert trust_state(fleet.pin, fleet.store, fleet.store.tree(files)).doubt is Doubt.ROOT_PIN
+
+
+def test_document_without_a_root_role_is_refused_even_where_nothing_names_it(fleet):
+    found = read_root(changed(fleet, roles={"auditor": {"keys": []}}, paths=[]), version=1, repository=fleet.fleet)
+    assert "no role root" in found.detail
+
+
+def test_role_may_be_empty_or_wholly_revoked_but_not_the_root_role(fleet):
+    empty = roles(fleet, auditor={"keys": []})
+    left = changed(fleet, revoked=[{"key": fleet.signer("max").id, "reason": "left"}])
+    for data in (empty, left):
+        assert isinstance(read_root(data, version=1, repository=fleet.fleet), RootDocument)

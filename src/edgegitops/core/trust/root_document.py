@@ -3,13 +3,12 @@
 Strict JSON: UTF-8, no key twice, whole numbers only, no unknown field. Sense: its version is that of its file name,
 its repository the pinned one; each key's id is the SHA-256 of its blob and its type is allowed; roles name known keys
 once and have a threshold that they can reach, the root role without revoked keys; path rules name known roles and are
-literal paths, `<folder>/**`, or `**`; instants carry an offset. The form is shown in `root`.
+literal paths, `<folder>/**`, or `**`. That instants carry an offset is the codec's law. The form is shown in `root`.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NoReturn
 
 from edgegitops.core.model.codec import Tree, from_tree
@@ -86,8 +85,6 @@ def _faults(root: RootDocument) -> Iterator[str]:
         if not _PATH.fullmatch(rule.path):
             yield f"the path {rule.path!r} is neither literal nor <folder>/** nor **"
         yield from (f"the path {rule.path!r} names no role {role!r}" for role in rule.roles if role not in root.roles)
-    for at in (root.expires_at, root.issued_at):
-        yield from _instant_faults("the document", at)
 
 
 def _key_faults(key: TrustKey) -> Iterator[str]:
@@ -98,8 +95,6 @@ def _key_faults(key: TrustKey) -> Iterator[str]:
         yield f"key {key.id[:64]!r}: the SHA-256 of its blob is {read.id}"
     if not key.owner.isprintable():
         yield f"key {key.id[:64]!r}: its owner is not printable"
-    yield from _instant_faults(f"key {key.id[:64]!r}", key.not_before)
-    yield from _instant_faults(f"key {key.id[:64]!r}", key.not_after)
 
 
 def _role_faults(name: str, role: Role, root: RootDocument) -> Iterator[str]:
@@ -112,8 +107,3 @@ def _role_faults(name: str, role: Role, root: RootDocument) -> Iterator[str]:
     able = [key for key in role.keys if name != ROOT_ROLE or key not in revoked]
     if role.threshold < 1 or (role.threshold > len(able) and (name == ROOT_ROLE or role.keys)):
         yield f"role {name!r} has a threshold of {role.threshold} and {len(able)} keys that could meet it"
-
-
-def _instant_faults(what: str, at: datetime | None) -> Iterator[str]:
-    if at is not None and at.tzinfo is None:
-        yield f"{what}: the instant {at} has no offset from UTC"
