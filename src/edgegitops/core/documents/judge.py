@@ -225,8 +225,9 @@ def _tell(case: _Case) -> Iterator[Fault]:
 
 def _unknown_fields(case: _Case) -> Iterator[Fault]:
     known = sorted(case.schema.get("properties", {}))
-    for key in _unknown(case.error):
-        suggestion = about_field(key, known, parent=case.parent)
+    for number, key in enumerate(_unknown(case.error)):
+        # nobody reads more hints than faults are shown, and each costs a comparison with all known words
+        suggestion = about_field(key, known, parent=case.parent) if number < MAX_FAULTS else ""
         expected = f"one of {listed(known)}"
         message = f"{case.field} has no field {shown(key)}" if case.parent else f"there is no field {shown(key)} here"
         yield case.fault(FaultCode.UNKNOWN_FIELD, message, expected=expected, suggestion=suggestion, key=key)
