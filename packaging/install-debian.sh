@@ -39,6 +39,7 @@ ssh-keygen openssh-client
 python3 python3
 newuidmap uidmap
 ps procps
+strace strace
 modprobe kmod
 dpkg-deb dpkg
 LIST

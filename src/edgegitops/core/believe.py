@@ -1,6 +1,7 @@
 """Law: what is believed of a tip, as events. The floor never moves back; a refused tip is judged once.
 
-A tip that is the floor, or that was refused before, costs nothing. What the walk accepted moves the floor, even
+A tip that is the floor, or that was refused before, costs nothing; only a doubt that time or a fetch may end (a wrong
+clock, a missing object) is judged again. What the walk accepted moves the floor, even
 where a later commit was refused: the last good prefix is in force and the refusal is an alarm.
 """
 
@@ -14,6 +15,9 @@ from edgegitops.core.model.trust import Belief
 from edgegitops.core.trust.walk import walk
 
 
+PASSING = frozenset({Doubt.KEY_NOT_YET_VALID, Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED, Doubt.OBJECT_MISSING})
+
+
 @dataclass(frozen=True, slots=True)
 class Believed:
     """The ledger with the floor as it will be once the events are journalled, and those events."""
@@ -25,8 +29,8 @@ class Believed:
 def believe(facts: Facts) -> Believed:
     """Judge the fetched tip, if it is news."""
     ledger = facts.ledger
-    is_news = facts.tip is not None and facts.tip != ledger.refused_tip
-    if facts.tip is None or facts.objects is None or not is_news:
+    is_settled = facts.tip == ledger.refused_tip and ledger.refused_reason not in PASSING
+    if facts.tip is None or facts.objects is None or is_settled:
         return Believed(ledger)
     if ledger.floor is not None and ledger.floor.commit == facts.tip:
         return Believed(ledger, _cleared(ledger))
@@ -55,7 +59,9 @@ def _refused(ledger: Ledger, tip: str, belief: Belief) -> tuple[Event, ...]:
     alarm = AlarmRaised(code, "fleet", detail)
     standing = ledger.alarms.get(f"{code} fleet")
     raised = () if standing is not None and standing.detail == detail else (alarm,)
-    return (TipRefused(tip, refused.subject, refused.doubt, refused.detail), *raised)
+    is_told = (ledger.refused_tip, ledger.refused_reason) == (tip, refused.doubt)
+    told = () if is_told else (TipRefused(tip, refused.subject, refused.doubt, refused.detail),)
+    return (*told, *raised)
 
 
 def _cleared(ledger: Ledger) -> tuple[Event, ...]:

@@ -22,7 +22,7 @@ from edgegitops.core.model.steps import Work
 from edgegitops.core.reconcile.handover import hand_over
 from edgegitops.core.reconcile.reconcile import reconcile
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
-from edgegitops.core.rollout.gate import may_start
+from edgegitops.core.rollout.gate import Local, may_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,8 @@ def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
     target = desired.releases.get(name) if desired else None
     refusals: Mapping[str, tuple[Fault, ...]] = desired.refused.by_deployment if desired else {}
-    gate = may_start(
-        name,
-        target,
-        now=facts.now,
-        holds=facts.ledger.holds,
-        policy=facts.policy,
-        is_in_maintenance=desired is not None and desired.is_in_maintenance,
-    )
+    is_resting = desired is not None and desired.is_in_maintenance
+    gate = may_start(name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting))
     return Scene(
         name=name,
         fleet=facts.node.fleet,

@@ -62,7 +62,7 @@ class Fleet:
     repository: str
     resolver: int
     values: Mapping[str, Tree] = field(default_factory=dict)
-    minimum_profile: str = "baseline"
+    minimum_profile: str = "privileged"
 
 
 @dataclass(frozen=True, slots=True)
