@@ -14,7 +14,6 @@ from edgegitops.core.model.reasons import Alarm, Doubt
 from edgegitops.core.model.trust import Belief
 from edgegitops.core.trust.walk import walk
 
-
 PASSING = frozenset({Doubt.KEY_NOT_YET_VALID, Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED, Doubt.OBJECT_MISSING})
 
 
