@@ -43,11 +43,19 @@ class Order:
 
 
 class Cycle:
-    """One worker's life: `run` once, from looking to nothing left to do."""
+    """One worker's life: `run` once, from looking to nothing left to do. `door` is the one door to the core."""
 
-    def __init__(self, gear: Gear, identity: Identity, *, pool: Executor | None = None) -> None:
+    def __init__(
+        self,
+        gear: Gear,
+        identity: Identity,
+        *,
+        pool: Executor | None = None,
+        door: Callable[[Facts], Decision] = decide,
+    ) -> None:
         self._gear = gear
         self._identity = identity
+        self._door = door
         self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE + 1, "step")
         self._works = Works(gear, self._pool)
         self._desired: Desired | None = None
@@ -87,7 +95,7 @@ class Cycle:
 
     def _turn(self, order: Order) -> Decision:
         gear = self._gear
-        decision = decide(self._facts(order))
+        decision = self._door(self._facts(order))
         if decision.events:
             gear.journal.append(decision.events, gear.clock.now())
             ledger = gear.journal.ledger()

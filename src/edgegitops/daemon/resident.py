@@ -62,6 +62,7 @@ class _State:
     reasons: list[str] = field(default_factory=lambda: ["start"])
     fetch: bool = True
     worker: Worker | None = None
+    is_revert_only: bool = False
     deaths: int = 0
     not_before: timedelta = timedelta()
     listed_at: timedelta = timedelta(days=-1)
@@ -149,13 +150,16 @@ class Resident:
             return
         if code == 0:
             state.handover = state.worker.handover()
-            state.deaths, state.has_worked = 0, True
+            state.has_worked = True
             self._watcher.follow(state.handover)
-        else:
+        if code == 0 and not state.is_revert_only:
+            state.deaths = 0
+        else:  # one that may only revert says nothing of the next: a whole one must follow, after the same back-off
             state.deaths += 1
             wait = min(BACK_OFF_CAP, BACK_OFF_FIRST * float(2 ** min(state.deaths - 1, 10)))
             state.not_before = self._clock.monotonic() + wait
-            self._wake("worker-died", fetch=True)
+            self._wake("worker-died" if code else "only-reverted", fetch=True)
+        if code:
             self._log.warning("worker-died", exit_code=code, deaths=state.deaths, again_in=wait.total_seconds())
         state.worker = None
         state.listed_at = self._clock.monotonic()
@@ -164,12 +168,10 @@ class Resident:
         state = self._state
         if state.worker is not None or not state.reasons or self._clock.monotonic() < state.not_before:
             return
-        is_revert_only = (
-            state.deaths > 0 and state.deaths % (DEATHS_BEFORE_REVERT_ONLY + 1) == DEATHS_BEFORE_REVERT_ONLY
-        )
+        state.is_revert_only = state.deaths % (DEATHS_BEFORE_REVERT_ONLY + 1) == DEATHS_BEFORE_REVERT_ONLY
         self._watcher.flush()
-        self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=is_revert_only)
-        state.worker = self._senses.launch(state.fetch, is_revert_only)
+        self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=state.is_revert_only)
+        state.worker = self._senses.launch(state.fetch, state.is_revert_only)
         state.reasons, state.fetch = [], False
 
     def _poll_tip(self) -> None:

@@ -1,0 +1,119 @@
+"""The promises of the product as laws that look on: each raises AssertionError at the instant at which it is broken.
+
+Never half: what runs of a deployment is always part of one release. Nothing unrecorded: a step has an open intent.
+Nothing stopped without a reason: what serves is stopped only by a switch, a revert or a removal that is journalled, or
+because it is not as it should be. What failed here is not started again. What is foreign stays as it was.
+"""
+
+from tests.simulation.life import FLEET, Life
+
+from edgegitops.core.model.events import Event, Latched, TransitionBegan
+from edgegitops.core.model.ledger import DeploymentRecord, Health
+from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.steps import CreateContainer, RemoveContainer, StartContainer, Step, StopContainer
+from edgegitops.core.reconcile.lifecycle import BEGUN
+from edgegitops.core.reconcile.parts import parts_of
+
+
+def names(release: Release | None) -> frozenset[str]:
+    """Engine names of a release's containers."""
+    return parts_of(FLEET, release).names() if release else frozenset()
+
+
+class Laws:
+    """Watches a life. `strangers` are foreign containers by name, as they must stay."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.strangers: dict[str, ContainerSeen] = {}
+        self.tampered: set[str] = set()
+        self.doomed: dict[str, set[str]] = {}
+        self.known: dict[str, set[str]] = {}
+        life.before_step.append(self.before)
+        life.after_step.append(self.after)
+        life.on_rest.append(self.at_rest)
+        self._read = 0
+
+    def add_stranger(self, seen: ContainerSeen) -> None:
+        """Somebody else's container appears."""
+        self.strangers[seen.name] = seen
+        self.life.engine.add_foreign(seen)
+
+    # --- before and after each step
+
+    def before(self, step: Step) -> None:
+        """What may not be done now."""
+        ledger = self.life.journal.ledger()
+        open_intents = [(one.step, one.subject) for one in ledger.intents.values()]
+        assert (step.kind, step.subject) in open_intents, f"{step.kind} {step.subject} was not recorded"
+        assert step.subject not in self.strangers or isinstance(step, CreateContainer), f"touches {step.subject}"
+        record = self.life.record(step.subject.partition(".")[0])
+        if isinstance(step, StartContainer):
+            self._may_start(record, step.subject)
+        if isinstance(step, StopContainer | RemoveContainer):
+            self._may_stop(record, step)
+
+    def _may_start(self, record: DeploymentRecord, name: str) -> None:
+        transition = record.transition
+        allowed = names(record.serving)
+        if transition is not None and transition.phase is Phase.REVERTING:
+            allowed = names(transition.old)
+        elif transition is not None and transition.phase in BEGUN:
+            allowed = names(transition.new)
+            latched = transition.new is not None and transition.new.digest in record.latches
+            assert not latched, f"{name} starts although its release failed here"
+        assert name in allowed, f"{name} is started and belongs to no release that may run"
+
+    def _may_stop(self, record: DeploymentRecord, step: StopContainer | RemoveContainer) -> None:
+        one = self.life.engine._containers.get(step.subject)
+        if one is None or one.seen.state is not ContainerState.RUNNING or step.subject not in names(record.serving):
+            return
+        transition = record.transition
+        if transition is None or transition.phase not in BEGUN:
+            remembered = record.containers.get(step.subject)
+            is_unwell = remembered is not None and remembered.health is Health.NOT_LIVE
+            assert is_unwell or step.subject in self.tampered, f"{step.subject} serves and is stopped for nothing"
+            return
+        if transition.phase is Phase.SWITCHING and transition.new is not None:
+            assert step.subject not in names(transition.new), f"{step.subject} is shared and is stopped"
+            missing = [name for name in names(transition.new) if name not in self.life.engine._containers]
+            gone = [name for name in missing if name not in self.tampered]
+            assert not gone, f"{step.subject} is stopped before {gone} are there"
+        if transition.phase is Phase.REVERTING:
+            assert step.subject not in names(transition.old), f"{step.subject} is reverted to and is stopped"
+
+    def after(self, step: Step) -> None:
+        """Never half, at any instant."""
+        if not isinstance(step, StartContainer):
+            return
+        deployment = step.subject.partition(".")[0]
+        record = self.life.record(deployment)
+        running = self.life.running(deployment) - self.tampered
+        transition = record.transition
+        sides = [record.serving, *((transition.old, transition.new) if transition else ())]
+        assert any(running <= names(side) for side in sides if side), f"half: {sorted(running)} run at {record.phase}"
+
+    # --- whenever the daemon sleeps
+
+    def at_rest(self) -> None:
+        """What is foreign is as it was; what was journalled is lawful."""
+        for name, seen in self.strangers.items():
+            one = self.life.engine._containers.get(name)
+            assert one is not None, f"{name} is foreign and is gone"
+            assert one.seen == seen, f"{name} is foreign and was touched"
+        for entry in self.life.journal.entries(self._read):
+            self._read = entry.seq
+            self._judge(entry.event)
+
+    def _judge(self, event: Event) -> None:
+        match event:
+            case Latched() if not event.is_refusal:
+                self.doomed.setdefault(event.deployment, set()).add(event.digest)
+            case TransitionBegan():
+                new = event.transition.new
+                if new is not None:
+                    assert new.digest not in self.doomed.get(event.deployment, set()), f"{new.short} begins again"
+                    self.known.setdefault(event.deployment, set()).add(new.digest)
+            case _:
+                pass

@@ -1,0 +1,76 @@
+"""Releases as a simulation draws them: small, canonical, and with images whose behaviour the engine's twin knows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from edgegitops.adapters.engine_memory import Behaviour
+from edgegitops.core.model.facts import Desired
+from edgegitops.core.model.release import Release, UpdatePolicy
+from edgegitops.core.model.spec import (
+    Attachment,
+    Care,
+    Condition,
+    ContainerSpec,
+    CreateSpec,
+    DeploymentSpec,
+    Mount,
+    NetworkSpec,
+    Probe,
+    VolumeSpec,
+)
+
+SECONDS = timedelta(seconds=1)
+POLICY = UpdatePolicy(deadline=60 * SECONDS, soak=30 * SECONDS, min_ready=5 * SECONDS)
+READY = Probe(tcp_port=80, interval=5 * SECONDS, start_period=10 * SECONDS)
+
+GOOD = {
+    "good": Behaviour(),
+    "slow": Behaviour(ready_after=20 * SECONDS),
+}
+BAD = {
+    "dead": Behaviour(crashes_after=timedelta()),
+    "short": Behaviour(crashes_after=12 * SECONDS),
+    "mute": Behaviour(never_ready=True),
+    "fading": Behaviour(unready_after=15 * SECONDS),
+    "uncreatable": Behaviour(fails_to_create=True),
+    "unstartable": Behaviour(fails_to_start=True),
+}
+BEHAVIOURS = {**GOOD, **BAD}
+
+
+def image(container: str, version: str) -> str:
+    """`registry.example/<container>-<version>@sha256:…`; the version's word before the dash names its behaviour."""
+    return f"registry.example/{container}-{version}@sha256:{'0' * 64}"
+
+
+def behaviour(version: str) -> Behaviour:
+    """How an image of this version acts."""
+    return BEHAVIOURS[version.partition("-")[0]]
+
+
+def release(
+    deployment: str, versions: Mapping[str, str], *, attempt: int = 1, policy: UpdatePolicy = POLICY
+) -> Release:
+    """A release of containers in the order given: each depends on the one before, and the last has a volume."""
+    containers: dict[str, ContainerSpec] = {}
+    before = ""
+    for at, (name, version) in enumerate(versions.items()):
+        mounts = (Mount(target="/data", volume="data"),) if at == len(versions) - 1 else ()
+        create = CreateSpec(image=image(name, version), mounts=mounts, networks={"net": Attachment(aliases=(name,))})
+        needs = {before: Condition.READY if at % 2 else Condition.STARTED} if before else {}
+        containers[name] = ContainerSpec(create, Care(ready=READY, depends_on=needs))
+        before = name
+    spec = DeploymentSpec(deployment, containers, {"net": NetworkSpec()}, {"data": VolumeSpec()}, attempt)
+    return Release(spec.digest(), "", spec, version="-".join(versions.values()), policy=policy)
+
+
+def desired(revision: str, *releases: Release) -> Desired:
+    """What a revision wants of the node."""
+    return Desired(revision, {one.deployment: replace(one, revision=revision) for one in releases})
+
+
+def is_good(wanted: Release) -> bool:
+    """Whether every image of it behaves."""
+    words = [one.create.image.split("@")[0].rpartition("/")[2].split("-")[1] for one in wanted.spec.containers.values()]
+    return all(word in GOOD for word in words)
