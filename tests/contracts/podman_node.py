@@ -12,10 +12,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from podman import PodmanClient
@@ -207,8 +209,9 @@ class PodmanNode:
         self._service = self._spawn(*argv, log="service")
 
         def is_answering() -> bool:
-            with contextlib.suppress(OSError), self.client() as client:
-                return bool(client.api.get("/_ping", timeout=5).ok)
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.connect(str(self.socket))
+                return True
             return False
 
         _wait_for(is_answering)
@@ -216,8 +219,11 @@ class PodmanNode:
     def service_pid(self) -> int:
         """The service's process id as the host sees it (nsenter forks for a pid namespace)."""
         assert self._service is not None
-        pid = self._service.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return self._child_of(self._service)
+
+    @staticmethod
+    def _child_of(process: subprocess.Popen) -> int:
+        return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
     def power_cut(self) -> None:
         """Every process of the node dies at once; what was in memory is gone, what is on disk stays."""
@@ -254,8 +260,10 @@ class PodmanNode:
     def client(self) -> PodmanClient:
         return PodmanClient(base_url=self.url, version=API, timeout=60)
 
-    def api(self, method: str, path: str, **kwargs) -> object:
+    def api(self, method: str, path: str, *, body: object = None, **kwargs) -> object:
         """One raw request; the JSON of its answer."""
+        if body is not None:
+            kwargs |= {"data": json.dumps(body), "headers": {"Content-Type": "application/json"}}
         with self.client() as client:
             answer = getattr(client.api, method)(path, **kwargs)
             answer.raise_for_status()
@@ -283,16 +291,87 @@ class PodmanNode:
 
         _wait_for(is_listening)
 
+    def stop_registry(self) -> None:
+        """From now on the registry refuses connections."""
+        assert self._registry is not None
+        os.kill(self._child_of(self._registry), signal.SIGKILL)
+        self._registry.wait(30)
+        self._registry = None
+
+    def restart_service(self) -> None:
+        """The Podman service is killed and started again; containers go on."""
+        assert self._service is not None
+        os.kill(self.service_pid(), signal.SIGKILL)
+        self._service.wait(30)
+        self.start_service()
+
+    @contextlib.contextmanager
+    def silent_service(self) -> Iterator[None]:
+        """The service hangs while inside. nsenter stops with its child, so both are woken."""
+        assert self._service is not None
+        pid = self.service_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in (pid, self._service.pid):
+                os.kill(process, signal.SIGCONT)
+
+    def wait_until(self, condition) -> None:
+        """Wait until something that a test asked for has happened."""
+        _wait_for(condition)
+
+    def cgroup_values(self, container: str) -> dict[str, str]:
+        """Memory, process and CPU limits of a container, as the kernel holds them (cgroup v1 or v2)."""
+        if (CGROUPS / "cgroup.controllers").exists():
+            group = next(CGROUPS.rglob(f"libpod-{container}*"))
+            names = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max"}
+            return {key: (group / name).read_text().strip() for key, name in names.items()}
+        groups = {kind: next((CGROUPS / kind).rglob(f"libpod-{container}")) for kind in ("memory", "pids", "cpu")}
+        quota = (groups["cpu"] / "cpu.cfs_quota_us").read_text().strip()
+        period = (groups["cpu"] / "cpu.cfs_period_us").read_text().strip()
+        return {
+            "memory": (groups["memory"] / "memory.limit_in_bytes").read_text().strip(),
+            "pids": (groups["pids"] / "pids.max").read_text().strip(),
+            "cpu": f"{quota} {period}",
+        }
+
+    def wait_gone(self, pid: int) -> None:
+        """Wait until the node's process `pid` is no more."""
+
+        def is_gone() -> bool:
+            return not Path(self.proc, str(pid)).exists()
+
+        _wait_for(is_gone)
+
+    def clean(self) -> None:
+        """Remove all containers, networks and volumes; images stay."""
+        self._note_containers()
+        for row in self.api("get", "/containers/json", params={"all": "true"}):
+            self.api("delete", f"/containers/{row['Id']}", params={"force": "true", "v": "true", "timeout": "0"})
+        for row in self.api("get", "/volumes/json"):
+            self.api("delete", f"/volumes/{row['Name']}", params={"force": "true"})
+        for row in self.api("get", "/networks/json"):
+            if row["name"] != "podman":
+                self.api("delete", f"/networks/{row['name']}", params={"force": "true"})
+        if self._registry is None:
+            self.start_registry()
+
     def publish(self, name: str) -> str:
-        """Push the test image as `name` and answer its pinned reference; the local copy of that name is removed."""
+        """Push the imported image as `name`; its pinned reference. No local copy is left, so that the digest is the
+        registry's own: what Podman imported has another manifest than what it pushes.
+        """
         tagged = f"{REGISTRY}/{name}:1"
-        with self.client() as client:
-            params = {"destination": tagged, "tlsVerify": "false"}
-            pushed = client.api.post(f"/images/{BOX}/push", params=params)
-            assert pushed.ok, pushed.text
-            assert '"error":' not in pushed.text, pushed.text
-            pulled = client.api.post("/images/pull", params={"reference": tagged, "tlsVerify": "false"})
-            assert '"error":' not in pulled.text, pulled.text
-            digest = client.api.get(f"/images/{tagged}/json").json()["Digest"]
-            client.api.delete(f"/images/{tagged}")
+        self._talk(f"/images/{BOX}/push", destination=tagged, tlsVerify="false")
+        self.api("delete", f"/images/{BOX}")
+        self._talk("/images/pull", reference=tagged, tlsVerify="false")
+        digest = self.api("get", f"/images/{tagged}/json")["Digest"]
+        self.api("delete", f"/images/{tagged}")
         return f"{REGISTRY}/{name}@{digest}"
+
+    def _talk(self, path: str, **params: str) -> None:
+        """A request whose answer is 200 even where it fails."""
+        with self.client() as client:
+            answer = client.api.post(path, params=params)
+            assert answer.ok, answer.text
+            assert '"error":' not in answer.text, answer.text

@@ -283,8 +283,12 @@ class PodmanEngine:
 
     def _start(self, step: StartContainer) -> None:
         action = f"start container {step.subject}"
-        if self._ours("containers", step.subject, "start") is None:
+        present = self._ours("containers", step.subject, "start")
+        if present is None:
             raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
+        if self._is_lost(present):
+            self._delete(step.subject)
+            raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
         answer = self._wire.ask("POST", f"/containers/{step.subject}/start")
         if answer.is_ok:
             return
@@ -302,13 +306,17 @@ class PodmanEngine:
         within = seconds + ANSWER_WITHIN.total_seconds()
         path = f"/containers/{step.subject}/stop"
         answer = self._wire.ask("POST", path, params={"timeout": str(seconds)}, within=within)
-        if answer.is_ok or answer.status == NOT_FOUND:
-            return
-        table = self._process_table()
-        if table and table.is_lost(present["Id"], self._inspect):
+        if self._is_lost(present):  # its monitor was killed: Podman says it is stopping, and will for ever
             self._delete(step.subject)
-            return
-        raise judged(f"stop container {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+        elif not answer.is_ok and answer.status != NOT_FOUND:
+            raise judged(f"stop container {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
+
+    def _is_lost(self, present: Mapping[str, Any]) -> bool:
+        """Whether Podman will say for ever that this inspected container has a process, and it has none."""
+        table, state = self._process_table(), present.get("State") or {}
+        if table is None or table.is_watched(state.get("ConmonPid") or 0, present["Id"]):
+            return False
+        return table.is_lost(present["Id"], self._inspect)
 
     def _ours(self, kind: str, name: str, verb: str) -> Mapping[str, Any] | None:
         """Details of the thing; None where there is none; DeniedError where it is somebody else's."""

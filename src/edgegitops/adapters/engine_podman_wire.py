@@ -9,6 +9,7 @@
 
 import json
 import queue
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ CAUSES: tuple[tuple[str, HoldReason | Refusal], ...] = (
     ("403 (forbidden)", HoldReason.CREDENTIAL_DENIED),
     ("address already in use", Refusal.PORT_TAKEN),
     ("port is already allocated", Refusal.PORT_TAKEN),
+    ("network not found", HoldReason.DEPENDENCY),
     ("image not known", Refusal.IMAGE_UNKNOWN),
     ("no such image", Refusal.IMAGE_UNKNOWN),
     ("invalid reference format", Refusal.IMAGE_UNKNOWN),
@@ -123,7 +125,7 @@ class Wire:
         try:
             client = self._idle.get_nowait()
         except queue.Empty:
-            client = PodmanClient(base_url=self._url, version=API_VERSION)
+            client = self._connect(action)
         try:
             yield client
         except (PodmanError, OSError) as broken:
@@ -133,6 +135,16 @@ class Wire:
             client.close()
             raise
         self._idle.put(client)
+
+    def _connect(self, action: str) -> PodmanClient:
+        """A new client of a service that is there: podman-py leaks a socket where nobody listens."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(self._timeout)
+            try:
+                probe.connect(self._url.removeprefix("unix://"))
+            except OSError as absent:
+                raise unavailable(action, f"{self._url}: {absent}") from absent
+        return PodmanClient(base_url=self._url, version=API_VERSION)
 
     def ask(
         self, method: str, path: str, *, params: Params | None = None, body: object = None, within: float | None = None

@@ -14,6 +14,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -75,15 +76,17 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class EventStream:
-    """Container events as they come. `close` from another thread ends the iteration."""
+    """Container events as they come, for one reader. `close` from another thread ends the iteration."""
 
     def __init__(self, connection: _UnixConnection, answer: http.client.HTTPResponse) -> None:
         self._connection = connection
         self._answer = answer
         self._raw = connection.sock
         self._is_closed = False
+        self._is_read = False
 
     def __iter__(self) -> Iterator[Hint]:
+        self._is_read = True
         try:
             while line := self._answer.readline():
                 event = json.loads(line)
@@ -92,19 +95,22 @@ class EventStream:
         except (OSError, ValueError, http.client.HTTPException) as broken:
             if not self._is_closed:
                 raise _unavailable("events", broken) from broken
+        finally:
+            self._release()
         if not self._is_closed:
             raise _unavailable("events", "the stream ended")
 
     def close(self) -> None:
-        """End the stream; an iteration that waits comes back."""
+        """End the stream; an iteration that waits comes back, and lets the socket go."""
         self._is_closed = True
-        if self._raw is not None:
-            try:
-                self._raw.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # the other side was faster
-            finally:
-                self._connection.close()
+        with suppress(OSError):  # the other side was faster
+            self._raw.shutdown(socket.SHUT_RDWR)
+        if not self._is_read:
+            self._release()
+
+    def _release(self) -> None:
+        self._answer.close()
+        self._connection.close()
 
 
 class PodmanListing:
