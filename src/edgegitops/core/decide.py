@@ -53,7 +53,7 @@ def _plan(facts: Facts, desired: Desired | None) -> _Plan:
         until = earliest(until, outlook.until)
         if outlook.work is not None:
             works.append(outlook.work)
-    return _Plan(tuple(works), replace(hand_over(scenes), next_look=until))
+    return _Plan(tuple(works), replace(hand_over(scenes), next_look=until, fetched=facts.tip or ""))
 
 
 def _deployments(facts: Facts, desired: Desired | None) -> list[str]:

@@ -24,6 +24,7 @@ LIST_WHILE_PROVING = timedelta(seconds=2)
 DEATHS_BEFORE_REVERT_ONLY = 2
 BACK_OFF_FIRST = timedelta(seconds=1)
 BACK_OFF_CAP = timedelta(minutes=5)
+LOOK_AT_LEAST = timedelta(hours=1)
 STOP_PATIENCE = timedelta(seconds=8)
 
 
@@ -65,10 +66,10 @@ class _State:
     is_revert_only: bool = False
     deaths: int = 0
     not_before: timedelta = timedelta()
+    due_at: timedelta = timedelta()
     listed_at: timedelta = timedelta(days=-1)
     polled_at: timedelta = timedelta(days=-1)
     asking: Future[str | None] | None = None
-    known_tip: str | None = None
     tip_failed: str = ""
     has_worked: bool = False
     excused: dict[str, str] | None = None
@@ -138,8 +139,14 @@ class Resident:
         self._state.fetch = self._state.fetch or fetch
 
     def _is_due(self) -> bool:
-        at: datetime | None = self._state.handover.next_look
-        return at is not None and at <= self._clock.now()
+        """By either clock: the wall clock may have been set back by years since the next look was named."""
+        state = self._state
+        at: datetime | None = state.handover.next_look
+        return at is not None and (at <= self._clock.now() or state.due_at <= self._clock.monotonic())
+
+    def _due_at(self, next_look: datetime | None) -> timedelta:
+        wait = next_look - self._clock.now() if next_look else LOOK_AT_LEAST
+        return self._clock.monotonic() + min(wait, LOOK_AT_LEAST)
 
     def _reap(self) -> None:
         state = self._state
@@ -151,6 +158,7 @@ class Resident:
         if code == 0:
             state.handover = state.worker.handover()
             state.has_worked = True
+            state.due_at = self._due_at(state.handover.next_look)
             self._watcher.follow(state.handover)
         if code == 0 and not state.is_revert_only:
             state.deaths = 0
@@ -197,10 +205,8 @@ class Resident:
             self._log.info("poll-works-again")
             self._wake("remote-is-back", fetch=True)
         state.tip_failed = ""
-        if tip is not None and tip != state.known_tip:
-            if state.known_tip is not None:
-                self._wake("new-tip", fetch=True)
-            state.known_tip = tip
+        if tip is not None and state.has_worked and tip != state.handover.fetched:
+            self._wake("new-tip", fetch=True)  # or one that an earlier fetch did not bring
 
     def _look(self) -> None:
         """Compare what runs with what should; a worker in between makes its own looks."""

@@ -87,7 +87,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One running container that the resident looks after: its probes are due while it runs."""
+    """One running container that the resident looks after: its probes are due while it runs. Another `id` or another
+    `started_at` is another life, of which nothing is known yet.
+    """
 
     deployment: str
     release: str
@@ -99,6 +101,7 @@ class Watch:
     ready: Probe | None = None
     live: Probe | None = None
     startup: Probe | None = None
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,10 @@ class SoakWatch:
 @dataclass(frozen=True, slots=True)
 class Handover:
     """What the worker leaves to the resident: what to probe and count, what must exist, and when to wake it again.
-    `expected` maps engine names of containers that should run to their digest labels.
+
+    `expected` maps engine names of containers that should run to their digest labels. `is_at_rest`: no transition is
+    under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what serves, healthy. `fetched` is
+    the newest tip that was fetched.
     """
 
     next_look: datetime | None = None
@@ -131,6 +137,7 @@ class Handover:
     expected: Mapping[str, str] = field(default_factory=dict)
     is_at_rest: bool = True
     is_as_wanted: bool = True
+    fetched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
