@@ -33,12 +33,17 @@ class Laws:
         life.before_step.append(self.before)
         life.after_step.append(self.after)
         life.on_rest.append(self.at_rest)
+        life.after_power_cut.append(self.after_power_cut)
         self._read = 0
 
     def add_stranger(self, seen: ContainerSeen) -> None:
         """Somebody else's container appears."""
         self.strangers[seen.name] = seen
         self.life.engine.add_foreign(seen)
+
+    def after_power_cut(self) -> None:
+        """Strangers are as the power cut left them."""
+        self.strangers = {name: self.life.engine._containers[name].seen for name in self.strangers}
 
     # --- before and after each step
 

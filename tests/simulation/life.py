@@ -146,6 +146,7 @@ class Life:
         self.remote_tip: str | None = None
         self.before_step: list[Callable[[Step], None]] = []
         self.after_step: list[Callable[[Step], None]] = []
+        self.after_power_cut: list[Callable[[], None]] = []
         self.on_rest: list[Callable[[], None]] = []
         self.agenda: list[tuple[datetime, Callable[[], None]]] = []
         self.is_prober_broken = False
@@ -218,6 +219,8 @@ class Life:
             self.deaths.append("power")
             self.engine.power_cut()
             self.clock.reboot()
+            for look in self.after_power_cut:
+                look()
             self._idle(timedelta(seconds=20), until, is_enough)
         except (DaemonDies, WorkerDies, JournalError) as death:  # without a worker, the blow hits the resident
             self.worked_at = None

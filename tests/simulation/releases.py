@@ -62,7 +62,7 @@ def release(
         containers[name] = ContainerSpec(create, Care(ready=READY, depends_on=needs))
         before = name
     spec = DeploymentSpec(deployment, containers, {"net": NetworkSpec()}, {"data": VolumeSpec()}, attempt)
-    return Release(spec.digest(), "", spec, version="-".join(versions.values()), policy=policy)
+    return Release(spec.digest(), "", spec, version="+".join(versions.values()), policy=policy)
 
 
 def desired(revision: str, *releases: Release) -> Desired:

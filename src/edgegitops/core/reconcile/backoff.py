@@ -15,6 +15,7 @@ RETRY_FIRST = timedelta(seconds=5)
 CAP = timedelta(seconds=300)
 FORGOTTEN_AFTER = timedelta(minutes=10)
 RECREATE_TIMES = 3
+LOOK_AGAIN_AFTER = timedelta(minutes=1)  # at what no wake tells of, such as a foreign container that leaves
 
 
 def restart_at(ends: Sequence[datetime], now: datetime) -> datetime:

@@ -19,7 +19,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import DriftPolicy, Phase, Release
 from edgegitops.core.model.spec import OnUnhealthy
 from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StopContainer, StoreContent
-from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, recreate_at, restart_at
+from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, moved, work
 
@@ -57,7 +57,9 @@ def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
         return _recreate(scene, parts, part, seen)
     if not parts.is_ours(seen):
         detail = f"container {part.name} exists and does not belong to this fleet; rename or remove it"
-        return _say(scene, Alarm.NAME_CONFLICT, detail, Hold(HoldReason.NAME_TAKEN, detail))
+        return _say(
+            scene, Alarm.NAME_CONFLICT, detail, Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
+        )
     if seen.state is ContainerState.RUNNING:
         if not _is_as_created(parts, part, seen):
             return _recreate(scene, parts, part, seen)

@@ -22,6 +22,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import PullImage, StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
@@ -84,7 +85,8 @@ def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     if taken:
         detail = f"{taken} exists and does not belong to this fleet; rename or remove it"
         raised = scene.alarm(Alarm.NAME_CONFLICT, detail)
-        return work(scene, events=raised) if raised else Outlook(hold=Hold(HoldReason.NAME_TAKEN, detail))
+        until = scene.now + LOOK_AGAIN_AFTER
+        return work(scene, events=raised) if raised else Outlook(hold=Hold(HoldReason.NAME_TAKEN, detail), until=until)
     missing = [part for part in new.containers if scene.observed.named(part.name) is None]
     unstored = new.contents(missing) - scene.stored
     if not unstored <= scene.contents:
