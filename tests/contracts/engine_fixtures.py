@@ -141,6 +141,7 @@ class PodmanRig(Rig):
 
     def kill_monitor(self, name: str) -> None:
         """Kill conmon; the container goes on."""
+        self.node.note_containers()
         state = self.node.api("get", f"/containers/{name}/json")["State"]
         self.node.run("kill", "-9", str(state["ConmonPid"]))
         self.node.wait_gone(state["ConmonPid"])

@@ -227,7 +227,7 @@ class PodmanNode:
 
     def power_cut(self) -> None:
         """Every process of the node dies at once; what was in memory is gone, what is on disk stays."""
-        self._note_containers()
+        self.note_containers()
         if self._init:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._init, signal.SIGKILL)
@@ -243,7 +243,8 @@ class PodmanNode:
         shutil.rmtree(self.top, ignore_errors=True)
         self._remove_cgroups()
 
-    def _note_containers(self) -> None:
+    def note_containers(self) -> None:
+        """Remember whose cgroups may stay behind: those of containers that a power cut or a killed monitor ended."""
         for kind in ("overlay-containers/containers.json",):
             with contextlib.suppress(OSError, ValueError):
                 rows = json.loads((self.top / "root" / kind).read_text())
@@ -346,7 +347,7 @@ class PodmanNode:
 
     def clean(self) -> None:
         """Remove all containers, networks and volumes; images stay."""
-        self._note_containers()
+        self.note_containers()
         for row in self.api("get", "/containers/json", params={"all": "true"}):
             self.api("delete", f"/containers/{row['Id']}", params={"force": "true", "v": "true", "timeout": "0"})
         for row in self.api("get", "/volumes/json"):
