@@ -40,6 +40,7 @@ python3 python3
 newuidmap uidmap
 ps procps
 strace strace
+systemd-analyze systemd
 modprobe kmod
 dpkg-deb dpkg
 LIST
