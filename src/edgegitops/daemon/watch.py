@@ -1,7 +1,8 @@
 """Law: what is watched is asked when it is due, what was observed is counted, and only changes are journalled.
 
 Counting is on the monotonic clock and only over time that was really observed: a pause longer than `GAP` between two
-ticks (a suspended machine, a blocked process) counts as `GAP` at most. Healthy time is marked once a minute, and at
+ticks (a suspended machine, a blocked process) counts as `GAP` at most; while a prober does not answer, nothing is
+counted. Healthy time is marked once a minute, and at
 once where it is enough for a decision. Nothing is decided here: `tick` says whether a worker should look.
 """
 
@@ -162,6 +163,8 @@ class Watcher:
 
     def _advance(self, count: _Count, passed: timedelta) -> _Count:
         watch = count.watch
+        if any(name in self._vitals and self._vitals[name].unanswered for name in watch.containers):
+            return count
         is_ready = all(name in self._vitals and self._vitals[name].health is Health.READY for name in watch.containers)
         if is_ready:
             soaked = min(count.soaked_for + passed, max(watch.needed, count.soaked_for))

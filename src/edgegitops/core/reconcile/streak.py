@@ -6,7 +6,8 @@ Rules, in order, for one running container:
 3. ready: its ready probe passed `successThreshold` times in a row (or it has none), and it ran for `minReady`.
 4. not ready: `failureThreshold` failures of the ready probe in a row.
 Failures within `startPeriod` after the container was first seen count only once it has been ready.
-An inconclusive answer (None) leaves a streak as it is.
+An inconclusive answer (None) leaves a streak as it is; until the next conclusive one nobody knows how the container is,
+and the time that passes is neither healthy nor failed.
 """
 
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ class Vital:
     live: Streak = Streak()
     ready: Streak = Streak()
     was_ready: bool = False
+    unanswered: frozenset[str] = frozenset()
 
 
 def probe_of(watch: Watch, which: str) -> Probe | None:
@@ -70,6 +72,8 @@ def interval(watch: Watch, vital: Vital, which: str) -> timedelta:
 
 def answered(watch: Watch, vital: Vital, which: str, answer: bool | None) -> Vital:  # noqa: FBT001 - as above
     """What is known after one more answer; `judge` says what follows from it."""
+    unanswered = vital.unanswered | {which} if answer is None else vital.unanswered - {which}
+    vital = replace(vital, unanswered=unanswered)
     match which:
         case "startup":
             streak = vital.startup.after(answer)
