@@ -1,0 +1,229 @@
+"""The whole road in virtual time: commits that Git and OpenSSH signed are believed, read, resolved and run.
+
+The commits are made once; each life fetches them from memory. What the shorter simulations leave out is struck here:
+the writes that move the floor and accept a snapshot.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.simulation.laws import Laws
+from tests.simulation.life import FLEET, DaemonDies, Life, PowerCut, WorkerDies
+from tests.simulation.releases import BEHAVIOURS
+from tests.simulation.rest import assert_at, assert_latched, is_resting
+
+from edgegitops.bootstrap import load_schemas
+from edgegitops.core.decide import decide
+from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.trust import Pin
+from edgegitops.lab import fleet as fleets
+from edgegitops.lab.commands import run
+
+IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
+STRIDE = 1 if IS_DEEP else 6
+DIGEST = "sha256:" + "1" * 64
+BLOWS = {"worker": WorkerDies, "daemon": DaemonDies, "power": PowerCut}
+FIRST_AT = timedelta(minutes=3)
+
+DEPLOYMENT = """apiVersion: edgegitops/v1
+kind: Deployment
+metadata:
+  name: line
+spec:
+  application: line
+  selector:
+    all: true
+  rollback:
+    automatic: true
+    deadline: 60s
+    soak: 30s
+"""
+
+
+def application(version: str, behaviour: str) -> str:
+    """An application of one container, with a config file."""
+    return f"""apiVersion: edgegitops/v1
+kind: Application
+metadata:
+  name: line
+spec:
+  version: {version}
+  configs:
+    main:
+      inline: "version {version}"
+  containers:
+    web:
+      image: registry.example/web-{behaviour}:{version}@{DIGEST}
+      mounts:
+        /config/app.conf:
+          config: main
+          readOnly: true
+      probes:
+        ready:
+          tcp:
+            port: 80
+          interval: 5s
+"""
+
+
+class Road:
+    """The commits of a fleet, by what they are, and everything that Git stores of them."""
+
+    def __init__(self, home: Path) -> None:
+        url = str(home / "bare.git")
+        run(["git", "init", "-q", "--bare", "--initial-branch=main", url])
+        fleet = fleets.found(home / "fleet", url, repository=FLEET)
+        fleet.commit("sites", key="inventory", files={"sites/plant.yaml": fleets.site_manifest("plant", [("gw", "192.0.2.1")])})
+        fleet.commit("deployments", key="release-manager", files={"deployments/line.yaml": DEPLOYMENT})
+        self.commits: dict[str, str] = {}
+        for name, key, version, behaviour in (
+            ("one", "engineer", "1.0.0", "good"),
+            ("two", "engineer", "2.0.0", "slow"),
+            ("bad", "engineer", "3.0.0", "short"),
+            ("invalid", "engineer", "nonsense: [", "good"),
+            ("unsigned", None, "4.0.0", "good"),
+        ):
+            text = application(version, behaviour)
+            self.commits[name] = fleet.commit(name, key=key, files={"apps/line/app.yaml": text})
+        self.pin: Pin = fleet.pin()
+        self.objects = _stored(fleet)
+
+    def live(self) -> Life:
+        """A node that is enrolled in this fleet and has fetched nothing yet."""
+        life = Life()
+        life.node = NodeIdentity(FLEET, "plant", "gw", self.pin)
+        life.schemas = load_schemas()
+        life.door = decide
+        for kind, data in self.objects:
+            life.repository.put(kind, data)
+        for word, behaviour in BEHAVIOURS.items():
+            life.engine.behaviours[f"registry.example/web-{word}@{DIGEST}"] = behaviour
+        return life
+
+    def show(self, life: Life, name: str) -> None:
+        """The remote's branch is at this commit now."""
+        life.repository.set_remote_tip(self.commits[name])
+        life.remote_tip = self.commits[name]
+        life.worked_at = None
+
+
+def _stored(fleet: fleets.Fleet) -> list[tuple[str, bytes]]:
+    data = run(["git", "-C", str(fleet.work), "cat-file", "--batch-all-objects", "--batch"])
+    objects: list[tuple[str, bytes]] = []
+    while data:
+        head, _, data = data.partition(b"\n")
+        _, kind, size = head.decode().split()
+        objects.append((kind, data[: int(size)]))
+        data = data[int(size) + 1 :]
+    return objects
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
+    return Road(tmp_path_factory.mktemp("road"))
+
+
+def travel(road: Road, stops: Mapping[str, timedelta], strike: Callable[[Life], None] = lambda _: None) -> Life:
+    """A life that is shown these commits, and then rests."""
+    life = road.live()
+    for name, at in stops.items():
+        life.at(at, lambda name=name: road.show(life, name))
+    strike(life)
+    last = max(stops.values())
+    life.live(last + timedelta(minutes=20), lambda: life.age > last and life.is_settled and is_resting(life, "line"))
+    return life
+
+
+def version(life: Life) -> str:
+    """What serves, as people call it."""
+    serving = life.record("line").serving
+    return serving.version if serving else ""
+
+
+def alarms(life: Life) -> set[str]:
+    return {alarm.code for alarm in life.journal.ledger().alarms.values()}
+
+
+def test_signed_commits_converge_one_after_another(road):
+    life = travel(road, {"one": timedelta(), "two": FIRST_AT})
+    record = assert_at(life, Laws(life), "line", life.record("line").serving)
+    assert (version(life), record.serving.revision) == ("2.0.0", road.commits["two"])
+    assert life.journal.ledger().floor.commit == road.commits["two"]
+    assert life.floor.read() == life.journal.ledger().floor
+
+
+def test_bad_release_undoes_itself_and_stays_undone_over_reboots(road):
+    life = travel(road, {"one": timedelta(), "bad": FIRST_AT})
+    assert version(life) == "1.0.0"
+    failed = next(iter(life.record("line").latches.values()))
+    assert failed.revision == road.commits["bad"]
+    life.engine.power_cut()
+    life.clock.reboot()
+    life.worked_at = None
+    life.live(life.age + timedelta(minutes=10))
+    record = assert_at(life, Laws(life), "line", life.record("line").serving)
+    assert version(life) == "1.0.0"
+    assert (record.hold_reason, set(record.latches)) == ("latched", {failed.digest})
+
+
+def test_commit_without_signature_moves_nothing(road):
+    life = travel(road, {"two": timedelta(), "unsigned": FIRST_AT})
+    assert version(life) == "2.0.0"
+    assert alarms(life) >= {"revision-refused"}
+    assert life.journal.ledger().floor.commit == road.commits["invalid"]
+
+
+def test_invalid_manifest_keeps_the_last_good_release(road):
+    life = travel(road, {"two": timedelta(), "invalid": FIRST_AT})
+    assert version(life) == "2.0.0"
+    assert "revision-invalid" in alarms(life)
+    assert life.journal.ledger().snapshot == road.commits["two"]
+
+
+@pytest.mark.parametrize("blow", BLOWS)
+@pytest.mark.parametrize(("update", "serves"), [("two", "2.0.0"), ("bad", "1.0.0")])
+def test_road_that_is_struck_anywhere_ends_old_or_new(road, blow, update, serves):
+    count = [0]
+
+    def striking(point: int) -> Callable[[Life], None]:
+        def strike(life: Life) -> None:
+            seen = iter(range(10**9))
+
+            def blows(*_: object) -> None:
+                if life.age >= FIRST_AT and (at := next(seen)) >= 0:
+                    count[0] = max(count[0], at)
+                    if at == point:
+                        raise BLOWS[blow]
+
+            life.journal.before_append = life.journal.after_append = blows
+            life.before_step.append(blows)
+            life.after_step.append(blows)
+
+        return strike
+
+    travel(road, {"one": timedelta(), update: FIRST_AT}, striking(-1))
+    for point in range(list(BLOWS).index(blow), count[0], STRIDE):
+        laws: list[Laws] = []
+
+        def strike(life: Life, point: int = point, laws: list[Laws] = laws) -> None:
+            laws.append(Laws(life))
+            striking(point)(life)
+
+        life = travel(road, {"one": timedelta(), update: FIRST_AT}, strike)
+        try:
+            assert version(life) == serves
+            record = assert_at(life, laws[0], "line", life.record("line").serving)
+            if update == "bad":
+                assert_latched(record, _begun(life))
+        except AssertionError as error:
+            error.add_note(f"update {update!r}, {blow} struck at point {point}")
+            raise
+
+
+def _begun(life: Life):
+    """The newest release that a transition set out for."""
+    began = [entry.event for entry in life.journal.entries() if entry.event.kind == "transition-began"]
+    return began[-1].transition.new
