@@ -2,6 +2,7 @@
 
 Ended containers: at once, then 10 s doubling to 300 s, forgotten after 10 min without an end. Unavailable things:
 5 s doubling to 300 s. A jitter by name keeps nodes and deployments apart; it is a function, so a replay agrees.
+An instant in the future is one of a clock that has been set back since: it says nothing, and nothing waits for it.
 """
 
 import hashlib
@@ -16,42 +17,40 @@ CAP = timedelta(seconds=300)
 FORGOTTEN_AFTER = timedelta(minutes=10)
 RECREATE_TIMES = 3
 LOOK_AGAIN_AFTER = timedelta(minutes=1)  # at what no wake tells of, such as a foreign container that leaves
+REFUSAL_ASKED_AGAIN_AFTER = timedelta(hours=1)
 
 
 def restart_at(ends: Sequence[datetime], now: datetime) -> datetime:
     """When a container that ended at these instants may start again; not after `now` means at once."""
-    recent = _recent(ends, now)
-    if len(recent) <= 1:
+    counted = recent(ends, now)
+    if len(counted) <= 1:
         return now
-    return recent[-1] + _doubled(RESTART_FIRST, len(recent) - 2)
+    return counted[-1] + _doubled(RESTART_FIRST, len(counted) - 2)
 
 
 def retry_at(failure: StepFailure | None, now: datetime, name: str) -> datetime:
-    """When a step that failed so often in a row may be tried again; not after `now` means at once.
-
-    A failure that a clock set back put into the future counts as of now.
-    """
-    if failure is None:
+    """When a step that failed so often in a row may be tried again; not after `now` means at once."""
+    if failure is None or failure.at > now:
         return now - CAP
     wait = _doubled(RETRY_FIRST, failure.count - 1)
-    return min(failure.at, now) + wait * (0.8 + 0.4 * _fraction(f"{name} {failure.count}"))
+    return failure.at + wait * (0.8 + 0.4 * _fraction(f"{name} {failure.count}"))
 
 
 def recreate_at(recreated: Sequence[datetime], now: datetime) -> datetime:
     """When a container may be created anew for drift: 3 times in 10 min, then when the oldest is 10 min ago."""
-    recent = _recent(recreated, now)
-    if len(recent) < RECREATE_TIMES:
+    counted = recent(recreated, now)
+    if len(counted) < RECREATE_TIMES:
         return now
-    return recent[-RECREATE_TIMES] + FORGOTTEN_AFTER
+    return counted[-RECREATE_TIMES] + FORGOTTEN_AFTER
+
+
+def recent(times: Sequence[datetime], now: datetime) -> list[datetime]:
+    """Instants of the last 10 min."""
+    return [at for at in times if timedelta() <= now - at < FORGOTTEN_AFTER]
 
 
 def _doubled(first: timedelta, times: int) -> timedelta:
     return min(CAP, first * float(2 ** min(times, 10)))
-
-
-def _recent(times: Sequence[datetime], now: datetime) -> list[datetime]:
-    """Instants of the last 10 min; those that a clock set back put into the future count as now."""
-    return [min(at, now) for at in times if now - at < FORGOTTEN_AFTER]
 
 
 def _fraction(name: str) -> float:
