@@ -150,6 +150,7 @@ class Life:
         self.on_rest: list[Callable[[], None]] = []
         self.agenda: list[tuple[datetime, Callable[[], None]]] = []
         self.is_prober_broken = False
+        self.is_working = False
         self.handover = Handover()
         self.deaths: list[str] = []
         self.worked_at: datetime | None = None
@@ -295,6 +296,7 @@ class Life:
         identity = Identity(self.node, NodePolicy(), self.schemas, "simulated")
         cycle = Cycle(gear, identity, pool=Inline(), door=self.door)
         code, handover = 0, Handover()
+        self.is_working = True
         try:
             handover = cycle.run(Order(fetch=fetch, is_revert_only=revert_only))
             self.handover = handover
@@ -303,6 +305,8 @@ class Life:
             code = -9
         except (JournalError, OutsideError) as error:
             code = error.exit_code
+        finally:
+            self.is_working = False
         self.worked_at = self.world.now() if code == 0 and not revert_only else None
         return DeadWorker(code, handover)
 

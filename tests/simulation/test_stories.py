@@ -1,0 +1,160 @@
+"""What drawn lives have found, told as short stories: each was a promise that had once been broken."""
+
+from datetime import timedelta
+
+import pytest
+from tests.simulation.laws import Laws, names
+from tests.simulation.life import BIRTH, DaemonDies, Life, WorkerDies
+from tests.simulation.releases import behaviour, desired, image, release
+from tests.simulation.rest import assert_at, assert_latched, is_resting
+
+from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.release import Phase, Release
+
+MINUTE = timedelta(minutes=1)
+AGES = timedelta(days=3650)
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life()
+
+
+@pytest.fixture
+def laws(life: Life) -> Laws:
+    return Laws(life)
+
+
+def wanted(life: Life, *, at: timedelta = timedelta(), attempt: int = 1, **versions: str) -> Release:
+    """A release of the deployment `app` that the fleet wants from this age on."""
+    made = release("app", versions, attempt=attempt)
+    for container, version in versions.items():
+        life.engine.behaviours[image(container, version)] = behaviour(version)
+    life.at(at, lambda: life.push(lambda tip: desired(tip, made)))
+    return made
+
+
+def settle(life: Life, after: timedelta, patience: timedelta = 30 * MINUTE) -> None:
+    """Live until at rest, after this age."""
+    life.live(after + patience, lambda: life.age > after and life.is_settled and is_resting(life, "app"))
+
+
+def test_whole_worker_follows_one_that_might_only_revert(life, laws):
+    wanted(life, web="good-1")
+    settle(life, timedelta())
+    two = wanted(life, at=life.age, web="good-2")
+    deaths = iter([WorkerDies, WorkerDies])
+
+    def die(_: object) -> None:
+        if life.is_working:
+            for blow in deaths:
+                raise blow
+
+    life.journal.before_append = die
+    settle(life, life.age + MINUTE)
+    assert life.deaths == ["worker", "worker"]
+    assert_at(life, laws, "app", two)
+
+
+def test_name_that_a_stranger_took_is_used_once_it_is_free(life, laws):
+    one = release("app", {"web": "good-1"})
+    name = next(iter(names(one)))
+    laws.add_stranger(ContainerSeen(name, "f" * 64, ContainerState.EXITED, started_at=BIRTH))
+    wanted(life, web="good-1")
+    life.live(10 * MINUTE)
+    assert life.record("app").hold_reason == "name-taken"
+    assert life.running("app") == frozenset()
+    laws.strangers.clear()
+    life.engine.remove(name)
+    settle(life, life.age)
+    assert_at(life, laws, "app", one)
+
+
+@pytest.mark.parametrize("step", [-AGES, -timedelta(hours=1), timedelta(hours=1), AGES])
+def test_what_is_tried_again_is_tried_by_a_clock_that_was_set(life, laws, step):
+    life.engine.is_registry_down = True
+    one = wanted(life, web="good-1")
+    life.live(20 * MINUTE)
+    assert life.record("app").failures
+    life.clock.step(life.clock.now() + step)
+    life.engine.is_registry_down = False
+    settle(life, life.age, patience=10 * MINUTE)
+    assert_at(life, laws, "app", one)
+
+
+@pytest.mark.parametrize("step", [-AGES, -timedelta(hours=1), timedelta(hours=1), AGES])
+def test_container_that_ends_is_started_again_by_a_clock_that_was_set(life, laws, step):
+    one = wanted(life, web="good-1")
+    settle(life, timedelta())
+    for _ in range(5):
+        life.engine.end(next(iter(names(one))), 1)
+        life.live(life.age + MINUTE)
+    life.clock.step(life.clock.now() + step)
+    life.live(life.age + 10 * MINUTE)
+    assert life.running("app") == names(one)
+    life.live(life.age + 20 * MINUTE)
+    assert life.record("app").phase is Phase.HEALTHY
+
+
+def test_time_without_a_working_prober_is_no_soak(life, laws):
+    old = wanted(life, web="good-1")
+    settle(life, timedelta())
+    new = wanted(life, at=life.age, web="fading-2")
+    life.at(life.age + timedelta(seconds=10), lambda: setattr(life, "is_prober_broken", True))
+    life.at(life.age + 10 * MINUTE, lambda: setattr(life, "is_prober_broken", False))
+    settle(life, life.age + 10 * MINUTE)
+    assert_latched(assert_at(life, laws, "app", old), new)
+
+
+@pytest.mark.parametrize("version", ["short-1", "mute-1", "unstartable-1", "uncreatable-1"])
+def test_first_release_that_fails_leaves_nothing(life, laws, version):
+    first = wanted(life, db="good-1", web=version)
+    settle(life, timedelta())
+    assert_latched(assert_at(life, laws, "app", None), first)
+
+
+def test_failed_release_starts_again_with_a_new_attempt_only(life, laws):
+    old = wanted(life, web="good-1")
+    settle(life, timedelta())
+    bad = wanted(life, at=life.age, web="short-2")
+    settle(life, life.age + MINUTE)
+    wanted(life, at=life.age, web="good-1")
+    settle(life, life.age + MINUTE)
+    wanted(life, at=life.age, web="short-2")
+    settle(life, life.age + MINUTE)
+    assert_latched(assert_at(life, laws, "app", old), bad)
+    again = wanted(life, at=life.age, attempt=2, web="short-2")
+    life.engine.behaviours[image("web", "short-2")] = behaviour("good")
+    settle(life, life.age + MINUTE)
+    assert_at(life, laws, "app", again)
+
+
+def test_node_without_network_reverts_and_boots_by_itself(life, laws):
+    old = wanted(life, db="good-1", web="good-1")
+    settle(life, timedelta())
+    new = wanted(life, at=life.age, db="good-2", web="short-2")
+    life.at(life.age + 70 * timedelta(seconds=1), life.repository.go_offline)
+    life.at(life.age + 70 * timedelta(seconds=1), lambda: setattr(life.engine, "is_registry_down", True))
+    settle(life, life.age + 2 * MINUTE)
+    assert_latched(assert_at(life, laws, "app", old), new)
+    pulled = list(life.engine.pulls)
+    life.engine.power_cut()
+    life.clock.reboot()
+    settle(life, life.age + 2 * MINUTE)
+    assert_latched(assert_at(life, laws, "app", old), new)
+    assert life.engine.pulls == pulled
+
+
+def test_dead_daemon_stops_nothing(life, laws):
+    one = wanted(life, db="good-1", web="good-1")
+    settle(life, timedelta())
+    started = {name: life.engine._containers[name].seen for name in names(one)}
+
+    def die(*_: object) -> None:
+        raise DaemonDies
+
+    life.journal.before_append = die
+    life.live(life.age + timedelta(hours=3))
+    life.journal.before_append = None
+    life.live(life.age + 5 * MINUTE)
+    assert {name: life.engine._containers[name].seen for name in names(one)} == started
