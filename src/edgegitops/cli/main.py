@@ -36,6 +36,8 @@ COMMANDS = {
     "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
     "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
     "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
+    "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
+    "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
     "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
 }

@@ -1,0 +1,1 @@
+"""What would change, asked before a node sees it."""

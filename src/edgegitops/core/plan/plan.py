@@ -1,0 +1,115 @@
+"""Law: a plan says what a revision changes on every node of the fleet, each distinct change once with all its nodes.
+
+1. Compared is what each node would be told at both revisions, by digest; names decide nothing.
+2. A node is resolved only where something that it is made of has another blob id: `fleet.yaml`, the file of its site,
+   the deployments that select it and all files of their applications. What is equal there is equal resolved.
+3. A node that enters the fleet runs nothing yet. A node whose entry vanishes keeps what it runs: nothing is removed.
+4. A node in maintenance starts nothing until that ends; its changes are told all the same.
+5. Faults of the new revision are told: a node that has one keeps what it runs.
+
+Equal changes are grouped, so that a plan over ten thousand sites stays a page. Waves, windows and the node's own policy
+are not asked here.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.manifests import DeploymentManifest
+from edgegitops.core.model.release import Release
+from edgegitops.core.plan.compare import Change, Fate, Kind, compare
+from edgegitops.core.plan.look import Seat, View
+
+_ORDER = list(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One change and the nodes (`site/node`) that it is the same on, by name."""
+
+    change: Change
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What changes from one revision to the other; `nodes` is how many were looked at.
+
+    `joining` and `leaving` are nodes that only one of the two knows; `resting` are those with a change that are in
+    maintenance; `faults` are those of the new revision, each with the first node that it was found on.
+    """
+
+    base: str
+    head: str
+    nodes: int
+    groups: tuple[Group, ...] = ()
+    joining: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    resting: tuple[str, ...] = ()
+    faults: tuple[tuple[Fault, str], ...] = ()
+
+    def count(self, fate: Fate) -> int:
+        """How many containers of the whole fleet have this fate."""
+        return sum(group.change.count(fate) * len(group.nodes) for group in self.groups)
+
+
+def plan(base: View | None, head: View, *, site: str = "", node: str = "") -> Plan:
+    """The plan from `base` (None: nothing was there) to `head`, for the fleet, a site, or one node of a site."""
+    before = {seat.name: seat for seat in base.seats(site, node)} if base else {}
+    after = {seat.name: seat for seat in head.seats(site, node)}
+    found: dict[Change, list[str]] = {}
+    faults: dict[Fault, str] = {}
+    for name, seat in after.items():
+        changes, wrong = _changes(base, before.get(name), head, seat)
+        for change in changes:
+            found.setdefault(change, []).append(name)
+        for fault in wrong:
+            faults.setdefault(fault, name)
+    groups = [Group(change, tuple(nodes)) for change, nodes in found.items()]
+    changed = {name for nodes in found.values() for name in nodes}
+    return Plan(
+        base=base.revision.name if base else "nothing",
+        head=head.revision.name,
+        nodes=len(after),
+        groups=tuple(sorted(groups, key=_rank)),
+        joining=tuple(name for name in after if base is not None and name not in before),
+        leaving=tuple(name for name in before if name not in after),
+        resting=tuple(name for name in sorted(changed) if after[name].node.is_in_maintenance),
+        faults=tuple(faults.items()),
+    )
+
+
+def _rank(group: Group) -> tuple[str, int, int, tuple[str, ...]]:
+    return group.change.deployment, _ORDER.index(group.change.kind), -len(group.nodes), group.nodes
+
+
+def _changes(base: View | None, old: Seat | None, head: View, new: Seat) -> tuple[list[Change], tuple[Fault, ...]]:
+    was = dict(_ingredients(base, old)) if base and old else {}
+    now = dict(_ingredients(head, new))
+    if was == now:
+        return [], ()
+    before: dict[str, Release] = base.releases(old)[0] if base and old else {}
+    after, faults = head.releases(new)
+    if faults:
+        return [], faults
+    pairs = ((before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys()))
+    return [change for one, other in pairs if (change := compare(one, other))], ()
+
+
+def _ingredients(view: View, seat: Seat) -> Iterator[tuple[str, str]]:
+    """Path and blob id of everything that the node's releases are made of."""
+    yield from _files(view, ("fleet.yaml", seat.site.origin.file))
+    for deployment in view.deployments(seat):
+        yield from _made_of(view, deployment)
+
+
+def _made_of(view: View, deployment: DeploymentManifest) -> Iterator[tuple[str, str]]:
+    yield from _files(view, (deployment.origin.file,))
+    application = view.snapshot.applications.get(deployment.application)
+    if application is not None:
+        yield from _files(view, (application.origin.file,))
+        yield from ((f"{application.name}/{path}", oid) for path, oid in application.files.items())
+
+
+def _files(view: View, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((path, view.files[path]) for path in paths)
