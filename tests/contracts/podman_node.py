@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podman import PodmanClient
+from podman.errors import APIError
 
 API = "4.0.0"
 BOX = "localhost/box:1"
@@ -348,8 +349,12 @@ class PodmanNode:
     def clean(self) -> None:
         """Remove all containers, networks and volumes; images stay."""
         self.note_containers()
+        force = {"force": "true", "v": "true", "timeout": "0"}
         for row in self.api("get", "/containers/json", params={"all": "true"}):
-            self.api("delete", f"/containers/{row['Id']}", params={"force": "true", "v": "true", "timeout": "0"})
+            try:
+                self.api("delete", f"/containers/{row['Id']}", params=force)
+            except APIError:  # Podman 5 refuses once where the monitor was killed
+                self.api("delete", f"/containers/{row['Id']}", params=force)
         for row in self.api("get", "/volumes/json"):
             self.api("delete", f"/volumes/{row['Name']}", params={"force": "true"})
         for row in self.api("get", "/networks/json"):

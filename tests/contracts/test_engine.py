@@ -269,7 +269,9 @@ def test_power_cut_leaves_containers_that_can_be_started(rig: AnyRig) -> None:
     rig.run("line.ended.0123456789ab")
     rig.engine.perform(stop("line.ended.0123456789ab"))
     rig.cut_power()
-    assert rig.states() == {NAME: ContainerState.CREATED, "line.ended.0123456789ab": ContainerState.EXITED}
+    states = rig.states()
+    assert states.pop(NAME) in (ContainerState.CREATED, ContainerState.EXITED)  # as Podman 4 says, as Podman 5 says
+    assert states == {"line.ended.0123456789ab": ContainerState.EXITED}
     rig.engine.perform(StartContainer(NAME))
     assert rig.seen(NAME).state is ContainerState.RUNNING
 

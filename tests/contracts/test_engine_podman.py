@@ -176,7 +176,8 @@ def test_killed_monitor_alone_is_not_lost(podman: PodmanRig) -> None:
     podman.kill_monitor(NAME)
     assert podman.seen(NAME).state is ContainerState.RUNNING
     podman.engine.perform(STOP)
-    assert podman.states() == {}
+    left = podman.states().get(NAME, ContainerState.EXITED)
+    assert left is ContainerState.EXITED  # Podman 4 never learns of its end, so it is removed; Podman 5 does
     assert podman.run(NAME).state is ContainerState.RUNNING
 
 

@@ -308,7 +308,7 @@ class PodmanEngine:
         answer = self._wire.ask("POST", path, params={"timeout": str(seconds)}, within=within)
         if self._is_lost(present):  # its monitor was killed: Podman says it is stopping, and will for ever
             self._delete(step.subject)
-        elif not answer.is_ok and answer.status != NOT_FOUND:
+        elif not answer.is_ok and answer.status != NOT_FOUND and self._runs(step.subject):
             raise judged(f"stop container {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
 
     def _is_lost(self, present: Mapping[str, Any]) -> bool:
@@ -325,15 +325,24 @@ class PodmanEngine:
             raise _conflict(f"{verb} {kind}", name)
         return present
 
+    def _runs(self, name: str) -> bool:
+        """False where it is gone or over: Podman 5 answers a stop by an error where the monitor died, and yet stops."""
+        now = self._inspect(name)
+        return now is not None and now.get("State", {}).get("Status") not in {"exited", "stopped"}
+
     def _delete(self, name: str) -> None:
-        """Remove a container, or what storage still holds of one, by force, with its anonymous volumes. On a full disk
-        Podman reports an error and yet removes; so the look afterwards decides.
+        """Remove a container, or what storage still holds of one, by force, with its anonymous volumes.
+
+        On a full disk Podman reports an error and yet removes, and Podman 5 refuses once where the monitor of the
+        container died, and has noted its end by then. So a look decides, and what is still there is asked for again.
         """
         params = {"force": "true", "ignore": "true", "v": "true", "timeout": "0"}
-        answer = self._wire.ask("DELETE", f"/containers/{quote(name, safe='')}", params=params)
-        error = _partial_error(answer) if answer.is_ok else answer.text()
-        if error and answer.status != NOT_FOUND and self._inspect(name) is not None:
-            raise judged(f"remove container {name}", error, HoldReason.ENGINE_UNAVAILABLE)
+        for _ in range(2):
+            answer = self._wire.ask("DELETE", f"/containers/{quote(name, safe='')}", params=params)
+            error = _partial_error(answer) if answer.is_ok else answer.text()
+            if not error or answer.status == NOT_FOUND or self._inspect(name) is None:
+                return
+        raise judged(f"remove container {name}", error, HoldReason.ENGINE_UNAVAILABLE)
 
     # --- inside of containers
 

@@ -7,7 +7,8 @@ anybody can prove it elsewhere. Text from outside is shown with its control char
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,8 @@ def journal() -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of entries, as export writes them.")
 def show(state: Path, lines: int, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
     """Show the newest entries, oldest first."""
-    entries = deque(_open(state).entries(), maxlen=lines or None)
+    with _open(state) as opened:
+        entries = deque(opened.entries(), maxlen=lines or None)
     if as_json:
         click.echo(json.dumps([export_tree(entry) for entry in entries]))
     elif entries:
@@ -61,9 +63,9 @@ def show(state: Path, lines: int, as_json: bool) -> None:  # noqa: FBT001 - clic
 @click.pass_context
 def verify(ctx: click.Context, state: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
     """Prove that no entry was changed, put in or taken out; exit 1 where one was."""
-    opened = _open(state)
-    bad = opened.verify()
-    newest = None if bad else next(iter(deque(opened.entries(), maxlen=1)), None)
+    with _open(state) as opened:
+        bad = opened.verify()
+        newest = None if bad else next(iter(deque(opened.entries(), maxlen=1)), None)
     if as_json:
         seq, digest = (newest.seq, newest.hash) if newest else (0, "")
         click.echo(json.dumps({"holds": bad is None, "firstBad": bad, "seq": seq, "hash": digest}))
@@ -82,8 +84,9 @@ def verify(ctx: click.Context, state: Path, as_json: bool) -> None:  # noqa: FBT
 @click.option("--since", type=click.IntRange(min=0), default=0, show_default=True, help="Only entries after this one.")
 def export(state: Path, since: int) -> None:
     """Write all entries as JSON lines, oldest first."""
-    for entry in _open(state).entries(since):
-        click.echo(json.dumps(export_tree(entry)))
+    with _open(state) as opened:
+        for entry in opened.entries(since):
+            click.echo(json.dumps(export_tree(entry)))
 
 
 def export_tree(entry: e.Entry) -> Tree:
@@ -99,10 +102,12 @@ def export_tree(entry: e.Entry) -> Tree:
     }
 
 
-def _open(state: Path) -> "Journal":
+@contextmanager
+def _open(state: Path) -> Iterator["Journal"]:
     from edgegitops import bootstrap
 
-    return bootstrap.read_journal(state)
+    with closing(bootstrap.read_journal(state)) as opened:
+        yield opened
 
 
 def _print_table(entries: Iterable[e.Entry]) -> None:
@@ -192,6 +197,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             return f"an operator holds {what}{until}{_because('', event.reason)}"
         case e.OperatorReleased():
             return f"an operator released {event.deployment or 'everything'}"
+        case e.RetryAsked():
+            return "an operator asked for a look now"
         case e.JournalPruned():
             return f"entries up to {event.upto} were dropped; what they mean is kept"
 
