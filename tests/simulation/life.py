@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.contents_memory import MemoryContents
@@ -37,8 +38,8 @@ FLEET = "urn:test:simulation"
 BIRTH = datetime(2026, 6, 1, tzinfo=UTC)
 RESTART_AFTER = timedelta(seconds=1)
 STEP_TAKES = timedelta(milliseconds=200)
-POLL_EVERY = timedelta(seconds=60)
-SETTLED_AFTER = timedelta(seconds=70)  # longer than every poll and look of the resident
+POLL_EVERY = timedelta(seconds=30)
+SETTLED_AFTER = timedelta(seconds=40)  # longer than every poll and look of the resident
 
 
 class WorkerDies(SimulatedCrash):
@@ -68,6 +69,50 @@ class Inline(Executor):
         except Exception as error:  # noqa: BLE001 - a pool hands over whatever was raised
             future.set_exception(error)
         return future
+
+    def die(self) -> None:
+        """Nothing is ever under way."""
+
+
+class Slow(Executor):
+    """Does what is submitted in a drawn order, each while somebody waits for it; `wait` stands in for the library's.
+
+    What is under way when the worker dies may still be done by the engine, as Podman ends a request whose client is
+    gone.
+    """
+
+    def __init__(self, random: Random, pass_time: Callable[[timedelta], None]) -> None:
+        self._random = random
+        self._pass_time = pass_time
+        self._tasks: dict[Future, Callable[[], object]] = {}
+
+    def submit(self, fn, /, *args, **kwargs):
+        """A future that is done later."""
+        future = Future()
+        self._tasks[future] = lambda: fn(*args, **kwargs)
+        return future
+
+    def wait(self, futures, timeout=None, return_when=""):  # noqa: ARG002 - the library's words
+        """Time passes; mostly one of them ends."""
+        self._pass_time(timedelta(seconds=self._random.random() * (timeout or 1)))
+        waiting = [future for future in futures if future in self._tasks]
+        if waiting and self._random.random() < 0.8:
+            self._end(self._random.choice(waiting))
+
+    def die(self) -> None:
+        """The worker is gone; some of what it had asked for happens all the same."""
+        for future in list(self._tasks):
+            task = self._tasks.pop(future)
+            if self._random.random() < 0.5:
+                with contextlib.suppress(SimulatedCrash, OutsideError, AssertionError):
+                    task()
+
+    def _end(self, future: Future) -> None:
+        task = self._tasks.pop(future)
+        try:
+            future.set_result(task())
+        except Exception as error:  # noqa: BLE001 - a pool hands over whatever was raised
+            future.set_exception(error)
 
 
 class Silence:
@@ -142,6 +187,7 @@ class Life:
         self.node = NodeIdentity(FLEET, "plant", "gw", Pin(FLEET, "", ""))
         self.schemas = SchemaSet({})
         self.door: Callable[[Facts], Decision] = self._decide
+        self.steps: Inline | Slow = Inline()
         self.wishes: dict[str, Desired] = {}
         self.remote_tip: str | None = None
         self.before_step: list[Callable[[Step], None]] = []
@@ -216,6 +262,7 @@ class Life:
         try:
             self._resident(until, is_enough).run()
         except PowerCut:
+            self.steps.die()
             self.worked_at = None
             self.deaths.append("power")
             self.engine.power_cut()
@@ -224,6 +271,7 @@ class Life:
                 look()
             self._idle(timedelta(seconds=20), until, is_enough)
         except (DaemonDies, WorkerDies, JournalError) as death:  # without a worker, the blow hits the resident
+            self.steps.die()
             self.worked_at = None
             self.deaths.append(type(death).__name__)
             self._idle(RESTART_AFTER, until, is_enough)
@@ -294,7 +342,7 @@ class Life:
             log=Silence(),
         )
         identity = Identity(self.node, NodePolicy(), self.schemas, "simulated")
-        cycle = Cycle(gear, identity, pool=Inline(), door=self.door)
+        cycle = Cycle(gear, identity, pool=self.steps, door=self.door)
         code, handover = 0, Handover()
         self.is_working = True
         try:
@@ -302,8 +350,10 @@ class Life:
             self.handover = handover
         except WorkerDies:
             self.deaths.append("worker")
+            self.steps.die()
             code = -9
         except (JournalError, OutsideError) as error:
+            self.steps.die()
             code = error.exit_code
         finally:
             self.is_working = False

@@ -76,7 +76,9 @@ class Road:
         url = str(home / "bare.git")
         run(["git", "init", "-q", "--bare", "--initial-branch=main", url])
         fleet = fleets.found(home / "fleet", url, repository=FLEET)
-        fleet.commit("sites", key="inventory", files={"sites/plant.yaml": fleets.site_manifest("plant", [("gw", "192.0.2.1")])})
+        fleet.commit(
+            "sites", key="inventory", files={"sites/plant.yaml": fleets.site_manifest("plant", [("gw", "192.0.2.1")])}
+        )
         fleet.commit("deployments", key="release-manager", files={"deployments/line.yaml": DEPLOYMENT})
         self.commits: dict[str, str] = {}
         for name, key, version, behaviour in (
@@ -193,10 +195,12 @@ def test_road_that_is_struck_anywhere_ends_old_or_new(road, blow, update, serves
             seen = iter(range(10**9))
 
             def blows(*_: object) -> None:
-                if life.age >= FIRST_AT and (at := next(seen)) >= 0:
-                    count[0] = max(count[0], at)
-                    if at == point:
-                        raise BLOWS[blow]
+                if life.age < FIRST_AT:
+                    return
+                at = next(seen)
+                count[0] = max(count[0], at)
+                if at == point:
+                    raise BLOWS[blow]
 
             life.journal.before_append = life.journal.after_append = blows
             life.before_step.append(blows)

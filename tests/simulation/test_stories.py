@@ -83,7 +83,8 @@ def test_what_is_tried_again_is_tried_by_a_clock_that_was_set(life, laws, step):
 
 
 @pytest.mark.parametrize("step", [-AGES, -timedelta(hours=1), timedelta(hours=1), AGES])
-def test_container_that_ends_is_started_again_by_a_clock_that_was_set(life, laws, step):
+@pytest.mark.usefixtures("laws")
+def test_container_that_ends_is_started_again_by_a_clock_that_was_set(life, step):
     one = wanted(life, web="good-1")
     settle(life, timedelta())
     for _ in range(5):
@@ -145,7 +146,8 @@ def test_node_without_network_reverts_and_boots_by_itself(life, laws):
     assert life.engine.pulls == pulled
 
 
-def test_dead_daemon_stops_nothing(life, laws):
+@pytest.mark.usefixtures("laws")
+def test_dead_daemon_stops_nothing(life):
     one = wanted(life, db="good-1", web="good-1")
     settle(life, timedelta())
     started = {name: life.engine._containers[name].seen for name in names(one)}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tests.simulation.laws import Laws, names
-from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, WorkerDies
+from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, Slow, WorkerDies
 from tests.simulation.releases import BAD, GOOD, behaviour, desired, image, release
 
 from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
@@ -18,10 +18,10 @@ from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.release import Release
 from edgegitops.errors import JournalError
 
-CALM_AT = timedelta(hours=2)
+CALM_AT = timedelta(hours=1)
 DEPLOYMENTS = ("line", "vision")
 CONTAINERS = ("db", "web", "cache")
-LONGEST = 600
+LONGEST = 300
 
 
 @dataclass
@@ -44,6 +44,8 @@ class Weather:
         """The weather of a seed, put on the agenda of a new life."""
         life = Life()
         weather = cls(seed, life, Laws(life), Random(seed))
+        if weather.random.random() < 0.5:
+            life.steps = Slow(weather.random, life.pass_time)
         weather.draw()
         return weather
 
@@ -69,9 +71,10 @@ class Weather:
             self._clock_jumps,
             self._prober_broken,
             self._somebody_tampers,
+            self._somebody_tampers,
             self._stranger_comes,
         ]
-        mood = random.sample(acts, random.randint(2, len(acts))) + [self._push]
+        mood = [*random.sample(acts, random.randint(2, len(acts))), self._push]
         for _ in range(random.randint(5, 40)):
             life.at(timedelta(seconds=random.uniform(1, CALM_AT.total_seconds())), random.choice(mood))
         life.at(CALM_AT + timedelta(seconds=LONGEST), self._calm)
@@ -238,4 +241,3 @@ class Weather:
             del self.laws.strangers[name]
             self.life.engine.remove(name)
         self.tell("calm")
-
