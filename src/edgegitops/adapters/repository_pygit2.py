@@ -27,10 +27,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import pygit2
-from pygit2.enums import ConfigLevel, ObjectType
+from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag
 
 from edgegitops.core.model.objects import Header, RawObject
 from edgegitops.errors import InvalidConfigError, UnavailableError
@@ -43,12 +44,8 @@ CHILD: Final = "edgegitops.adapters.repository_fetch"
 ANSWER_LIMIT: Final = 64 * 1024
 OID: Final = re.compile(r"[0-9a-f]{40}")
 SCP_LIKE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:]")
-KINDS: Final = {
-    ObjectType.COMMIT: "commit",
-    ObjectType.TREE: "tree",
-    ObjectType.BLOB: "blob",
-    ObjectType.TAG: "tag",
-}
+KINDS: Final = {ObjectType[kind.upper()]: kind for kind in ("commit", "tree", "blob", "tag")}
+ITSELF: Final = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH  # never a repository in a folder above
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,8 @@ class GitRepository:
         self._credentials = credentials or GitCredentials()
         self._limits = limits or FetchLimits()
         self._opened: pygit2.Repository | None = None
+        self._opening = Lock()  # a first fetch and a first look begin at the same time
+        self._opening = Lock()
 
     def fetch(self) -> str:
         """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
@@ -142,19 +141,24 @@ class GitRepository:
         return MirrorObjects(lambda: self._repo().odb, str(self._path))
 
     def _repo(self) -> pygit2.Repository:
-        if self._opened is None or not (self._path / "HEAD").is_file():  # our advice may have been to remove it
-            _tune()
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._opened = pygit2.init_repository(str(self._path), bare=True)
-            except (OSError, pygit2.GitError, KeyError, ValueError) as error:
-                raise UnavailableError(
-                    "repository",
-                    "open",
-                    f"the mirror {self._path} cannot be opened: {error}; remove it, and the next fetch makes a new one",
-                    reason="fetch-failed",
-                ) from error
-        return self._opened
+        with self._opening:
+            if self._opened is None or not (self._path / "HEAD").is_file():  # our advice may have been to remove it
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> pygit2.Repository:
+        """One worker at a time writes here, so a lock file that is met at opening was left by a power cut."""
+        _tune()
+        try:
+            for lock in (*self._path.glob("*.lock"), *self._path.glob("refs/**/*.lock")):
+                lock.unlink(missing_ok=True)
+            with contextlib.suppress(pygit2.GitError):
+                return pygit2.Repository(str(self._path), ITSELF)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return pygit2.init_repository(str(self._path), bare=True)
+        except (OSError, pygit2.GitError, KeyError, ValueError) as error:
+            words = f"the mirror {self._path} cannot be opened: {error}; remove it, and the next fetch makes a new one"
+            raise UnavailableError("repository", "open", words, reason="fetch-failed") from error
 
     @contextlib.contextmanager
     def _quarantine(self) -> Iterator[Path]:
