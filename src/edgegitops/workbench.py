@@ -4,7 +4,7 @@ The node's own joints are in `bootstrap`. As there, every import of an adapter i
 A question that needs a valid revision and finds none is answered with InvalidDocumentError and its first fault.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from edgegitops.errors import InvalidDocumentError
 
 if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone, Commit
+    from edgegitops.core.documents.pinning import Unpinned
     from edgegitops.core.plan.look import Revision, View
     from edgegitops.core.plan.plan import Plan
 
@@ -94,3 +95,56 @@ def _newest_valid(clone: "Clone", base: "Commit | None", memo: MutableMapping[st
             return view
         base = clone.parent(base)
     return None
+
+
+def find_unpinned(path: Path) -> "dict[Unpinned, bytes]":
+    """The images of the fleet repository at `path` that have no digest, each with the bytes of its file."""
+    from edgegitops.core.documents.layout import lay_out
+    from edgegitops.core.documents.pinning import Unpinned, unpinned_images
+    from edgegitops.core.model.trust import Refused
+    from edgegitops.core.trust.listing import list_manifests
+
+    revision = _directory(path)
+    files = list_manifests(revision.objects, revision.tree)
+    if isinstance(files, Refused):
+        raise InvalidDocumentError(f"{files.subject}: {files.doubt}: {files.detail}")
+    found: dict[Unpinned, bytes] = {}
+    for leaf in lay_out(files).leaves:
+        raw = revision.objects.read(leaf.oid) if leaf.kind in {"Application", "Deployment"} else None
+        for one in unpinned_images(raw.data, leaf.file) if raw else ():
+            if not isinstance(one, Unpinned):
+                raise InvalidDocumentError(f"{one.file}: {one.code}: {one.message}; `edgegitops validate` tells all")
+            found[one] = raw.data if raw else b""
+    return found
+
+
+def resolve_images(images: Iterable[str], insecure: Collection[str], told: Callable[[str], None]) -> dict[str, str]:
+    """Image -> digest, asked from their registries; `told` hears each image before it is asked for."""
+    from edgegitops.adapters.image_registry import ImageRegistry
+
+    registry = ImageRegistry(insecure)
+    digests = {}
+    for image in images:
+        told(image)
+        digests[image] = registry.digest(image)
+    return digests
+
+
+def write_pins(path: Path, found: "Mapping[Unpinned, bytes]", digests: Mapping[str, str]) -> None:
+    """Write the digests behind the images. InvalidDocumentError: an image has to be pinned by hand; nothing written."""
+    from edgegitops.adapters.yaml_edit import replace_file
+    from edgegitops.core.documents.pinning import pinned
+
+    spots: dict[str, list[Unpinned]] = {}
+    for one in found:
+        spots.setdefault(one.file, []).append(one)
+    texts = {}
+    for file, ours in spots.items():
+        old = found[ours[0]]
+        new = pinned(old, ours, digests)
+        if not isinstance(new, bytes):
+            at = f"{new.file}:{new.position.line}:{new.position.column}"
+            raise InvalidDocumentError(f"{at}: write the image on one line: {new.image}@{digests[new.image]}")
+        texts[file] = (old, new)
+    for file, (old, new) in texts.items():
+        replace_file(path / file, old, new)

@@ -34,6 +34,7 @@ class Place:
 
 COMMANDS = {
     "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
+    "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
     "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
     "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
     "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),

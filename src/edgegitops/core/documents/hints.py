@@ -142,8 +142,7 @@ def about_format(form: str, text: str) -> str:
 
 def _about_image(text: str) -> str:
     if "@" not in text:
-        asked = f"`skopeo inspect --format '{{{{.Digest}}}}' docker://{shown(text)}`"
-        return f"{shown(text)}@sha256:<64 hex digits>; {asked} tells the digest"
+        return f"{shown(text)}@sha256:<64 hex digits>; `edgegitops image pin` writes the digest"
     if not re.search(r"@sha256:[0-9a-f]{64}\Z", text):
         return "a digest is sha256: and 64 lower-case hex digits"
     return "the name is lower-case, without https:// and without spaces"
