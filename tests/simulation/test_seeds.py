@@ -25,7 +25,7 @@ BATCHES = 1 if ONE else 10
 REST_WITHIN = timedelta(hours=2)
 
 EXCUSES = {
-    "attempts-exhausted": ("Dies", "PowerCut"),
+    "attempts-exhausted": ("Dies", "PowerCut", "journal broken"),
     "ended-while-proving": ("somebody",),
     "deadline-missed": ("prober broken", "engine down", "somebody"),
 }

@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 from tests.simulation.laws import Laws, names
-from tests.simulation.life import BIRTH, DaemonDies, Life, WorkerDies
+from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, WorkerDies
 from tests.simulation.releases import behaviour, desired, image, release
 from tests.simulation.rest import assert_at, assert_latched, is_resting
 
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.steps import StopContainer
 
 MINUTE = timedelta(minutes=1)
 AGES = timedelta(days=3650)
+DEATHS = 2
 
 
 @pytest.fixture
@@ -74,11 +76,14 @@ def test_name_that_a_stranger_took_is_used_once_it_is_free(life, laws):
 def test_what_is_tried_again_is_tried_by_a_clock_that_was_set(life, laws, step):
     life.engine.is_registry_down = True
     one = wanted(life, web="good-1")
-    life.live(20 * MINUTE)
-    assert life.record("app").failures
-    life.clock.step(life.clock.now() + step)
-    life.engine.is_registry_down = False
-    settle(life, life.age, patience=10 * MINUTE)
+
+    def turn() -> None:
+        assert life.record("app").failures
+        life.clock.step(life.clock.now() + step)
+        life.engine.is_registry_down = False
+
+    life.at(20 * MINUTE, turn)
+    settle(life, 20 * MINUTE, patience=10 * MINUTE)
     assert_at(life, laws, "app", one)
 
 
@@ -160,3 +165,48 @@ def test_dead_daemon_stops_nothing(life):
     life.journal.before_append = None
     life.live(life.age + 5 * MINUTE)
     assert {name: life.engine._containers[name].seen for name in names(one)} == started
+
+
+def test_stop_that_does_not_work_yet_holds_the_start(life, laws):
+    wanted(life, web="good-1")
+    settle(life, timedelta())
+    two = wanted(life, at=life.age, web="good-2")
+    failing = iter(range(3))
+
+    def fail_stops(step: object) -> None:
+        if isinstance(step, StopContainer) and next(failing, None) is not None:
+            life.engine.fail_next(1)
+
+    life.before_step.append(fail_stops)
+    settle(life, life.age + MINUTE)
+    assert next(failing, None) is None
+    assert_at(life, laws, "app", two)
+
+
+@pytest.mark.parametrize("blow", [WorkerDies, PowerCut])
+def test_release_under_which_the_agent_dies_twice_is_undone(life, laws, blow):
+    old = wanted(life, web="good-1")
+    settle(life, timedelta())
+    new = wanted(life, at=life.age, web="good-2")
+
+    def die(_: object) -> None:
+        if life.is_working and life.record("app").phase is Phase.PROVING and len(life.deaths) < DEATHS:
+            raise blow
+
+    life.journal.after_append = die
+    settle(life, life.age + 2 * MINUTE)
+    record = assert_at(life, laws, "app", old)
+    assert_latched(record, new)
+    assert record.latches[new.digest].reason == "attempts-exhausted"
+
+
+def test_engine_that_goes_away_while_a_release_is_proven_is_not_the_release_s_fault(life, laws):
+    wanted(life, web="good-1")
+    settle(life, timedelta())
+    two = wanted(life, at=life.age, web="good-2")
+    for minute in range(4):
+        at = life.age + timedelta(seconds=10 + 15 * minute)
+        life.at(at, lambda: setattr(life.engine, "is_down", True))
+        life.at(at + timedelta(seconds=12), lambda: setattr(life.engine, "is_down", False))
+    settle(life, life.age + 2 * MINUTE)
+    assert_at(life, laws, "app", two)

@@ -63,8 +63,16 @@ class Cycle:
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
         """Work until nothing is left to do, or until told to stop; steps under way are waited for.
 
-        JournalError and UnavailableError (engine) end it; the journal then shows an unclean worker.
+        UnavailableError (engine): it ended as if told to stop, and the journal says so. JournalError: it ends at once,
+        and the journal shows an unclean worker.
         """
+        try:
+            return self._run(order, is_stopping)
+        except UnavailableError:
+            self._stop(Handover())
+            raise
+
+    def _run(self, order: Order, is_stopping: Callable[[], bool]) -> Handover:
         gear = self._gear
         ledger = gear.journal.ledger()
         opening: list[Event] = [WorkerStarted(order.is_revert_only), *_closed(ledger)]
