@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
-from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Proceed
+from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.steps import Work
 from edgegitops.core.reconcile.handover import hand_over
-from edgegitops.core.reconcile.reconcile import reconcile
+from edgegitops.core.reconcile.lifecycle import BEGUN
+from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.rollout.gate import Local, may_start
 
@@ -67,11 +69,14 @@ def _deployments(facts: Facts, desired: Desired | None) -> list[str]:
 
 def _outlook(facts: Facts, scene: Scene) -> Outlook:
     """An operator's hold that stops healing stops everything but what has begun to switch."""
-    hold = facts.ledger.holds.get(scene.name) or facts.ledger.holds.get("")
-    is_held = hold is not None and hold.stops_healing and (hold.until is None or facts.now < hold.until)
-    if is_held and scene.record.transition is None:
-        return Outlook(hold=scene.gate, until=hold.until if hold else None)
-    return reconcile(scene)
+    transition = scene.record.transition
+    has_begun = transition is not None and transition.phase in BEGUN
+    holds = (facts.ledger.holds.get(key) for key in (scene.name, ""))
+    stops = (one for one in holds if one and one.stops_healing and (one.until is None or facts.now < one.until))
+    hold = next(stops, None)
+    if hold is None or has_begun:
+        return reconcile(scene)
+    return tell(scene, Outlook(hold=Hold(HoldReason.OPERATOR, hold.reason, hold.until), until=hold.until))
 
 
 def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
@@ -95,4 +100,5 @@ def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
         alarms=facts.ledger.alarms,
+        is_local=facts.is_revert_only,
     )

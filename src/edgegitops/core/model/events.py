@@ -158,13 +158,16 @@ class OutcomeRecorded:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEnded:
-    """A container that should run was seen not running; `container` is its engine name."""
+    """A container that should run was seen not running; `container` is its engine name. `is_resting`: it stays so,
+    because its restart policy accepts this end, or because it is to be left stopped when unhealthy.
+    """
 
     kind: ClassVar[str] = "container-ended"
     deployment: str
     container: str
     ended_at: datetime
     exit_code: int | None = None
+    is_resting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """What is remembered of one container of a deployment; keyed by its engine name."""
+    """What is remembered of one container of a deployment; keyed by its engine name.
+
+    `is_resting`: it ended and stays so until it is started for another reason than its end.
+    """
 
     start: Start | None = None
     health: Health = Health.UNKNOWN
@@ -36,6 +39,7 @@ class ContainerRecord:
     health_detail: str = ""
     ends: tuple[datetime, ...] = ()
     recreated: tuple[datetime, ...] = ()
+    is_resting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Transition:
     """One move from `old` (None: nothing ran) to `new` (None: removal).
 
     `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
-    steps as `<kind> <subject>`. `reason` and `detail` are of the first step that was denied or failed.
+    steps as `<kind> <subject>`. `reason` and `detail` are of the first step denied once it had begun.
     """
 
     id: str
@@ -72,12 +76,13 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class StepFailure:
-    """How often a step did not work in a row, and what the last answer was."""
+    """How often a step did not work in a row, and what the last answer was; `is_final`: trying the same is in vain."""
 
     count: int
     at: datetime
     reason: str = ""
     detail: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,9 @@ class DeploymentRecord:
 
     @property
     def soaking(self) -> str:
-        """Digest of the release whose time is counted: the one on its way, else the one serving."""
-        if self.transition is not None and self.transition.new is not None:
-            return self.transition.new.digest
+        """Digest of the release whose time is counted: the one that is being started, else the one serving."""
+        if self.transition is not None and self.transition.phase in (Phase.SWITCHING, Phase.PROVING):
+            return self.transition.new.digest if self.transition.new else ""
         return self.serving.digest if self.serving else ""
 
 

@@ -24,8 +24,10 @@ from edgegitops.core.model.ledger import (
     StepFailure,
     Transition,
 )
+from edgegitops.core.model.reasons import Refusal
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.reconcile.lifecycle import OPEN, check_move
+from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
+from edgegitops.core.reconcile.parts import parts_of
 
 REMEMBERED_FOR = timedelta(minutes=30)
 REMEMBERED_TIMES = 16
@@ -124,13 +126,11 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
                 transition=event.transition,
                 phase=event.transition.phase,
                 phase_at=at,
-                soaked_for=NOTHING,
-                waited_for=NOTHING,
             )
         case e.PhaseMoved():
             return _move(record, event, at)
         case e.ReleaseRestated():
-            return replace(record, serving=event.release)
+            return _restate(record, event.release)
         case e.OutcomeRecorded():
             return _outcome(record, event, at)
         case e.ContainerEnded():
@@ -155,6 +155,16 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
             return record
 
 
+def _restate(record: DeploymentRecord, release: Release) -> DeploymentRecord:
+    """The same content with another policy, wherever it is kept and may still be steered by it."""
+    serving, transition = record.serving, record.transition
+    if serving is not None and serving.digest == release.digest:
+        record = replace(record, serving=release)
+    if transition is None or transition.new is None or transition.new.digest != release.digest:
+        return record
+    return replace(record, transition=replace(transition, new=release))
+
+
 def _container(record: DeploymentRecord, name: str) -> ContainerRecord:
     return record.containers.get(name) or ContainerRecord()
 
@@ -165,11 +175,13 @@ def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> Deploy
     transition = record.transition
     if transition is None:
         return moved
-    if event.new in OPEN:
-        stepped = replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
-        keeps = event.new in (Phase.PROVING, Phase.HEALTHY)
-        return replace(moved, transition=stepped, soaked_for=record.soaked_for if keeps else NOTHING)
-    return _rest(moved, transition, event.new)
+    if event.new not in OPEN:
+        return _rest(moved, transition, event.new)
+    moved = replace(
+        moved, transition=replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
+    )
+    is_other_release = event.new in BEGUN and event.new is not Phase.PROVING
+    return replace(moved, soaked_for=NOTHING, waited_for=NOTHING) if is_other_release else moved
 
 
 def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> DeploymentRecord:
@@ -182,7 +194,8 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
         case _:
             # Stuck before the revert began (it may not, or must not, begin): nothing is known to serve.
             serving = None if phase is Phase.STUCK and transition.phase is not Phase.REVERTING else transition.old
-    rested = replace(record, transition=None, serving=serving, waited_for=NOTHING)
+    waited_for = NOTHING if transition.phase in BEGUN else record.waited_for
+    rested = replace(record, transition=None, serving=serving, waited_for=waited_for)
     if phase is Phase.HEALTHY and serving is not None:
         return replace(rested, lkg=_lkg(record.lkg, serving))
     return rested
@@ -201,8 +214,8 @@ def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -
         case Result.UNAVAILABLE:
             return _failed(record, key, event, at)
         case Result.DENIED | Result.FAILED:
-            transition = record.transition
-            if transition is not None and not transition.reason:
+            transition = record.transition  # before it has begun, steps that are denied may be those of healing
+            if transition is not None and transition.phase in BEGUN and not transition.reason:
                 transition = replace(transition, reason=event.reason or event.result, detail=event.detail)
             return replace(_failed(record, key, event, at), transition=transition)
         case Result.UNKNOWN:
@@ -211,7 +224,8 @@ def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -
 
 def _failed(record: DeploymentRecord, key: str, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
     before = record.failures.get(key)
-    failure = StepFailure(before.count + 1 if before else 1, at, event.reason, event.detail)
+    is_final = event.result is not Result.UNAVAILABLE
+    failure = StepFailure(before.count + 1 if before else 1, at, event.reason, event.detail, is_final)
     return replace(record, failures=_with(record.failures, key, failure))
 
 
@@ -224,17 +238,20 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
     known = _container(record, event.subject)
     match event.step:
         case "start-container":
-            known = replace(
-                known, start=Start(at, event.boot_id), health=Health.UNKNOWN, health_at=at, health_detail=""
-            )
+            start = Start(at, event.boot_id)
+            known = replace(known, start=start, health=Health.UNKNOWN, health_at=at, health_detail="", is_resting=False)
         case "stop-container":
             known = replace(known, start=None, health=Health.UNKNOWN)
         case "create-container":
-            again = _recent((*known.recreated, at), at) if record.transition is None else known.recreated
-            known = replace(known, start=None, health=Health.UNKNOWN, recreated=again)
+            known = replace(known, start=None, health=Health.UNKNOWN, is_resting=False)
+            if _is_serving(record, event.subject):
+                known = replace(known, recreated=_recent((*known.recreated, at), at))
+                record = replace(record, soaked_for=NOTHING)
+        case "pull-image":
+            return replace(record, failures=_after_pull(record.failures))
         case "remove-container":
-            keeps = known.ends or known.recreated  # what limits and back-offs are reckoned from outlives a container
-            if not keeps:
+            # What limits and back-offs are reckoned from outlives a container that is about to be created anew.
+            if not _is_serving(record, event.subject):
                 return replace(record, containers=_without(record.containers, event.subject))
             known = replace(known, start=None, health=Health.UNKNOWN)
         case _:
@@ -242,9 +259,28 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
     return replace(record, containers=_with(record.containers, event.subject, known))
 
 
+def _is_serving(record: DeploymentRecord, name: str) -> bool:
+    """True where a container belongs to what serves and no start has begun: then creating it again is healing."""
+    is_starting = record.transition is not None and record.transition.phase in BEGUN
+    if record.serving is None or is_starting:
+        return False
+    return name in parts_of("", record.serving).names()
+
+
+def _after_pull(failures: Mapping[str, StepFailure]) -> Mapping[str, StepFailure]:
+    """An image that was missing is there again: what needed it may be tried, at its own time."""
+    return {
+        key: replace(failure, reason="", is_final=False) if failure.reason == Refusal.IMAGE_UNKNOWN else failure
+        for key, failure in failures.items()
+    }
+
+
 def _ended(record: DeploymentRecord, event: e.ContainerEnded, at: datetime) -> DeploymentRecord:
-    known = _container(record, event.container)
-    ended = replace(known, start=None, health=Health.UNKNOWN, ends=_recent((*known.ends, at), at))
+    """An end in peace is neither counted against the container nor against the release's soak."""
+    known = replace(_container(record, event.container), start=None, health=Health.UNKNOWN, is_resting=event.is_resting)
+    if event.is_resting:
+        return replace(record, containers=_with(record.containers, event.container, known))
+    ended = replace(known, ends=_recent((*known.ends, at), at))
     return replace(record, containers=_with(record.containers, event.container, ended), soaked_for=NOTHING)
 
 

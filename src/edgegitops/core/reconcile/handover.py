@@ -12,6 +12,7 @@ from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Scene
+from edgegitops.core.reconcile.standing import has_rested
 
 LOCAL = "127.0.0.1"
 
@@ -85,6 +86,7 @@ def _watch(scene: Scene, parts: Parts, part: Part) -> Watch:
         ready=care.ready,
         live=care.live,
         startup=care.startup,
+        started_at=seen.started_at if seen else None,
     )
 
 
@@ -93,16 +95,12 @@ def _soak(scene: Scene, parts: Parts, *, is_proving: bool) -> SoakWatch:
     return SoakWatch(
         deployment=scene.name,
         release=parts.release.digest,
-        containers=tuple(part.name for part in parts.containers if not _has_rested(scene, part)),
+        containers=tuple(
+            part.name for part in parts.containers if not has_rested(scene, part, scene.observed.named(part.name))
+        ),
         soaked_for=scene.record.soaked_for,
         needed=policy.soak,
         waited_for=scene.record.waited_for,
         deadline=policy.deadline,
         is_proving=is_proving,
     )
-
-
-def _has_rested(scene: Scene, part: Part) -> bool:
-    """It ended as its restart policy allows; nobody waits for it any more."""
-    seen = scene.observed.named(part.name)
-    return seen is not None and seen.state is ContainerState.EXITED and part.may_rest(seen.exit_code)

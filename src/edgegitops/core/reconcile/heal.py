@@ -4,34 +4,37 @@ Rules, in order, for each container of the serving release:
 1. a container under our name that is not ours is never touched: an alarm.
 2. missing, lost, or changed in a stable fact (networks): created anew, at most 3 times in 10 min, then loudly later.
    With `drift: report` or `pause` a missing or changed one is only reported.
-3. ended: started again after its back-off; starting what ended is not drift. Three ends in 10 min: regressed.
+3. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
+   its restart policy accepts stays. Starting what ended is not drift.
 4. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
-Left to others: transitions, leftovers (prune), whether it is healthy (the resident's probes).
+Left to others: transitions, leftovers (prune), whether it is healthy (the resident's probes), what follows (regress).
 """
 
 from datetime import datetime
 
-from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event
+from edgegitops.core.model.events import ContainerEnded, Event
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
-from edgegitops.core.model.release import DriftPolicy, Phase, Release
+from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
 from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StopContainer, StoreContent
-from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, LOOK_AGAIN_AFTER, recreate_at, restart_at
+from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.parts import Part, Parts
-from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, moved, work
-
-ENDS_TO_REGRESS = 3
+from edgegitops.core.reconcile.regress import regress
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, work
+from edgegitops.core.reconcile.standing import has_rested, unmet
 
 
 def heal(scene: Scene, serving: Release) -> Outlook:
     """The next repair of the serving release, or when to look again."""
     parts = scene.parts(serving)
-    events: list[Event] = list(_regression(scene, parts))
+    judged = regress(scene, parts)
+    events: list[Event] = list(judged.work.events) if judged.work else []
     steps: list[Step] = []
-    until: datetime | None = None
+    alarms: list[tuple[Alarm, str]] = []
+    until: datetime | None = judged.until
     hold: Hold | None = None
     for part in parts.containers:
         found = _heal_part(scene, parts, part)
@@ -40,10 +43,11 @@ def heal(scene: Scene, serving: Release) -> Outlook:
             steps += found.work.steps
         until = earliest(until, found.until)
         hold = hold or found.hold
+        alarms += found.alarms
     ready, waiting = due(scene, _distinct(steps))
     if ready or events:
         return work(scene, events=events, steps=ready)
-    return Outlook(hold=hold or waiting.hold, until=earliest(until, waiting.until))
+    return Outlook(hold=hold or waiting.hold, until=earliest(until, waiting.until), alarms=tuple(alarms))
 
 
 def _distinct(steps: list[Step]) -> list[Step]:
@@ -57,9 +61,8 @@ def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
         return _recreate(scene, parts, part, seen)
     if not parts.is_ours(seen):
         detail = f"container {part.name} exists and does not belong to this fleet; rename or remove it"
-        return _say(
-            scene, Alarm.NAME_CONFLICT, detail, Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
-        )
+        hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
+        return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
     if seen.state is ContainerState.RUNNING:
         if not _is_as_created(parts, part, seen):
             return _recreate(scene, parts, part, seen)
@@ -68,7 +71,7 @@ def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
         return Outlook()
     if seen.state is ContainerState.PAUSED:
         return work(scene, steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
-    return _restart(scene, part, seen)
+    return _restart(scene, parts, part, seen)
 
 
 def _is_as_created(parts: Parts, part: Part, seen: ContainerSeen) -> bool:
@@ -86,7 +89,8 @@ def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None
     again = recreate_at(scene.remembered(part).recreated, scene.now)
     if again > scene.now:
         detail = f"container {part.container} had to be created anew too often"
-        return _say(scene, Alarm.RECREATE_LIMIT, detail, Hold(HoldReason.RECREATE_LIMIT, detail, again))
+        hold = Hold(HoldReason.RECREATE_LIMIT, detail, again)
+        return Outlook(hold=hold, until=again, alarms=((Alarm.RECREATE_LIMIT, detail),))
     if seen is not None and seen.state is ContainerState.RUNNING:
         return work(scene, steps=[RemoveContainer(part.name)])
     return work(scene, steps=_needs(scene, parts, part) or [parts.create_container(part)])
@@ -94,11 +98,9 @@ def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None
 
 def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
     """What is missing around a container before it can be created again."""
-    missing_image = scene.record.failures.get(f"create-container {part.name}")
-    steps: list[Step] = []
-    if missing_image is not None and missing_image.reason == Refusal.IMAGE_UNKNOWN:
-        pull = PullImage(part.spec.create.image)
-        steps += [pull]
+    failure = scene.record.failures.get(f"create-container {part.name}")
+    is_image_gone = failure is not None and failure.reason == Refusal.IMAGE_UNKNOWN and not scene.is_local
+    steps: list[Step] = [PullImage(part.spec.create.image)] if is_image_gone else []
     joined = [name for name in part.spec.create.networks if parts.networks[name] not in scene.observed.networks]
     steps += [parts.create_network(name) for name in joined]
     volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]
@@ -107,52 +109,26 @@ def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
     return steps
 
 
-def _restart(scene: Scene, part: Part, seen: ContainerSeen) -> Outlook:
+def _restart(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen) -> Outlook:
     if scene.is_started(part):
-        return work(scene, events=[ContainerEnded(scene.name, part.name, seen.ended_at or scene.now, seen.exit_code)])
-    remembered = scene.remembered(part)
-    if seen.state is ContainerState.EXITED and remembered.ends and part.may_rest(seen.exit_code):
+        stays = seen.state is ContainerState.EXITED and part.may_rest(seen.exit_code)
+        ended = ContainerEnded(scene.name, part.name, seen.ended_at or scene.now, seen.exit_code, is_resting=stays)
+        return work(scene, events=[ended])
+    if has_rested(scene, part, seen) or scene.remembered(part).is_resting:
         return Outlook()
-    again = restart_at(remembered.ends, scene.now)
+    again = restart_at(scene.remembered(part).ends, scene.now)
     if again > scene.now:
         return Outlook(until=again, hold=Hold(HoldReason.BACK_OFF, f"container {part.container} ended", again))
+    waits = next(unmet(scene, parts, part), None)
+    if waits is not None and scene.record.waited_for < parts.release.policy.deadline:
+        need, condition = waits
+        return Outlook(hold=Hold(HoldReason.DEPENDENCY, f"container {part.container} waits: {need} {condition}"))
     return work(scene, steps=[StartContainer(part.name)])
 
 
 def _not_live(scene: Scene, part: Part) -> Outlook:
-    remembered = scene.remembered(part)
-    if remembered.health is not Health.NOT_LIVE or part.spec.care.on_unhealthy is OnUnhealthy.REPORT:
+    on_unhealthy = part.spec.care.on_unhealthy
+    if scene.remembered(part).health is not Health.NOT_LIVE or on_unhealthy is OnUnhealthy.REPORT:
         return Outlook()
-    ended = ContainerEnded(scene.name, part.name, scene.now)
+    ended = ContainerEnded(scene.name, part.name, scene.now, is_resting=on_unhealthy is OnUnhealthy.STOP)
     return work(scene, events=[ended], steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
-
-
-def _say(scene: Scene, code: Alarm, detail: str, hold: Hold) -> Outlook:
-    raised = scene.alarm(code, detail)
-    if raised:
-        return work(scene, events=raised)
-    return Outlook(hold=hold, until=hold.until)
-
-
-def _regression(scene: Scene, parts: Parts) -> list[Event]:
-    """Moves between healthy and regressed; a release that was proven and then fails is said so, loudly."""
-    record = scene.record
-    policy = parts.release.policy
-    reason = ""
-    for part in parts.containers:
-        ends = [at for at in scene.remembered(part).ends if scene.now - at < FORGOTTEN_AFTER]
-        if len(ends) >= ENDS_TO_REGRESS:
-            reason = f"{Refusal.ENDED_TOO_OFTEN}: container {part.container} ended {len(ends)} times in 10 min"
-    if not reason and record.waited_for >= policy.deadline:
-        reason = f"{Refusal.UNHEALTHY_TOO_LONG}: not ready for {policy.deadline.total_seconds():g} s"
-    if record.phase is Phase.REGRESSED:
-        if reason or record.soaked_for < policy.soak:
-            return []
-        return [moved(scene, Phase.HEALTHY), AlarmCleared(Alarm.REGRESSED, scene.name)]
-    if not reason or record.phase is not Phase.HEALTHY:
-        return []
-    code, detail = reason.split(": ", 1)
-    return [
-        moved(scene, Phase.REGRESSED, reason=code, detail=detail),
-        *scene.alarm(Alarm.REGRESSED, f"{parts.release.short}: {reason}"),
-    ]

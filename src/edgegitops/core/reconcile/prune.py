@@ -1,37 +1,36 @@
 """Law: what carries our labels and is wanted by nobody goes; what is foreign, or might be needed to revert, stays.
 
-A deployment keeps the containers and networks of the release that serves and of the one on its way. A deployment
-that is stuck keeps everything: a person will look. Where nobody knows what is wanted, nothing is removed.
+Rules, in order:
+1. where nobody knows what is wanted, nothing is removed.
+2. a deployment that is stuck keeps everything: a person will look.
+3. what serves, and what is on its way, is kept: containers and networks. Volumes are never pruned.
+4. where nothing serves, only the remains of a first try that failed go, and only if none of them runs: after a lost
+   journal the wanted release adopts what runs, and what nobody wants any more is removed as a transition.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
 
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, StopContainer
+from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, Step
 from edgegitops.core.reconcile.removal import ours
-from edgegitops.core.reconcile.scene import NOT_STOPPED, Outlook, Scene, due, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, work
+from edgegitops.core.reconcile.stopping import NOT_STOPPED, stops
+
+_TRIED = frozenset({Phase.REVERTED, Phase.REFUSED})
 
 
 def prune(scene: Scene) -> Outlook:
     """The next removal of a leftover; only asked where no transition has begun to switch."""
-    record = scene.record
-    if record.phase is Phase.STUCK:
+    if not scene.is_target_known or scene.record.phase is Phase.STUCK or not _is_told_apart(scene):
         return Outlook()
-    if not scene.is_target_known and record.serving is None:
-        return Outlook()
-    coming = record.transition.new if record.transition else None
-    if record.serving is None and scene.target is not None and coming is None:
-        return Outlook()  # a lost journal: the wanted release adopts what runs before leftovers are judged
-    releases: list[Release] = [one for one in (record.serving, coming) if one is not None]
+    coming = scene.record.transition.new if scene.record.transition else None
+    releases: list[Release] = [one for one in (scene.record.serving, coming) if one is not None]
     parts = [scene.parts(one) for one in releases]
     keep = frozenset(name for one in parts for name in one.names())
     networks = frozenset(name for one in parts for name in one.networks.values())
-    if record.serving is None and coming is not None:
-        return Outlook()
-    strays = [seen for seen in scene.owned() if seen.name not in keep]
-    stages = (
-        [StopContainer(one.name, timedelta(seconds=30)) for one in strays if one.state in NOT_STOPPED],
-        [RemoveContainer(one.name) for one in strays],
+    stages: tuple[Sequence[Step], ...] = (
+        stops(scene, scene.record.lkg, keep=keep),
+        [RemoveContainer(one.name) for one in scene.owned() if one.name not in keep],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks) if name not in networks],
     )
     for steps in stages:
@@ -41,3 +40,10 @@ def prune(scene: Scene) -> Outlook:
         if steps:
             return waiting
     return Outlook()
+
+
+def _is_told_apart(scene: Scene) -> bool:
+    """True where leftovers can be told from what is needed."""
+    if scene.record.serving is not None:
+        return True
+    return scene.record.phase in _TRIED and not any(seen.state in NOT_STOPPED for seen in scene.owned())

@@ -5,39 +5,58 @@ Rules, in order:
 2. else leftovers go (prune), then what serves is repaired (heal): a closed gate, an unreachable registry or a refused
    release never stops that.
 3. else the open transition goes on, or a new one begins where another release is wanted that is not latched here.
+   While nobody knows what is wanted, nothing is begun and nothing goes on that has not begun.
+4. what is not admitted is still wanted: what runs is kept, and a removal that has not begun is called off.
+5. a refusal that this node may have outgrown (a device, a full table) is asked again an hour later; a failure never.
+6. alarms of a look stand exactly as long as looks say so; a hold is told when it changes.
 Left to others: whether a start is allowed (rollout), what is wanted (desired), doing it (daemon).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from edgegitops.core.model.events import AlarmCleared, Event, HoldChanged, ReleaseRestated, TransitionBegan
+from edgegitops.core.model.events import (
+    AlarmCleared,
+    AlarmRaised,
+    Event,
+    HoldChanged,
+    ReleaseRestated,
+    TransitionBegan,
+    Unlatched,
+)
 from edgegitops.core.model.facts import Hold
-from edgegitops.core.model.ledger import Transition
-from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.ledger import Latch, Transition
+from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import Work
+from edgegitops.core.reconcile.backoff import REFUSAL_ASKED_AGAIN_AFTER
 from edgegitops.core.reconcile.heal import heal
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.prune import prune
+from edgegitops.core.reconcile.removal import has_something
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, work
 from edgegitops.core.reconcile.transition import proceed
+
+OF_A_LOOK = (Alarm.NAME_CONFLICT, Alarm.RECREATE_LIMIT, Alarm.ADMISSION_DENIED)
+OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
+MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN})
 
 
 def reconcile(scene: Scene) -> Outlook:
     """The next work of one deployment; without work, `hold` says why not and `until` when to look again.
 
-    A hold that differs from the remembered one comes as a work of one event, so that the journal tells of it.
+    Alarms and a hold that differ from the remembered ones come as a work of events, so that the journal tells of them.
     """
-    outlook = _next(scene)
-    told = _tell_hold(scene, outlook.hold)
-    if told is None:
+    return tell(scene, _next(scene))
+
+
+def tell(scene: Scene, outlook: Outlook) -> Outlook:
+    """The outlook, with what there is to journal of a look that found nothing to do."""
+    if outlook.work is not None:
         return outlook
-    if outlook.work is None:
-        return replace(outlook, work=Work(scene.name, (told,)))
-    if not outlook.hold:
-        return outlook
-    return replace(outlook, work=replace(outlook.work, events=(*outlook.work.events, told)))
+    events = (*_tell_alarms(scene, outlook.alarms), *_tell_hold(scene, outlook.hold))
+    return replace(outlook, work=Work(scene.name, events)) if events else outlook
 
 
 def _next(scene: Scene) -> Outlook:
@@ -46,17 +65,15 @@ def _next(scene: Scene) -> Outlook:
         return proceed(scene, transition)
     until: datetime | None = None
     hold: Hold | None = None
-    for step in (_prune, _heal, _forward):
+    alarms: list[tuple[Alarm, str]] = []
+    for step in (prune, _heal, _forward):
         outlook = step(scene)
         if outlook.work is not None:
             return outlook
         until = earliest(until, outlook.until)
         hold = outlook.hold or hold
-    return Outlook(hold=hold, until=until)
-
-
-def _prune(scene: Scene) -> Outlook:
-    return prune(scene)
+        alarms += outlook.alarms
+    return Outlook(hold=hold, until=until, alarms=tuple(alarms))
 
 
 def _heal(scene: Scene) -> Outlook:
@@ -65,41 +82,53 @@ def _heal(scene: Scene) -> Outlook:
 
 def _forward(scene: Scene) -> Outlook:
     record = scene.record
-    if record.transition is not None:
-        return proceed(scene, record.transition)
     if not scene.is_target_known:
         return Outlook()
+    if record.transition is not None:
+        return _restated(scene, record.transition.new) or proceed(scene, record.transition)
     if scene.refusal:
-        return _refused(scene)
+        return Outlook(
+            hold=Hold(HoldReason.ADMISSION, scene.refusal), alarms=((Alarm.ADMISSION_DENIED, scene.refusal),)
+        )
     target, serving = scene.target, record.serving
     if target is None:
-        return _begin(scene, None) if serving is not None else Outlook()
+        is_gone = serving is None and record.phase is Phase.ABSENT and not has_something(scene)
+        return Outlook() if is_gone else _begin(scene, None)
     if serving is not None and serving.digest == target.digest:
-        return _settled(scene, serving, target)
+        return _settled(scene, serving)
     latch = record.latches.get(target.digest)
-    if latch is not None:
-        reason = HoldReason.REFUSED_HERE if latch.is_refusal else HoldReason.LATCHED
-        detail = f"{target.short}: {latch.reason}: {latch.detail}; fix it, or raise metadata.attempt to try again"
-        return Outlook(hold=Hold(reason, detail))
-    return _begin(scene, target)
+    return _latched(scene, target, latch) if latch is not None else _begin(scene, target)
 
 
-def _refused(scene: Scene) -> Outlook:
-    raised = scene.alarm(Alarm.ADMISSION_DENIED, scene.refusal)
-    if raised:
-        return work(scene, events=raised)
-    return Outlook(hold=Hold(HoldReason.ADMISSION, scene.refusal))
+def _latched(scene: Scene, target: Release, latch: Latch) -> Outlook:
+    detail = f"{target.short}: {latch.reason}: {latch.detail}; fix it, or raise metadata.attempt to try again"
+    if not latch.is_refusal:
+        return Outlook(hold=Hold(HoldReason.LATCHED, detail))
+    if latch.reason not in MAY_BE_OUTGROWN:
+        return Outlook(hold=Hold(HoldReason.REFUSED_HERE, detail))
+    again = min(latch.at, scene.now) + REFUSAL_ASKED_AGAIN_AFTER
+    if scene.now < again:
+        return Outlook(hold=Hold(HoldReason.REFUSED_HERE, detail, again), until=again)
+    return work(scene, events=[Unlatched(scene.name, latch.digest, "a refusal is asked again after a while")])
 
 
-def _settled(scene: Scene, serving: Release, target: Release) -> Outlook:
-    """The wanted release serves; what is not part of its digest may still be said anew."""
-    events: list[Event] = []
-    if (serving.policy, serving.version) != (target.policy, target.version):
-        events.append(ReleaseRestated(scene.name, target))
-    if scene.record.phase is Phase.HEALTHY:
-        over = (Alarm.RELEASE_FAILED, Alarm.ADMISSION_DENIED)
-        events += [AlarmCleared(code, scene.name) for code in over if scene.is_alarmed(code)]
-    return work(scene, events=events) if events else Outlook()
+def _restated(scene: Scene, release: Release | None) -> Outlook | None:
+    """What is not part of the digest may be said anew, until it steers what has begun."""
+    target = scene.target
+    if target is None or release is None or release.digest != target.digest:
+        return None
+    if (release.policy, release.version) == (target.policy, target.version):
+        return None
+    return work(scene, events=[ReleaseRestated(scene.name, target)])
+
+
+def _settled(scene: Scene, serving: Release) -> Outlook:
+    """The wanted release serves."""
+    restated = _restated(scene, serving)
+    if restated is not None or scene.record.phase is not Phase.HEALTHY:
+        return restated or Outlook()
+    cleared = [AlarmCleared(code, scene.name) for code in OVER_WHEN_SETTLED if scene.is_alarmed(code)]
+    return work(scene, events=cleared) if cleared else Outlook()
 
 
 def _begin(scene: Scene, target: Release | None) -> Outlook:
@@ -114,11 +143,24 @@ def _begin(scene: Scene, target: Release | None) -> Outlook:
     return work(scene, events=[TransitionBegan(scene.name, transition)])
 
 
-def _tell_hold(scene: Scene, hold: Hold | None) -> HoldChanged | None:
+def _tell_alarms(scene: Scene, alarms: Sequence[tuple[Alarm, str]]) -> list[Event]:
+    """Alarms of this look, one a code, and the end of those that it does not find any more."""
+    events: list[Event] = []
+    for code in OF_A_LOOK:
+        detail = "; ".join(sorted({text for known, text in alarms if known is code}))
+        standing = scene.alarms.get(f"{code} {scene.name}")
+        if detail and (standing is None or standing.detail != detail):
+            events.append(AlarmRaised(code, scene.name, detail))
+        elif not detail and standing is not None and scene.is_target_known:
+            events.append(AlarmCleared(code, scene.name))
+    return events
+
+
+def _tell_hold(scene: Scene, hold: Hold | None) -> list[Event]:
     """The event that makes the remembered hold this one; times alone are no news."""
     record = scene.record
     if hold is None:
-        return HoldChanged(scene.name) if record.hold_reason else None
+        return [HoldChanged(scene.name)] if record.hold_reason else []
     if (record.hold_reason, record.hold_detail) == (hold.reason, hold.detail):
-        return None
-    return HoldChanged(scene.name, hold.reason, hold.detail, hold.until)
+        return []
+    return [HoldChanged(scene.name, hold.reason, hold.detail, hold.until)]

@@ -1,25 +1,27 @@
 """Law: a removal takes away everything that this deployment owns, and nothing else; volumes only where it says so.
 
-Order: stop, remove containers, remove networks, then (with `prune.volumes: delete`) volumes.
+Order: stop (dependants first), remove containers, remove networks, then (with `prune.volumes: delete`) volumes. What
+is gone has no alarms. Somebody else's things are never counted as ours, whatever their names.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 
+from edgegitops.core.model.events import AlarmCleared
 from edgegitops.core.model.ledger import Transition
 from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
+from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, VolumePrune
-from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, Step, StopContainer
-from edgegitops.core.reconcile.scene import NOT_STOPPED, Outlook, Scene, due, moved, work
+from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, Step
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
+from edgegitops.core.reconcile.stopping import stops
 
 
 def remove(scene: Scene, transition: Transition) -> Outlook:
     """The next work of a removal."""
     deletes = transition.old is not None and transition.old.policy.prune_volumes is VolumePrune.DELETE
-    owned = scene.owned()
-    stages: tuple[list[Step], ...] = (
-        [StopContainer(one.name, timedelta(seconds=30)) for one in owned if one.state in NOT_STOPPED],
-        [RemoveContainer(one.name) for one in owned],
+    stages: tuple[Sequence[Step], ...] = (
+        stops(scene, [transition.old, *scene.record.lkg]),
+        [RemoveContainer(one.name) for one in scene.owned()],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks)],
         [RemoveVolume(name) for name in ours(scene, scene.observed.volumes)] if deletes else [],
     )
@@ -29,13 +31,19 @@ def remove(scene: Scene, transition: Transition) -> Outlook:
             return work(scene, steps=ready)
         if steps:
             return waiting
-    return work(scene, events=[moved(scene, Phase.ABSENT)])
+    cleared = [AlarmCleared(code, scene.name) for code in Alarm if scene.is_alarmed(code)]
+    return work(scene, events=[moved(scene, Phase.ABSENT), *cleared])
+
+
+def has_something(scene: Scene) -> bool:
+    """True where the engine still holds a container or a network of this deployment."""
+    return bool(scene.owned() or ours(scene, scene.observed.networks))
 
 
 def ours(scene: Scene, things: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Names of the networks or volumes whose labels say that they are this deployment's."""
     return [
         name
-        for name, labels in things.items()
+        for name, labels in sorted(things.items())
         if (labels.get(LABEL_FLEET), labels.get(LABEL_DEPLOYMENT)) == (scene.fleet, scene.name)
     ]

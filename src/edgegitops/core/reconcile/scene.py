@@ -12,7 +12,7 @@ from typing import TypeVar
 from edgegitops.core.model.events import AlarmRaised, Event, PhaseMoved
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, DeploymentRecord
-from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
+from edgegitops.core.model.observed import ContainerSeen, Observed
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import Step, Work
@@ -20,8 +20,6 @@ from edgegitops.core.reconcile.backoff import retry_at
 from edgegitops.core.reconcile.parts import Part, Parts, parts_of
 
 S = TypeVar("S", bound=Step)
-
-NOT_STOPPED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING, ContainerState.LOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,7 @@ class Scene:
     `target` is the release that is wanted (None: none is); with `is_target_known` False nobody knows what is wanted,
     and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the
     wanted release was not admitted here. `contents` are the config files that can be stored, `stored` those that are.
+    `is_local`: journal and engine are all there is; nothing may be fetched.
     """
 
     name: str
@@ -47,6 +46,7 @@ class Scene:
     contents: frozenset[str] = frozenset()
     stored: frozenset[str] = frozenset()
     alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
+    is_local: bool = False
 
     def parts(self, release: Release) -> Parts:
         """The parts of a release of this deployment."""
@@ -79,11 +79,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What to do next, or why nothing; `until` is when to look again."""
+    """What to do next, or why nothing; `until` is when to look again, `alarms` what a person should look at now."""
 
     work: Work | None = None
     hold: Hold | None = None
     until: datetime | None = None
+    alarms: tuple[tuple[Alarm, str], ...] = ()
 
 
 def work(scene: Scene, *, events: Iterable[Event] = (), steps: Iterable[Step] = ()) -> Outlook:

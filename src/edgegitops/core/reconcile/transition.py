@@ -11,22 +11,22 @@ Left to others: whether a start is allowed (rollout), repairing what serves (hea
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event, Latched
 from edgegitops.core.model.facts import Hold
-from edgegitops.core.model.ledger import Health, Transition
+from edgegitops.core.model.ledger import Health, StepFailure, Transition
 from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
-from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import PullImage, StartContainer, Step, StopContainer, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
-from edgegitops.core.reconcile.scene import NOT_STOPPED, Outlook, Scene, due, moved, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
+from edgegitops.core.reconcile.standing import has_rested, is_ready, is_up, unmet
+from edgegitops.core.reconcile.stopping import all_stops, stops
 from edgegitops.errors import BrokenInvariantError
 
 
@@ -55,13 +55,11 @@ def proceed(scene: Scene, transition: Transition) -> Outlook:
 
 
 def _is_still_wanted(scene: Scene, release: Release) -> bool:
-    if not scene.is_target_known:
-        return True
     return scene.target is not None and scene.target.digest == release.digest
 
 
 def _pending_removal(scene: Scene) -> Outlook:
-    if scene.is_target_known and scene.target is not None:
+    if scene.target is not None or scene.refusal:
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
     if scene.gate is not None:
         return Outlook(hold=scene.gate, until=scene.gate.until)
@@ -79,38 +77,58 @@ def _pending(scene: Scene, release: Release) -> Outlook:
 def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     if not _is_still_wanted(scene, new.release):
         return work(scene, events=[moved(scene, Phase.CANCELLED)])
-    if transition.reason:
-        return _refuse(scene, new.release, transition.reason, transition.detail)
     taken = _taken_name(scene, new)
     if taken:
         detail = f"{taken} exists and does not belong to this fleet; rename or remove it"
-        raised = scene.alarm(Alarm.NAME_CONFLICT, detail)
-        until = scene.now + LOOK_AGAIN_AFTER
-        return work(scene, events=raised) if raised else Outlook(hold=Hold(HoldReason.NAME_TAKEN, detail), until=until)
+        hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
+        return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
     missing = [part for part in new.containers if scene.observed.named(part.name) is None]
-    unstored = new.contents(missing) - scene.stored
-    if not unstored <= scene.contents:
-        lost = ", ".join(sorted(unstored - scene.contents))
-        return _refuse(scene, new.release, Refusal.CONTENT_MISSING, f"config content {lost} is not known")
-    for steps in (_surroundings(scene, transition, new, missing), [new.create_container(part) for part in missing]):
+    lost = new.contents(missing) - scene.stored - scene.contents
+    if lost:
+        return _refuse(scene, new.release, Refusal.CONTENT_MISSING, f"{', '.join(sorted(lost))} is not known")
+    creates: list[Step] = [new.create_container(part) for part in missing]
+    around = _surroundings(scene, transition, new, missing)
+    denied = _denied(scene, [*around, *creates])
+    if denied is not None:
+        return _refuse(scene, new.release, denied.reason or Refusal.CREATE_FAILED, denied.detail)
+    for steps in (around, creates):
         ready, waiting = due(scene, steps)
         if ready:
             return work(scene, steps=ready)
         if steps:
             return waiting
-    prepared = moved(scene, Phase.READY)
-    cleared = [AlarmCleared(Alarm.NAME_CONFLICT, scene.name)] if scene.is_alarmed(Alarm.NAME_CONFLICT) else []
-    return work(scene, events=[prepared, *cleared])
+    return work(scene, events=[moved(scene, Phase.READY)])
+
+
+def _denied(scene: Scene, steps: Iterable[Step]) -> StepFailure | None:
+    """The first of these steps that will not work. A name may be given free, and an image that somebody removed after
+    it was pulled is pulled once more.
+    """
+    for step in steps:
+        failure = scene.record.failures.get(f"{step.kind} {step.subject}")
+        if failure is None or not failure.is_final or failure.reason == Refusal.NAME_CONFLICT:
+            continue
+        if failure.reason != Refusal.IMAGE_UNKNOWN or failure.count > 1:
+            return failure
+    return None
 
 
 def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: list[Part]) -> list[Step]:
     """What containers need before they can be created."""
+    failures = scene.record.failures
+    gone = {part.spec.create.image for part in missing if _is_image_gone(failures.get(f"create-container {part.name}"))}
     pulls = [PullImage(image) for image in sorted({part.spec.create.image for part in missing})]
-    steps: list[Step] = [step for step in pulls if f"{step.kind} {step.subject}" not in transition.done]
+    steps: list[Step] = [
+        one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
+    ]
     steps += [StoreContent(sha256) for sha256 in sorted(new.contents(missing) - scene.stored)]
     steps += [new.create_network(name) for name, at in new.networks.items() if at not in scene.observed.networks]
     steps += [new.create_volume(name) for name, at in new.volumes.items() if at not in scene.observed.volumes]
     return steps
+
+
+def _is_image_gone(failure: StepFailure | None) -> bool:
+    return failure is not None and failure.reason == Refusal.IMAGE_UNKNOWN
 
 
 def _taken_name(scene: Scene, new: Parts) -> str:
@@ -151,21 +169,20 @@ def _ready(scene: Scene, new: Parts) -> Outlook:
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
     if scene.gate is not None:
         return Outlook(hold=scene.gate, until=scene.gate.until)
-    return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=_stops(scene, new.names()))
+    first = [*stops(scene, [scene.record.serving], keep=new.names()), *_unwell(scene, new)]
+    return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first)
 
 
-def _stops(scene: Scene, keep: frozenset[str]) -> list[StopContainer]:
-    """The next containers to stop: of those that the new release does not share, the last that were started."""
-    running = [seen for seen in scene.owned() if seen.name not in keep and seen.state in NOT_STOPPED]
-    serving = scene.record.serving
-    known = {part.name: part for part in scene.parts(serving).containers} if serving else {}
-    last = max((known[seen.name].level for seen in running if seen.name in known), default=-1)
-    first = [seen for seen in running if seen.name not in known or known[seen.name].level == last]
-    return [StopContainer(seen.name, _patience(known.get(seen.name))) for seen in first]
-
-
-def _patience(part: Part | None) -> timedelta:
-    return part.spec.care.stop_timeout if part else timedelta(seconds=30)
+def _unwell(scene: Scene, new: Parts) -> list[StopContainer]:
+    """What an earlier try of the same content left running and not well is started anew, not taken over."""
+    old = scene.parts(scene.record.serving).names() if scene.record.serving else frozenset()
+    return [
+        StopContainer(part.name, part.spec.care.stop_timeout)
+        for part in new.containers
+        if part.name not in old
+        and scene.remembered(part).health in (Health.UNREADY, Health.NOT_LIVE)
+        and is_up(scene, part)
+    ]
 
 
 def _switching(scene: Scene, transition: Transition, new: Parts) -> Outlook:
@@ -173,10 +190,11 @@ def _switching(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         return _exhausted(scene, transition, new)
     if transition.reason:
         return fail(scene, transition, new.release, reason=transition.reason, detail=transition.detail)
-    stops, waiting = due(scene, steps := _stops(scene, new.names()))
-    if stops:
-        return work(scene, steps=stops)
-    if steps:
+    running = stops(scene, [transition.old], keep=new.names())
+    stopping, waiting = due(scene, running)
+    if stopping:
+        return work(scene, steps=stopping)
+    if running:
         return waiting
     failed = _ended(scene, transition, new) or _too_late(scene, transition, new)
     if failed:
@@ -187,7 +205,7 @@ def _switching(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         return work(scene, steps=ready)
     if starts:
         return waiting
-    if all(_is_up(scene, part) for part in new.containers):
+    if all(is_up(scene, part) for part in new.containers):
         return work(scene, events=[moved(scene, Phase.PROVING)])
     return Outlook()
 
@@ -213,68 +231,35 @@ def _proving(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     return Outlook()
 
 
-_OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, Alarm.STUCK, Alarm.REGRESSED, Alarm.RECREATE_LIMIT)
+_OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, Alarm.STUCK, Alarm.REGRESSED)
 
 
 def _starts(scene: Scene, new: Parts) -> list[StartContainer]:
-    """Containers that do not run and may start now: not started in this boot, and their dependencies are met."""
-    by_container = {part.container: part for part in new.containers}
-    return [
-        StartContainer(part.name)
-        for part in new.containers
-        if not _is_up(scene, part)
-        and all(_is_met(scene, by_container[need], how) for need, how in part.spec.care.depends_on.items())
-    ]
-
-
-def _is_up(scene: Scene, part: Part) -> bool:
-    seen = scene.observed.named(part.name)
-    return seen is not None and (seen.state is ContainerState.RUNNING or _may_rest(scene, part, seen))
-
-
-def _may_rest(scene: Scene, part: Part, seen: ContainerSeen) -> bool:
-    """It ran to an end that its restart policy accepts."""
-    has_run = scene.is_started(part) or bool(scene.remembered(part).ends)
-    return seen.state is ContainerState.EXITED and has_run and part.may_rest(seen.exit_code)
-
-
-def _is_met(scene: Scene, part: Part, condition: Condition) -> bool:
-    match condition:
-        case Condition.STARTED:
-            return _is_up(scene, part)
-        case Condition.READY:
-            return is_ready(scene, part)
-        case Condition.COMPLETED:
-            seen = scene.observed.named(part.name)
-            return seen is not None and _may_rest(scene, part, seen) and seen.exit_code == 0
-
-
-def is_ready(scene: Scene, part: Part) -> bool:
-    """True where the container runs and its probes say so, or it ended as it may."""
-    seen = scene.observed.named(part.name)
-    if seen is None:
-        return False
-    if seen.state is ContainerState.RUNNING:
-        return scene.remembered(part).health is Health.READY
-    return _may_rest(scene, part, seen)
+    """Containers that do not run and may start now: nothing that they depend on is missing."""
+    down = [part for part in new.containers if not is_up(scene, part)]
+    return [StartContainer(part.name) for part in down if not any(unmet(scene, new, part))]
 
 
 def _ended(scene: Scene, transition: Transition, new: Parts) -> Outlook | None:
-    """A container that was started in this boot and runs no more fails the release, unless it may rest."""
+    """A container that was started in this boot and runs no more fails the release, unless its end is a success."""
+    rested: list[Event] = []
     for part in new.containers:
         seen = scene.observed.named(part.name)
         if seen is None:
             detail = f"container {part.name} was removed"
             return fail(scene, transition, new.release, reason=Refusal.ENDED_WHILE_PROVING, detail=detail)
-        if seen.state is ContainerState.RUNNING or not scene.is_started(part) or _may_rest(scene, part, seen):
+        is_up_or_unsure = seen.state in (ContainerState.RUNNING, ContainerState.STOPPING, ContainerState.UNKNOWN)
+        if is_up_or_unsure or not scene.is_started(part):
             continue
-        if seen.state in (ContainerState.STOPPING, ContainerState.UNKNOWN):
-            continue
+        is_success = has_rested(scene, part, seen) and seen.exit_code == 0
         at = seen.ended_at or scene.now
-        ended = ContainerEnded(scene.name, part.name, at, seen.exit_code)
+        ended = ContainerEnded(scene.name, part.name, at, seen.exit_code, is_resting=is_success)
+        if is_success:
+            rested.append(ended)
+            continue
         detail = f"container {part.container} ended with exit code {seen.exit_code} ({seen.state})"
         return fail(scene, transition, new.release, reason=Refusal.ENDED_WHILE_PROVING, detail=detail, before=[ended])
-    return None
+    return work(scene, events=rested) if rested else None
 
 
 def _not_live(scene: Scene, transition: Transition, new: Parts) -> Outlook | None:
@@ -325,6 +310,4 @@ def fail(  # noqa: PLR0913 - one failure is said in one place
         moved(scene, Phase.STUCK, reason=reason, detail=f"{detail}; not reverted: {why}"),
         *scene.alarm(Alarm.STUCK, f"{release.short}: {reason}; not reverted: {why}"),
     ]
-    running = [seen for seen in scene.owned() if seen.state in NOT_STOPPED]
-    stops = [] if policy.safe else [StopContainer(seen.name, timedelta(seconds=30)) for seen in running]
-    return work(scene, events=events, steps=stops)
+    return work(scene, events=events, steps=[] if policy.safe else all_stops(scene, [release, transition.old]))

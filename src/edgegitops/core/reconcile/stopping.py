@@ -1,0 +1,41 @@
+"""Law: containers stop in the reverse order of their start, each with the patience that its own release asks for.
+
+What no known release explains stops first. A level is stopped side by side; the next one after a new look.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from edgegitops.core.model.observed import ContainerState
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.steps import StopContainer
+from edgegitops.core.reconcile.parts import Part
+from edgegitops.core.reconcile.scene import Scene
+
+NOT_STOPPED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING, ContainerState.LOST})
+PATIENCE = timedelta(seconds=30)
+
+
+def stops(
+    scene: Scene, releases: Iterable[Release | None], *, keep: frozenset[str] = frozenset()
+) -> list[StopContainer]:
+    """The next containers of this deployment to stop, but for those named in `keep`; `releases` explain them."""
+    known = _known(scene, releases)
+    running = [seen.name for seen in scene.owned() if seen.name not in keep and seen.state in NOT_STOPPED]
+    last = max((known[name].level for name in running if name in known), default=-1)
+    strays = [name for name in running if name not in known]
+    return [_stop(known, name) for name in strays or [name for name in running if known[name].level == last]]
+
+
+def all_stops(scene: Scene, releases: Iterable[Release | None]) -> list[StopContainer]:
+    """Every running container of this deployment, where there is no second look to keep an order."""
+    known = _known(scene, releases)
+    return [_stop(known, seen.name) for seen in scene.owned() if seen.state in NOT_STOPPED]
+
+
+def _known(scene: Scene, releases: Iterable[Release | None]) -> dict[str, Part]:
+    return {part.name: part for one in releases if one is not None for part in scene.parts(one).containers}
+
+
+def _stop(known: dict[str, Part], name: str) -> StopContainer:
+    return StopContainer(name, known[name].spec.care.stop_timeout if name in known else PATIENCE)
