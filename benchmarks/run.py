@@ -1,84 +1,86 @@
-"""`make bench`: every figure stands beside a peer or the floor, measured in the same run, as a ratio.
+"""`make bench`: every figure stands beside a peer or the floor, measured in the same run, as a ratio to its target.
 
-Each row is one command beside its floor, run in turns (so that a slow moment of the machine meets both), the median of
-`--runs`. Prints a table; `--json FILE` writes the same rows. Nothing here passes or fails: figures are read by people.
+Needs root, as the lab does, and podman-compose for the peer's side. Prints the table; `--json FILE` writes the rows
+and the machine. Nothing here passes or fails: figures are read by people.
 """
 
 import argparse
-import json
-import statistics
-import subprocess
 import sys
-import time
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-TOP = Path(__file__).parents[1]
-PYTHON = sys.executable
+import commands
+import compose
+import converging
+import idle
+import reading
+import storage
+from converging import Runs
+from figures import Figure, machine, table, write
+from gateway import opened
+
+from edgegitops.errors import EdgegitopsError
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure; times in milliseconds of wall time."""
-
-    what: str
-    ours_ms: float
-    floor: str
-    floor_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times the floor."""
-        return self.ours_ms / self.floor_ms
-
-
-# (what, our command, name of the floor, its command)
-PAIRS = (
-    (
-        "edgegitops --help",
-        [PYTHON, "-m", "edgegitops", "--help"],
-        "python -c 'import click'",
-        [PYTHON, "-c", "import click"],
-    ),
-    (
-        "edgegitops validate, example fleet",
-        [PYTHON, "-m", "edgegitops", "validate", "fleet-repo-example"],
-        "python -c 'import yaml, jsonschema'",
-        [PYTHON, "-c", "import yaml, jsonschema"],
-    ),
-)
-
-
-def wall_ms(command: list[str]) -> float:
-    """Milliseconds of one run; CalledProcessError where it fails."""
-    begin = time.perf_counter()
-    subprocess.run(command, cwd=TOP, check=True, capture_output=True)
-    return (time.perf_counter() - begin) * 1000
-
-
-def measured(what: str, ours: list[str], floor: str, peer: list[str], *, runs: int) -> Row:
-    """Both sides in turns, after one run each that does not count."""
-    wall_ms(ours)
-    wall_ms(peer)
-    pairs = [(wall_ms(ours), wall_ms(peer)) for _ in range(runs)]
-    ours_ms, floor_ms = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return Row(what, round(ours_ms, 1), floor, round(floor_ms, 1))
-
-
-def main() -> None:
-    """Measure every pair and print the table."""
-    options = argparse.ArgumentParser(description="Benchmarks of edgegitops beside their floors.")
-    options.add_argument("--runs", type=int, default=15, help="runs of each side (default 15)")
-    options.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
-    chosen = options.parse_args()
-    rows = [measured(*pair, runs=chosen.runs) for pair in PAIRS]
-    print(f"{'what':<38} {'ms':>8}  {'floor':<38} {'ms':>8} {'ratio':>7}")
-    for row in rows:
-        print(f"{row.what:<38} {row.ours_ms:>8.1f}  {row.floor:<38} {row.floor_ms:>8.1f} {row.ratio:>6.2f}x")
+def main() -> int:
+    """Measure everything and print the table."""
+    chosen = _options().parse_args()
+    before = machine()
+    figures: list[Figure] = []
+    try:
+        figures.extend(_measured(chosen))
+    except EdgegitopsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    where = (before, machine())
+    print(table(figures))
+    for told, one in zip(("before", "after"), where, strict=True):
+        print(f"{told}: {', '.join(f'{key} {value}' for key, value in one.items())}")
     if chosen.json:
-        table = [{**asdict(row), "ratio": round(row.ratio, 2)} for row in rows]
-        chosen.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        write(chosen.json, figures, where)
+    return 0
+
+
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description="Benchmarks of edgegitops beside their peers and floors.")
+    options.add_argument("--runs", type=int, default=5, help="runs of each side (default 5)")
+    options.add_argument("--sizes", default="1,10,30", help="numbers of containers (default 1,10,30)")
+    options.add_argument("--idle", type=float, default=60, metavar="SECONDS", help="how long the resident is watched")
+    options.add_argument("--only", choices=("node", "process"), help="only what needs a node, or only what does not")
+    options.add_argument("--without-compose", action="store_true", help="leave podman-compose out")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
+    return options
+
+
+def _measured(chosen: argparse.Namespace) -> Iterator[Figure]:
+    if chosen.only != "node":
+        yield from _in_this_process(chosen.runs)
+    if chosen.only != "process":
+        yield from _on_a_node(chosen)
+
+
+def _in_this_process(runs: int) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # a disk, where /tmp may be memory
+        yield from commands.starts(max(3, runs * 2))
+        yield from storage.journal_commit(Path(folder))
+        yield from reading.manifests()
+        yield from reading.signatures(Path(folder))
+
+
+def _on_a_node(chosen: argparse.Namespace) -> Iterator[Figure]:
+    runs = Runs(chosen.runs, not chosen.without_compose)
+    if runs.with_compose:
+        compose.require()
+    sizes = sorted(int(word) for word in chosen.sizes.split(","))
+    with opened() as gateway:
+        for count in sizes:
+            yield from converging.measured(gateway, count, runs)
+            yield from idle.nothing_to_do(gateway, runs)
+            if count == sizes[-1]:
+                yield from idle.syncs_of_a_change(gateway)
+                yield from idle.resident(gateway, chosen.idle)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
