@@ -27,7 +27,7 @@ BLOWS = {"worker": WorkerDies, "daemon": DaemonDies, "power": PowerCut}
 UPDATE_AT = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=20)
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
-WHOLE = frozenset({"good", "short"})  # these are struck everywhere in every run, the others at every fourth point
+WHOLE = frozenset({"good", "short"})  # these are struck everywhere in every run, the others at every sixth point
 
 
 class Story:
@@ -104,7 +104,7 @@ def at_points(*when: int, blow: type[BaseException]) -> Callable[[], None]:
 @pytest.mark.parametrize("blow", BLOWS)
 @pytest.mark.parametrize("update", UPDATES)
 def test_update_that_is_struck_at_any_point_ends_old_or_new(update, blow):
-    stride = 1 if IS_DEEP or update in WHOLE else 4
+    stride = 1 if IS_DEEP or update in WHOLE else 6
     for point in range(list(BLOWS).index(blow) % stride, points(update), stride):
         story = Story(update)
         story.strike(at_points(point, blow=BLOWS[blow]))
@@ -119,7 +119,7 @@ def test_update_that_is_struck_at_any_point_ends_old_or_new(update, blow):
 
 def pairs(count: int) -> Iterator[tuple[int, int]]:
     """A spread of pairs: a near and a far second for each first."""
-    for first in range(0, count, 1 if IS_DEEP else 6):
+    for first in range(0, count, 1 if IS_DEEP else 9):
         yield first, first + 1 + first % 5
         yield first, first + 7 + first % 11
 

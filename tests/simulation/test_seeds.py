@@ -18,7 +18,7 @@ from edgegitops.core.model.release import Phase
 from edgegitops.daemon import cycle, execute
 
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
-COUNT = int(os.environ.get("EDGEGITOPS_SEEDS", "5000" if IS_DEEP else "100"))
+COUNT = int(os.environ.get("EDGEGITOPS_SEEDS", "5000" if IS_DEEP else "60"))
 ONE = os.environ.get("EDGEGITOPS_SEED")
 SEEDS = [int(ONE)] if ONE else range(COUNT)
 BATCHES = 1 if ONE else 10
