@@ -2,8 +2,10 @@
 
 Counting is on the monotonic clock and only over time that was really observed: a pause longer than `GAP` between two
 ticks (a suspended machine, a blocked process) counts as `GAP` at most; while a prober does not answer, nothing is
-counted. Healthy time is marked once a minute, and at
-once where it is enough for a decision. Nothing is decided here: `tick` says whether a worker should look.
+counted. A failed probe or another life of a container sets healthy time back to nothing; not knowing yet only pauses
+it. Healthy time is marked once a minute, and at once where it is enough for a decision. What the journal says of a
+release goes before what was counted, unless the journal says what was written here. Nothing is decided here: `tick`
+says whether a worker should look.
 """
 
 from collections.abc import Mapping
@@ -14,22 +16,23 @@ from datetime import timedelta
 from edgegitops.core.model.events import Event, HealthChanged, SoakMarked
 from edgegitops.core.model.facts import Handover, SoakWatch, Watch
 from edgegitops.core.model.ledger import Health
-from edgegitops.core.reconcile.streak import PROBES, Vital, answered, interval, is_asked, judge, probe_of
+from edgegitops.core.reconcile.streak import PROBES, Vital, answered, first_seen, interval, is_asked, judge, probe_of
 from edgegitops.ports import Clock, Journal, Prober
 
 GAP = timedelta(seconds=10)
 MARK_EVERY = timedelta(minutes=1)
-NEVER = timedelta.max
+FAILED = (Health.UNREADY, Health.NOT_LIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """What was counted of one release, and when it was last written down."""
+    """What was counted of one release, and what of it the journal knows since when."""
 
     watch: SoakWatch
     soaked_for: timedelta
     waited_for: timedelta
     marked_at: timedelta
+    marked: tuple[timedelta, timedelta]
     is_told: bool = False
 
 
@@ -54,28 +57,34 @@ class Watcher:
         before = self._watches
         self._watches = {watch.container: watch for watch in handover.watches}
         self._vitals = {
-            name: self._vitals[name] if _is_same(before.get(name), watch) else Vital(now)
+            name: self._vitals[name] if _is_same(before.get(name), watch) else first_seen(watch, now)
             for name, watch in self._watches.items()
         }
         self._due = {
             key: at for key, at in self._due.items() if _is_same(before.get(key[0]), self._watches.get(key[0]))
         }
+        known = {name: one for name, one in self._watches.items() if name in before}
+        reborn = {one.deployment for name, one in known.items() if not _is_same(before[name], one)}
         self._counts = {soak.deployment: self._count(soak, now) for soak in handover.soaks}
+        for name in reborn & self._counts.keys():
+            self._counts[name] = replace(self._counts[name], soaked_for=timedelta())
         self._ticked_at = now
 
     def _count(self, soak: SoakWatch, now: timedelta) -> _Count:
-        before = self._counts.get(soak.deployment)
-        if before is not None and before.watch == soak:
-            return before
-        marked_at = before.marked_at if before else now
-        return _Count(soak, soak.soaked_for, soak.waited_for, marked_at)
+        """Go on counting where the journal says what was last written down; else begin at what the journal says."""
+        before, known = self._counts.get(soak.deployment), (soak.soaked_for, soak.waited_for)
+        if before is None or before.marked != known or _subject(before.watch) != _subject(soak):
+            marked_at = before.marked_at if before else now
+            return _Count(soak, soak.soaked_for, soak.waited_for, marked_at, known)
+        is_told = before.is_told and (before.watch.needed, before.watch.deadline) == (soak.needed, soak.deadline)
+        return replace(before, watch=soak, is_told=is_told)
 
     def flush(self) -> None:
         """Write down what was counted so far, so that a worker which begins now sees it."""
         now = self._clock.monotonic()
         counting = [name for name, count in self._counts.items() if _is_counting(count)]
-        self._counts |= {name: replace(self._counts[name], marked_at=now) for name in counting}
-        marks = [_marked(self._counts[name]) for name in counting]
+        self._counts |= {name: _written(self._counts[name], now) for name in counting}
+        marks = [_mark_of(self._counts[name]) for name in counting]
         if marks:
             self._journal.append(marks, self._clock.now())
 
@@ -96,7 +105,7 @@ class Watcher:
     def next_tick(self) -> timedelta:
         """How long to sleep: until a question is due, a running one may have ended, or counting needs a look."""
         now = self._clock.monotonic()
-        waits = [at - now for at in self._due.values()]
+        waits = [at - now for key, at in self._due.items() if key not in self._asked]
         if self._asked:
             waits.append(timedelta(milliseconds=100))
         if any(_is_counting(count) for count in self._counts.values()):
@@ -129,7 +138,7 @@ class Watcher:
             if watch is None or watch.id != asked_id:
                 continue
             answer = None if future.exception() else future.result()
-            self._vitals[name] = answered(watch, self._vitals[name], which, answer)
+            self._vitals[name] = answered(watch, self._vitals[name], which, answer, now=now)
         return self._judge(now) if over else []
 
     def _judge(self, now: timedelta) -> list[Event]:
@@ -156,8 +165,8 @@ class Watcher:
                 is_enough = True
             is_due = _is_counting(after) and now - after.marked_at >= MARK_EVERY
             if is_due or (after.is_told and not count.is_told):
-                after = replace(after, marked_at=now)
-                events.append(_marked(after))
+                after = _written(after, now)
+                events.append(_mark_of(after))
             self._counts[name] = after
         return events, is_enough
 
@@ -170,15 +179,27 @@ class Watcher:
             soaked = min(count.soaked_for + passed, max(watch.needed, count.soaked_for))
             waited = count.waited_for if watch.is_proving else timedelta()
             return replace(count, soaked_for=soaked, waited_for=waited, is_told=count.is_told and _is_enough(count))
+        has_failed = any(name in self._vitals and self._vitals[name].health in FAILED for name in watch.containers)
+        soaked = timedelta() if has_failed else count.soaked_for
         waited = min(count.waited_for + passed, max(watch.deadline, count.waited_for))
-        return replace(count, soaked_for=timedelta(), waited_for=waited, is_told=count.is_told and _is_enough(count))
+        return replace(count, soaked_for=soaked, waited_for=waited, is_told=count.is_told and _is_enough(count))
 
 
 def _is_same(before: Watch | None, after: Watch | None) -> bool:
-    return before is not None and after is not None and before.id == after.id
+    if before is None or after is None:
+        return False
+    return (before.id, before.started_at) == (after.id, after.started_at)
 
 
-def _marked(count: _Count) -> SoakMarked:
+def _subject(watch: SoakWatch) -> tuple[object, ...]:
+    return watch.release, watch.containers, watch.is_proving
+
+
+def _written(count: _Count, now: timedelta) -> _Count:
+    return replace(count, marked_at=now, marked=(count.soaked_for, count.waited_for))
+
+
+def _mark_of(count: _Count) -> SoakMarked:
     return SoakMarked(count.watch.deployment, count.watch.release, count.soaked_for, count.waited_for)
 
 

@@ -5,7 +5,8 @@ Rules, in order, for one running container:
 2. `failureThreshold` failures of the live probe in a row: not live.
 3. ready: its ready probe passed `successThreshold` times in a row (or it has none), and it ran for `minReady`.
 4. not ready: `failureThreshold` failures of the ready probe in a row.
-Failures within `startPeriod` after the container was first seen count only once it has been ready.
+Failures within `startPeriod` after the container was first seen count only once it has been ready. What is remembered
+as ready when it is first seen had its start already.
 An inconclusive answer (None) leaves a streak as it is; until the next conclusive one nobody knows how the container is,
 and the time that passes is neither healthy nor failed.
 """
@@ -28,10 +29,12 @@ class Streak:
     passed: int = 0
     failed: int = 0
 
-    def after(self, answer: bool | None) -> "Streak":  # noqa: FBT001 - the answer of a probe
-        """The streak with one more answer."""
+    def after(self, answer: bool | None, *, is_excused: bool = False) -> "Streak":  # noqa: FBT001 - the answer of a probe
+        """The streak with one more answer; a failure that is excused ends a streak and begins none."""
         if answer is None:
             return self
+        if is_excused and not answer:
+            return Streak()
         return Streak(self.passed + 1, 0) if answer else Streak(0, self.failed + 1)
 
 
@@ -70,37 +73,45 @@ def interval(watch: Watch, vital: Vital, which: str) -> timedelta:
     return own if vital.health is Health.READY or which == "live" else min(own, EAGER)
 
 
-def answered(watch: Watch, vital: Vital, which: str, answer: bool | None) -> Vital:  # noqa: FBT001 - as above
-    """What is known after one more answer; `judge` says what follows from it."""
+def first_seen(watch: Watch, now: timedelta) -> Vital:
+    """What is known of a container that is watched from this monotonic instant on."""
+    was_ready = watch.health is Health.READY
+    return Vital(now, was_ready=was_ready, is_started_up=was_ready)
+
+
+def answered(watch: Watch, vital: Vital, which: str, answer: bool | None, *, now: timedelta) -> Vital:  # noqa: FBT001 - as above
+    """What is known after one more answer at a monotonic instant; `judge` says what follows from it."""
+    probe = probe_of(watch, which)
+    is_excused = probe is not None and now - vital.seen_at < probe.start_period and not vital.was_ready
     unanswered = vital.unanswered | {which} if answer is None else vital.unanswered - {which}
     vital = replace(vital, unanswered=unanswered)
     match which:
         case "startup":
-            streak = vital.startup.after(answer)
+            streak = vital.startup.after(answer, is_excused=is_excused)
             has_passed = watch.startup is not None and streak.passed >= watch.startup.success_threshold
             return replace(vital, startup=streak, is_started_up=vital.is_started_up or has_passed)
         case "live":
-            return replace(vital, live=vital.live.after(answer))
+            return replace(vital, live=vital.live.after(answer, is_excused=is_excused))
         case _:
-            return replace(vital, ready=vital.ready.after(answer))
+            return replace(vital, ready=vital.ready.after(answer, is_excused=is_excused))
 
 
 def judge(watch: Watch, vital: Vital, now: timedelta) -> Vital:
     """The container's health at a monotonic instant."""
     age = now - vital.seen_at
-    if _has_failed(watch.startup, vital.startup, age) and not vital.is_started_up:
+    if _has_failed(watch.startup, vital.startup) and not vital.is_started_up:
         return replace(vital, health=Health.NOT_LIVE)
     if watch.startup is not None and not vital.is_started_up:
         return vital
-    if _has_failed(watch.live, vital.live, timedelta.max if vital.was_ready else age):
+    if _has_failed(watch.live, vital.live):
         return replace(vital, health=Health.NOT_LIVE)
     if watch.ready is None or vital.ready.passed >= watch.ready.success_threshold:
         has_stood = age >= watch.min_ready or watch.health is Health.READY
         return replace(vital, health=Health.READY, was_ready=True) if has_stood else vital
-    if _has_failed(watch.ready, vital.ready, timedelta.max if vital.was_ready else age):
+    if _has_failed(watch.ready, vital.ready):
         return replace(vital, health=Health.UNREADY)
     return vital
 
 
-def _has_failed(probe: Probe | None, streak: Streak, age: timedelta) -> bool:
-    return probe is not None and streak.failed >= probe.failure_threshold and age >= probe.start_period
+def _has_failed(probe: Probe | None, streak: Streak) -> bool:
+    return probe is not None and streak.failed >= probe.failure_threshold
