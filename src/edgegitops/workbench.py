@@ -4,17 +4,21 @@ The node's own joints are in `bootstrap`. As there, every import of an adapter i
 A question that needs a valid revision and finds none is answered with InvalidDocumentError and its first fault.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgegitops import __version__
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.model.manifests import Faults
-from edgegitops.errors import InvalidDocumentError
+from edgegitops.errors import DeniedError, InvalidDocumentError
 
 if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone, Commit
     from edgegitops.core.documents.pinning import Unpinned
+    from edgegitops.core.founding import Names
+    from edgegitops.core.model.trust import TrustKey
     from edgegitops.core.plan.look import Revision, View
     from edgegitops.core.plan.plan import Plan
 
@@ -148,3 +152,121 @@ def write_pins(path: Path, found: "Mapping[Unpinned, bytes]", digests: Mapping[s
         texts[file] = (old, new)
     for file, (old, new) in texts.items():
         replace_file(path / file, old, new)
+
+
+# --- a new fleet ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A new fleet: what a node pins, and where new private keys lie (None: they were given). `seat` is its node."""
+
+    repository: str
+    root_sha256: str
+    commits: list[str]
+    files: int
+    quorum: int
+    seat: str
+    keys: Path | None
+
+
+def names_of(fleet: str, repository: str, site: str, node: str) -> "Names":
+    """What the new fleet is called."""
+    from edgegitops.core.founding import Names
+
+    return Names(fleet, repository, site, node, __version__)
+
+
+def write_editor_files(path: Path) -> int:
+    """Write the editor mapping and the schemas into the fleet at `path`; how many files. DeniedError: no fleet."""
+    from edgegitops.adapters.founding_git import write_files
+    from edgegitops.core.founding import editor_files
+
+    if not (path / "fleet.yaml").is_file():
+        raise DeniedError("init", f"write into {path}", "there is no fleet.yaml; give the top folder of a fleet")
+    files = {**editor_files(), **_schema_files()}
+    write_files(path, {name: text.encode() for name, text in files.items()})
+    return len(files)
+
+
+def found_fleet(path: Path, names: "Names", held: Mapping[str, Sequence[Path]]) -> Founded:
+    """Make the repository at `path`. `held` are private keys by role; new ones beside `path` where it is empty."""
+    from edgegitops.adapters.founding_git import NewRepository, sign, write_files
+    from edgegitops.core import founding
+    from edgegitops.core.model.canonical import sha256_hex
+
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise DeniedError("init", f"write into {path}", "it is there already and not an empty folder; name a new one")
+    folder = None if held else path.absolute().with_name(f"{path.absolute().name}-keys")
+    held = held or _new_keys(folder or path)
+    keys = {role: [_trust_key(one) for one in paths] for role, paths in held.items()}
+    root = founding.root_document(names.repository, keys)
+    text = founding.root_text(root)
+    by_id = {key.id: at for role, paths in held.items() for key, at in zip(keys[role], paths, strict=True)}
+    signatures = {
+        f"{founding.ROOT_FILE.removesuffix('.json')}.sig/{key}.sig": sign(text.encode(), by_id[key], "edgegitops-root")
+        for key in root.roles["root"].keys
+    }
+    signers = {".edgegitops/allowed_signers": founding.allowed_signers(root.keys.values())}
+    texts = {founding.ROOT_FILE: text, **founding.fleet_files(names), **_schema_files(), **signers}
+    files = {**{name: words.encode() for name, words in texts.items()}, **signatures}
+    path.mkdir(parents=True, exist_ok=True)
+    write_files(path, files)
+    signer = {role: by_id[root.roles[role].keys[0]] for role in founding.WORKING_ROLES}
+    daily = NewRepository(path, signer["engineer"], ".edgegitops/allowed_signers")
+    commits = []
+    for role, ours in _by_signer(files, signer, founding.role_of).items():
+        owner = root.keys[root.roles[role].keys[0]].owner.partition("@")[0]
+        commits.append(daily.commit(ours, f"{role}: a new fleet", key=signer[role], owner=owner))
+    return Founded(
+        repository=names.repository,
+        root_sha256=sha256_hex(text.encode()),
+        commits=commits,
+        files=len(files),
+        quorum=root.roles["root"].threshold,
+        seat=f"{names.site}/{names.node}",
+        keys=folder,
+    )
+
+
+def _by_signer(files: Iterable[str], signer: Mapping[str, Path], role_of: Callable[[str], str]) -> dict[str, list[str]]:
+    """Files by the first role of whoever signs them: one commit a key, security's first."""
+    first: dict[Path, str] = {}
+    for role, key in signer.items():
+        first.setdefault(key, role)
+    groups: dict[str, list[str]] = {role: [] for role in first.values()}
+    for name in sorted(files):
+        groups[first[signer[role_of(name)]]].append(name)
+    return {role: names for role, names in groups.items() if names}
+
+
+def _new_keys(folder: Path) -> dict[str, list[Path]]:
+    """Two root keys and one for all working roles, made in a folder that was not there."""
+    from edgegitops.adapters.founding_git import make_key
+
+    if folder.exists():
+        raise DeniedError(
+            "init", f"make keys in {folder}", "it is there already; give keys with --key, or move it away"
+        )
+    made = {name: make_key(folder / name, name) for name in ("root-1", "root-2", "work")}
+    return {"root": [made["root-1"], made["root-2"]], "security": [made["work"]]}
+
+
+def _trust_key(path: Path) -> "TrustKey":
+    """The public half, as the trust root names it. DeniedError: a type of key that nodes would not believe."""
+    from edgegitops.adapters.founding_git import public_line
+    from edgegitops.core.model.trust import Refused, TrustKey
+    from edgegitops.core.trust.keys import read_line
+
+    line = public_line(path)
+    read = read_line(line)
+    if isinstance(read, Refused):
+        raise DeniedError("init", f"use {path}", read.detail, reason=read.doubt)
+    kind, encoded, *comment = line.split(" ", 2)
+    return TrustKey(id=read.id, line=f"{kind} {encoded}", owner=comment[0] if comment else path.stem)
+
+
+def _schema_files() -> dict[str, str]:
+    from edgegitops.core.founding import SCHEMAS
+
+    return {f"{SCHEMAS}/{kind}.schema.json": text for kind, text in sorted(load_schemas().texts.items())}

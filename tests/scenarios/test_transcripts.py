@@ -28,7 +28,8 @@ def told(story: str, folder: Path) -> str:
     program.chmod(0o755)
     shutil.copytree(FLEET, folder / "fleet")
     environment = {"PATH": f"{tools}:/usr/bin:/bin", "COLUMNS": "100", "LANG": "C.UTF-8", "HOME": str(folder)}
-    lines = [line for line in story.splitlines() if line.startswith("#")]
+    opening = story.partition("\n$ ")[0]
+    lines = [line for line in opening.splitlines() if line.startswith("#")]
     for command in re.findall(r"(?m)^\$ (.+)$", story):
         done = subprocess.run(
             ["bash", "-c", command],

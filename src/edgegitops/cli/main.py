@@ -35,10 +35,12 @@ class Place:
 COMMANDS = {
     "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
     "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
+    "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
     "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
     "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
     "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
     "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
+    "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
     "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
 }

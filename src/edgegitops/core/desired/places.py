@@ -57,14 +57,15 @@ class Place:
             file=self.origin.file,
             code=problem.code,
             message=problem.message,
-            position=self._position(),
+            position=self.position,
             pointer=pointer(self.path),
             expected=problem.expected,
             suggestion=problem.suggestion,
             is_warning=problem.is_warning,
         )
 
-    def _position(self) -> Position | None:
+    @property
+    def position(self) -> Position | None:
         """Of the pointer itself, else of the nearest thing around it."""
         for length in range(len(self.path), -1, -1):
             found = self.origin.positions.get(pointer(self.path[:length]))

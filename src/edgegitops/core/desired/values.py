@@ -48,6 +48,17 @@ class Level:
     places: Mapping[str, Place]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A declared value: who gives it, as what, and what that means with its references replaced."""
+
+    name: str
+    level: str
+    place: Place
+    written: Tree
+    value: Tree
+
+
 class Values:
     """The values of one deployment on one node; `faults` grows as they are asked for."""
 
@@ -100,6 +111,17 @@ class Values:
             self.faults += [
                 place.fault(Problem(FaultCode.VALUE_INVALID, f"the value {name!r}: {message}")) for message in messages
             ]
+
+    def given(self) -> list[Given]:
+        """Every declared value that somebody gives and that can be worked out, by name."""
+        found = []
+        for name in sorted(self._schemas):
+            number = self._giver(name, len(self._levels))
+            made = self._made_at(number, name) if number is not None else None
+            if number is not None and made is not None:
+                level = self._levels[number]
+                found.append(Given(name, level.name, level.places[name], level.values[name], made.tree))
+        return found
 
     def _fact(self, name: str) -> Found | Problem:
         if name in self._facts:

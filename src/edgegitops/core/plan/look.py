@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from edgegitops.core.desired.resolve import resolve
 from edgegitops.core.desired.selectors import matches, node_tags
+from edgegitops.core.desired.values import Target
+from edgegitops.core.desired.why import Reasons, reasons_of
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.faults import Fault
@@ -75,6 +77,11 @@ class View:
         """What the node would run, by deployment, and the faults of what cannot be resolved for it."""
         releases, _, faults = resolve(self.snapshot, seat.site.name, seat.node.name, self.revision.objects, value_judge)
         return dict(releases), tuple(fault for fault in faults if not fault.is_warning)
+
+    def reasons(self, seat: Seat) -> dict[str, Reasons]:
+        """Where everything came from that the node would be told, by deployment."""
+        target = Target(self.snapshot.fleet, seat.site, seat.node)
+        return {one.name: reasons_of(self.snapshot, one, target) for one in self.deployments(seat)}
 
 
 def look(revision: Revision, schemas: SchemaSet, memo: MutableMapping[str, object] | None = None) -> View | Faults:
