@@ -38,7 +38,7 @@ format: setup ## Let ruff lay out the code
 test: setup ## All tests: real Podman, real Git (root)
 	$(PYTEST)
 
-test-deep: setup ## All tests with many more seeds and examples
+test-deep: setup ## All tests with many more seeds and examples, and a real YAML language server (npm)
 	EDGEGITOPS_DEEP=1 $(PYTEST)
 
 demo: setup ## The main job end to end on virtual nodes of this machine (root)
