@@ -23,6 +23,7 @@ from edgegitops.errors import InvalidConfigError, InvalidDocumentError
 if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.podman_listing import PodmanListing
+    from edgegitops.adapters.repository_pygit2 import GitRepository
     from edgegitops.core.model.facts import Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edgegitops.daemon.cycle import Order
     from edgegitops.daemon.gear import Gear
     from edgegitops.daemon.resident import Senses, Worker
+    from edgegitops.ports import Repository
 
 T = TypeVar("T")
 POLL_TIMEOUT = timedelta(seconds=10)
@@ -96,31 +98,28 @@ def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool]) 
 
 
 def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) -> "Handover":
-    """One worker's life in this process, under `worker.lock`."""
+    """One worker's life in this process, under `worker.lock`. Where it fetches, the rest is loaded meanwhile."""
     from edgegitops.adapters.lock_flock import FlockLock
-    from edgegitops.daemon.cycle import Cycle
-    from edgegitops.daemon.gear import Identity
+    from edgegitops.adapters.repository_early import EarlyFetch
 
-    policy = read_policy(config.policy_file)
     with FlockLock(Path(config.state) / "worker.lock").take(), ExitStack() as stack:
+        mirror = _mirror(config)
+        repository = EarlyFetch(mirror) if order.fetch and not order.is_revert_only else mirror
+        from edgegitops.daemon.cycle import Cycle
+        from edgegitops.daemon.gear import Identity
+
+        policy = read_policy(config.policy_file)
         journal = _journal(config, stack)
-        gear = _gear(config, journal)
+        gear = _gear(config, journal, repository)
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
         return Cycle(gear, identity).run(order, is_stopping=is_stopping)
 
 
-def _gear(config: NodeConfig, journal: "SqliteJournal") -> "Gear":
-    from edgegitops.adapters.clock_system import SystemClock
-    from edgegitops.adapters.contents_directory import ContentsDirectory
-    from edgegitops.adapters.engine_podman import PodmanEngine
-    from edgegitops.adapters.floor_file import FloorFile
-    from edgegitops.adapters.log_structlog import StructlogLog
+def _mirror(config: NodeConfig) -> "GitRepository":
     from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
-    from edgegitops.daemon.gear import Gear
 
-    state, remote = Path(config.state), config.remote
-    contents = state / "contents"
+    remote = config.remote
     credentials = GitCredentials(
         user=remote.user,
         password_file=remote.token_file,
@@ -128,9 +127,23 @@ def _gear(config: NodeConfig, journal: "SqliteJournal") -> "Gear":
         ssh_key_file=remote.key_file,
         known_hosts_file=remote.known_hosts_file,
     )
+    path = str(Path(config.state) / "mirror.git")
+    return GitRepository(path, remote.url, remote.branch, credentials=credentials)
+
+
+def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository") -> "Gear":
+    from edgegitops.adapters.clock_system import SystemClock
+    from edgegitops.adapters.contents_directory import ContentsDirectory
+    from edgegitops.adapters.engine_podman import PodmanEngine
+    from edgegitops.adapters.floor_file import FloorFile
+    from edgegitops.adapters.log_structlog import StructlogLog
+    from edgegitops.daemon.gear import Gear
+
+    state = Path(config.state)
+    contents = state / "contents"
     return Gear(
         clock=SystemClock(),
-        repository=GitRepository(str(state / "mirror.git"), remote.url, remote.branch, credentials=credentials),
+        repository=repository,
         engine=PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents)),
         journal=journal,
         floor=FloorFile(state / "floor.json"),

@@ -3,15 +3,15 @@
 1. One event, one line: what came from outside cannot begin another line or steer a terminal (control characters,
    bidirectional marks and the like are written as escapes).
 2. Logging never fails and never waits: a full or closed stream loses lines, and the next line that fits says how many.
-3. No line is longer than 4096 bytes (PIPE_BUF), which a writable pipe takes as a whole; long values are cut.
+3. structlog and what it loads come with the first line: most workers have nothing to say and should start fast.
+4. No line is longer than 4096 bytes (PIPE_BUF), which a writable pipe takes as a whole; long values are cut.
 """
 
 import json as json_format
 import select
 from collections.abc import Mapping, MutableMapping
+from functools import cached_property
 from typing import Any, Final, TextIO
-
-import structlog
 
 LINE: Final = 4096
 VALUE: Final = 1000
@@ -23,14 +23,20 @@ class StructlogLog:
     """`ports.Log` on a text stream; `json` asks for JSON lines, else key=value."""
 
     def __init__(self, stream: TextIO, json: bool) -> None:  # noqa: FBT001 - the two forms of a line
-        lines = _Lines(stream)
+        self._lines = _Lines(stream)
+        self._form: _Form = _JsonForm() if json else _PairForm()
+
+    @cached_property
+    def _logger(self) -> Any:  # noqa: ANN401 - structlog's own proxy
+        import structlog
+
         processors: list[Any] = [
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            lines.count_lost,
-            _JsonForm() if json else _PairForm(),
+            self._lines.count_lost,
+            self._form,
         ]
-        self._logger = structlog.wrap_logger(lines, processors=processors, wrapper_class=structlog.BoundLogger)
+        return structlog.wrap_logger(self._lines, processors=processors, wrapper_class=structlog.BoundLogger)
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened."""

@@ -2,6 +2,7 @@
 
 One thread decides. A fetch and the steps of works run beside it, so that neither a slow pull nor a hanging Git server
 delays healing. Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
+A turn that only wrote to the journal needs no new look: the next one decides over what was just seen.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from edgegitops.core.model.events import (
 )
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover
 from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
@@ -59,6 +61,7 @@ class Cycle:
         self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE + 1, "step")
         self._works = Works(gear, self._pool)
         self._desired: Desired | None = None
+        self._seen: Observed | None = None
 
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
         """Work until nothing is left to do, or until told to stop; steps under way are waited for.
@@ -103,7 +106,8 @@ class Cycle:
 
     def _turn(self, order: Order) -> Decision:
         gear = self._gear
-        decision = self._door(self._facts(order))
+        facts = self._facts(order)
+        decision = self._door(facts)
         if decision.events:
             gear.journal.append(decision.events, gear.clock.now())
             ledger = gear.journal.ledger()
@@ -112,6 +116,8 @@ class Cycle:
                 gear.repository.pin(ledger.floor.commit)
         self._desired = decision.desired
         self._works.begin(decision.works, decision.desired)
+        is_only_journalled = not decision.is_idle and not self._works.busy
+        self._seen = facts.observed if is_only_journalled else None
         return decision
 
     def _facts(self, order: Order) -> Facts:
@@ -123,7 +129,7 @@ class Cycle:
             node=self._identity.node,
             policy=self._identity.policy,
             ledger=gear.journal.ledger(),
-            observed=gear.engine.observe(),
+            observed=self._seen or gear.engine.observe(),
             objects=None if is_local else gear.repository.objects(),
             schemas=None if is_local else self._identity.schemas,
             tip=None if is_local else gear.repository.tip(),

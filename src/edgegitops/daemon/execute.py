@@ -68,17 +68,27 @@ class Works:
                 futures = tuple(self._pool.submit(perform, self._gear, step, desired) for step in work.steps)
                 self._running[work.deployment] = _Running(work, named, futures)
 
-    def wait(self, timeout: timedelta | None) -> None:
-        """Wait until a step ends, and journal the outcomes of the works whose last step has."""
-        pending = [future for one in self._running.values() for future in one.futures if not future.done()]
-        if pending:
-            wait(pending, timeout=timeout.total_seconds() if timeout else None, return_when=FIRST_COMPLETED)
+    def wait(self, patience: timedelta) -> None:
+        """Wait until the last step of a work has ended, at most so long, and journal the outcomes of such works.
+
+        A step that ends before the others of its work is no news yet: to look at the engine for each of them would
+        slow down those that are still under way.
+        """
+        ends_at = self._gear.clock.monotonic() + patience
+        while self._running and not self._over():
+            left = ends_at - self._gear.clock.monotonic()
+            if left <= timedelta():
+                break
+            pending = [future for one in self._running.values() for future in one.futures if not future.done()]
+            wait(pending, timeout=left.total_seconds(), return_when=FIRST_COMPLETED)
         self._collect()
 
+    def _over(self) -> list[str]:
+        return [name for name, one in self._running.items() if all(future.done() for future in one.futures)]
+
     def _collect(self) -> None:
-        over = [name for name, one in self._running.items() if all(future.done() for future in one.futures)]
         outcomes: list[Event] = []
-        for name in over:
+        for name in self._over():
             outcomes += self._outcomes(self._running.pop(name))
         if outcomes:
             self._gear.journal.append(outcomes, self._gear.clock.now())
