@@ -5,15 +5,18 @@ node is what that node would be told, before the node's own policy is asked. An 
 faults. Nodes are called `site/node`.
 """
 
-from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterator, MutableMapping
+from dataclasses import dataclass, field
 
+from edgegitops.core.desired.deployments import Means, resolve_deployment
 from edgegitops.core.desired.resolve import resolve
 from edgegitops.core.desired.selectors import matches, node_tags
 from edgegitops.core.desired.values import Target
 from edgegitops.core.desired.why import Reasons, reasons_of
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.snapshot import read_snapshot
+from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import DeploymentManifest, Faults, NodeEntry, SchemaSet, Selector, Site, Snapshot
 from edgegitops.core.model.objects import Objects
@@ -50,6 +53,20 @@ class Seat:
         return node_tags(self.site, self.node)
 
 
+class Memory:
+    """The judge of values, asked once for each distinct question: a fleet asks few, ten thousand times each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, schema: Tree, value: Tree) -> tuple[str, ...]:
+        """What is wrong with a value."""
+        key = f"{json.dumps(schema)}\n{json.dumps(value)}"
+        if key not in self._known:
+            self._known[key] = value_judge(schema, value)
+        return self._known[key]
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One valid revision; `files` maps paths to blob ids."""
@@ -57,6 +74,7 @@ class View:
     revision: Revision
     snapshot: Snapshot
     files: dict[str, str]
+    judge: Memory = field(default_factory=Memory)
 
     def seats(self, site: str = "", node: str = "") -> Iterator[Seat]:
         """All nodes by name, or those of one site, or one of them."""
@@ -75,8 +93,19 @@ class View:
 
     def releases(self, seat: Seat) -> tuple[dict[str, Release], tuple[Fault, ...]]:
         """What the node would run, by deployment, and the faults of what cannot be resolved for it."""
-        releases, _, faults = resolve(self.snapshot, seat.site.name, seat.node.name, self.revision.objects, value_judge)
+        releases, _, faults = resolve(self.snapshot, seat.site.name, seat.node.name, self.revision.objects, self.judge)
         return dict(releases), tuple(fault for fault in faults if not fault.is_warning)
+
+    def some_releases(self, seat: Seat, names: Collection[str]) -> dict[str, Release]:
+        """Those of the named deployments that the node would run, as far as each can be resolved by itself."""
+        target = Target(self.snapshot.fleet, seat.site, seat.node)
+        means = Means(self.revision.objects, self.judge)
+        found = {
+            one.name: resolve_deployment(self.snapshot, one, target, means).release
+            for one in self.deployments(seat)
+            if one.name in names
+        }
+        return {name: release for name, release in found.items() if release is not None}
 
     def reasons(self, seat: Seat) -> dict[str, Reasons]:
         """Where everything came from that the node would be told, by deployment."""

@@ -84,31 +84,34 @@ def _rank(group: Group) -> tuple[str, int, int, tuple[str, ...]]:
 
 
 def _changes(base: View | None, old: Seat | None, head: View, new: Seat) -> tuple[list[Change], tuple[Fault, ...]]:
-    was = dict(_ingredients(base, old)) if base and old else {}
-    now = dict(_ingredients(head, new))
-    if was == now:
+    was = _made_of(base, old) if base and old else {}
+    now = _made_of(head, new)
+    touched = {name for name in was.keys() | now.keys() if was.get(name) != now.get(name)}
+    if not touched:
         return [], ()
-    before: dict[str, Release] = base.releases(old)[0] if base and old else {}
+    before: dict[str, Release] = base.some_releases(old, touched) if base and old else {}
     after, faults = head.releases(new)
     if faults:
         return [], faults
-    pairs = ((before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys()))
+    pairs = ((before.get(name), after.get(name)) for name in sorted(touched))
     return [change for one, other in pairs if (change := compare(one, other))], ()
 
 
-def _ingredients(view: View, seat: Seat) -> Iterator[tuple[str, str]]:
-    """Path and blob id of everything that the node's releases are made of."""
-    yield from _files(view, ("fleet.yaml", seat.site.origin.file))
-    for deployment in view.deployments(seat):
-        yield from _made_of(view, deployment)
+def _made_of(view: View, seat: Seat) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Path and blob id of everything that each deployment of a node is made of."""
+    return {one.name: (*_files(view, _sources(view, seat, one)), *_beside(view, one)) for one in view.deployments(seat)}
 
 
-def _made_of(view: View, deployment: DeploymentManifest) -> Iterator[tuple[str, str]]:
-    yield from _files(view, (deployment.origin.file,))
+def _sources(view: View, seat: Seat, deployment: DeploymentManifest) -> Iterator[str]:
+    yield from ("fleet.yaml", seat.site.origin.file, deployment.origin.file)
+    if deployment.application in view.snapshot.applications:
+        yield view.snapshot.applications[deployment.application].origin.file
+
+
+def _beside(view: View, deployment: DeploymentManifest) -> Iterator[tuple[str, str]]:
+    """The config files of its application."""
     application = view.snapshot.applications.get(deployment.application)
-    if application is not None:
-        yield from _files(view, (application.origin.file,))
-        yield from ((f"{application.name}/{path}", oid) for path, oid in application.files.items())
+    return iter(application.files.items() if application else ())
 
 
 def _files(view: View, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
