@@ -103,7 +103,7 @@ def _newest_valid(clone: "Clone", base: "Commit | None", memo: MutableMapping[st
 
 def find_unpinned(path: Path) -> "dict[Unpinned, bytes]":
     """The images of the fleet repository at `path` that have no digest, each with the bytes of its file."""
-    from edgegitops.core.documents.layout import lay_out
+    from edgegitops.core.documents.layout import FLEET_FILE, lay_out
     from edgegitops.core.documents.pinning import Unpinned, unpinned_images
     from edgegitops.core.model.trust import Refused
     from edgegitops.core.trust.listing import list_manifests
@@ -112,6 +112,8 @@ def find_unpinned(path: Path) -> "dict[Unpinned, bytes]":
     files = list_manifests(revision.objects, revision.tree)
     if isinstance(files, Refused):
         raise InvalidDocumentError(f"{files.subject}: {files.doubt}: {files.detail}")
+    if FLEET_FILE not in files:
+        raise InvalidDocumentError(f"{path}: there is no {FLEET_FILE}; give the top folder of a fleet repository")
     found: dict[Unpinned, bytes] = {}
     for leaf in lay_out(files).leaves:
         raw = revision.objects.read(leaf.oid) if leaf.kind in {"Application", "Deployment"} else None

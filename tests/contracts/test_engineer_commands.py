@@ -11,7 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from edgegitops.cli.render import _yaml
+from edgegitops.core.documents.yaml_reader import Document, read_yaml
 from edgegitops.core.plan.compare import Change, Kind, compare
 from edgegitops.core.plan.plan import Plan
 from edgegitops.errors import DeniedError, InvalidDocumentError
@@ -255,3 +259,19 @@ def test_the_nearest_level_is_the_one_that_is_told(fleet: Path) -> None:
         for each in (seat, other)
     ]
     assert levels == [("site", "debug", "sites/emea/turin-1.yaml"), ("fleet", "info", "fleet.yaml")]
+
+
+WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=12)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(1 - 2**53, 2**53 - 1), WORDS, st.sampled_from(["no", "1e3", "0x1f"])
+)
+TREES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS.filter(bool), inner, max_size=3)
+)
+
+
+@given(st.dictionaries(WORDS.filter(bool), TREES, min_size=1, max_size=4))
+def test_yaml_that_is_shown_reads_back_as_what_it_shows(tree: dict[str, Any]) -> None:
+    read = read_yaml("\n".join(_yaml(tree)).encode(), "shown")
+    assert isinstance(read, Document), read
+    assert read.tree == tree

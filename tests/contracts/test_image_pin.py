@@ -108,6 +108,12 @@ def test_check_asks_nobody_and_says_what_is_not_pinned(fleet: Path) -> None:
     assert f"{fleet}/apps/broker/app.yaml:36:14: 127.77.41.1:5000/plant/broker:1.0.0 is not pinned" in done.stdout
 
 
+def test_a_folder_that_is_no_fleet_is_not_said_to_be_pinned(tmp_path: Path) -> None:
+    done = pin("--check", str(tmp_path))
+    assert done.returncode == 2
+    assert "there is no fleet.yaml" in done.stderr
+
+
 def test_plain_http_is_spoken_only_where_it_was_asked_for(registry: Registry) -> None:
     with pytest.raises(UnavailableError, match=f"add --insecure {registry.address}"):
         ImageRegistry().digest(f"{registry.address}/plant/broker:1.0.0")
