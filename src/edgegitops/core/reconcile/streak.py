@@ -5,8 +5,8 @@ Rules, in order, for one running container:
 2. `failureThreshold` failures of the live probe in a row: not live.
 3. ready: its ready probe passed `successThreshold` times in a row (or it has none), and it ran for `minReady`.
 4. not ready: `failureThreshold` failures of the ready probe in a row.
-Failures within `startPeriod` after the container was first seen count only once it has been ready. What is remembered
-as ready when it is first seen had its start already.
+Failures within `startPeriod` after the container was first seen count only once one of its probes has passed. What is
+remembered as ready when it is first seen had its start already.
 An inconclusive answer (None) leaves a streak as it is; until the next conclusive one nobody knows how the container is,
 and the time that passes is neither healthy nor failed.
 """
@@ -48,7 +48,7 @@ class Vital:
     startup: Streak = Streak()
     live: Streak = Streak()
     ready: Streak = Streak()
-    was_ready: bool = False
+    has_passed: bool = False
     unanswered: frozenset[str] = frozenset()
 
 
@@ -76,20 +76,20 @@ def interval(watch: Watch, vital: Vital, which: str) -> timedelta:
 def first_seen(watch: Watch, now: timedelta) -> Vital:
     """What is known of a container that is watched from this monotonic instant on."""
     was_ready = watch.health is Health.READY
-    return Vital(now, was_ready=was_ready, is_started_up=was_ready)
+    return Vital(now, is_started_up=was_ready, has_passed=was_ready)
 
 
 def answered(watch: Watch, vital: Vital, which: str, answer: bool | None, *, now: timedelta) -> Vital:  # noqa: FBT001 - as above
     """What is known after one more answer at a monotonic instant; `judge` says what follows from it."""
     probe = probe_of(watch, which)
-    is_excused = probe is not None and now - vital.seen_at < probe.start_period and not vital.was_ready
+    is_excused = probe is not None and now - vital.seen_at < probe.start_period and not vital.has_passed
     unanswered = vital.unanswered | {which} if answer is None else vital.unanswered - {which}
-    vital = replace(vital, unanswered=unanswered)
+    vital = replace(vital, unanswered=unanswered, has_passed=vital.has_passed or answer is True)
     match which:
         case "startup":
             streak = vital.startup.after(answer, is_excused=is_excused)
-            has_passed = watch.startup is not None and streak.passed >= watch.startup.success_threshold
-            return replace(vital, startup=streak, is_started_up=vital.is_started_up or has_passed)
+            is_up = watch.startup is not None and streak.passed >= watch.startup.success_threshold
+            return replace(vital, startup=streak, is_started_up=vital.is_started_up or is_up)
         case "live":
             return replace(vital, live=vital.live.after(answer, is_excused=is_excused))
         case _:
@@ -107,7 +107,7 @@ def judge(watch: Watch, vital: Vital, now: timedelta) -> Vital:
         return replace(vital, health=Health.NOT_LIVE)
     if watch.ready is None or vital.ready.passed >= watch.ready.success_threshold:
         has_stood = age >= watch.min_ready or watch.health is Health.READY
-        return replace(vital, health=Health.READY, was_ready=True) if has_stood else vital
+        return replace(vital, health=Health.READY) if has_stood else vital
     if _has_failed(watch.ready, vital.ready):
         return replace(vital, health=Health.UNREADY)
     return vital
