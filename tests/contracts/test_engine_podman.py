@@ -256,3 +256,14 @@ def test_four_threads_act_at_once(podman: PodmanRig) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(live, names))
     assert podman.states() == {}
+
+
+def test_user_namespace_is_one_of_its_own(podman: PodmanRig) -> None:
+    ids = podman.node.top / "ids"
+    ids.write_text("containers:2147483647:2147483648\n")
+    for file in ("/etc/subuid", "/etc/subgid"):
+        podman.node.run("mount", "--bind", str(ids), file)
+    podman.run(NAME, security=Security(user_namespace="auto"))
+    assert podman.inside(NAME, "cat /proc/self/uid_map").split()[:2] == ["0", "2147483647"]
+    for file in ("/etc/subuid", "/etc/subgid"):
+        podman.node.run("umount", file)

@@ -1,5 +1,6 @@
 """Tables: what Podman is told for each field of a spec, and what its words of refusal mean."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgegitops.adapters.engine_podman_look import log_text
-from edgegitops.adapters.engine_podman_request import container_request, network_request, signal_number
+from edgegitops.adapters.engine_podman_request import (
+    LABEL_VOLUME_WORK,
+    container_request,
+    network_request,
+    signal_number,
+    volume_request,
+)
 from edgegitops.adapters.engine_podman_wire import judged
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.spec import (
     Attachment,
     CreateSpec,
+    Device,
     Logging,
     Mount,
     NetworkSpec,
@@ -22,7 +30,7 @@ from edgegitops.core.model.spec import (
     Security,
     Ulimit,
 )
-from edgegitops.core.model.steps import CreateContainer, CreateNetwork
+from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
 from edgegitops.errors import UnavailableError
 
 LIMITS = {"nofile": Ulimit(1024, 2048), "nproc": Ulimit(512, 512)}
@@ -80,6 +88,56 @@ def told(**spec: object) -> dict[str, object]:
         ({"resources": Resources(milli_cpus=250)}, "resource_limits", {"cpu": {"period": 100_000, "quota": 25_000}}),
         ({"resources": Resources(cpu_set="0-1")}, "resource_limits", {"cpu": {"cpus": "0-1"}}),
         ({"resources": Resources(pids=9)}, "resource_limits", {"pids": {"limit": 9}}),
+        ({"resources": Resources(memory_nodes="0")}, "resource_limits", {"cpu": {"mems": "0"}}),
+        ({"resources": Resources(cpu_weight=100)}, "resource_limits", {"cpu": {"shares": 1024}}),
+        ({"resources": Resources(cpu_weight=1)}, "resource_limits", {"cpu": {"shares": 10}}),
+        ({"resources": Resources(io_weight=1)}, "resource_limits", {"blockIO": {"weight": 10}}),
+        ({"resources": Resources(io_weight=10_000)}, "resource_limits", {"blockIO": {"weight": 1000}}),
+        (
+            {"resources": Resources(hugepages={"2MB": 4194304})},
+            "resource_limits",
+            {"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]},
+        ),
+        ({"devices": (Device("/dev/a"),)}, "devices", [{"path": "/dev/a:/dev/a:rwm"}]),
+        ({"devices": (Device("/dev/a", "/dev/b", "r"),)}, "devices", [{"path": "/dev/a:/dev/b:r"}]),
+        ({"devices": (Device(cdi="nvidia.com/gpu=all"),)}, "devices", [{"path": "nvidia.com/gpu=all"}]),
+        (
+            {"device_cgroup_rules": ("c 188:* rw", "a *:* r")},
+            "device_cgroup_rule",
+            [
+                {"allow": True, "type": "c", "access": "rw", "major": 188},
+                {"allow": True, "type": "a", "access": "r"},
+            ],
+        ),
+        ({"security": Security(seccomp="unconfined")}, "seccomp_profile_path", "unconfined"),
+        ({"security": Security(app_armor="line")}, "apparmor_profile", "line"),
+        (
+            {"security": Security(selinux={"type": "t", "disable": "true"})},
+            "selinux_opts",
+            ["type:t", "disable"],
+        ),
+        ({"security": Security(mask=("/proc/a",))}, "mask", ["/proc/a"]),
+        ({"security": Security(unmask=("/proc/a",))}, "unmask", ["/proc/a"]),
+        ({"security": Security(host_pid=True)}, "pidns", {"nsmode": "host"}),
+        ({"security": Security(host_ipc=True)}, "ipcns", {"nsmode": "host"}),
+        ({"security": Security(ipc="none")}, "ipcns", {"nsmode": "none"}),
+        ({"security": Security(user_namespace="auto")}, "userns", {"nsmode": "auto"}),
+        ({"security": Security(user_namespace="auto")}, "idmappings", {"AutoUserNs": True}),
+        (
+            {"networks": {"lan": Attachment(("line-app",), is_shared=True)}},
+            "networks",
+            {"line.lan.2": {"aliases": ["line-app"]}},
+        ),
+        (
+            {"mounts": (Mount("/d", volume="data", relabel="private", propagation="slave", populate=False),)},
+            "volumes",
+            [{"Name": "line.data", "Dest": "/d", "Options": ["rw", "Z", "slave", "nocopy"]}],
+        ),
+        (
+            {"mounts": (Mount("/d", host="/srv", relabel="shared", propagation="rshared"),)},
+            "mounts",
+            [{"type": "bind", "source": "/srv", "destination": "/d", "options": ["rbind", "rw", "z", "rshared"]}],
+        ),
         ({"shm_size": 9}, "shm_size", 9),
         ({"sysctls": {"a.b": "1"}}, "sysctl", {"a.b": "1"}),
         ({"oom_score_adj": 0}, "oom_score_adj", 0),
@@ -89,6 +147,11 @@ def told(**spec: object) -> dict[str, object]:
         ({"security": Security(capabilities_add=("NET_ADMIN",))}, "cap_add", ["NET_ADMIN"]),
         ({"security": Security(capabilities_drop=("ALL",))}, "cap_drop", ["ALL"]),
         ({"logging": Logging("journald", 5)}, "log_configuration", {"driver": "journald", "size": 5}),
+        (
+            {"logging": Logging("journald", 5, "t")},
+            "log_configuration",
+            {"driver": "journald", "size": 5, "options": {"tag": "t"}},
+        ),
         (
             {"mounts": (Mount("/d", volume="data", read_only=True),)},
             "volumes",
@@ -115,6 +178,41 @@ def told(**spec: object) -> dict[str, object]:
 )
 def test_field_of_the_spec_reaches_podman(spec: dict[str, object], key: str, value: object) -> None:
     assert told(**spec)[key] == value
+
+
+def test_weight_is_said_in_the_words_of_the_control_groups() -> None:
+    step = replace(STEP, create=replace(SPEC, resources=Resources(cpu_weight=250)))
+    request = container_request(step, "/contents", LIMITS, is_unified=True)
+    assert request["unified"] == {"cpu.weight": "250"}
+    assert "resource_limits" not in request
+    assert "unified" not in told(resources=Resources(cpu_weight=250))
+
+
+def test_device_that_is_absent_and_not_needed_is_left_out() -> None:
+    step = replace(STEP, create=replace(SPEC, devices=(Device("/dev/a"), Device("/dev/b"))))
+    request = container_request(step, "/contents", LIMITS, absent=frozenset({"/dev/a"}))
+    assert request["devices"] == [{"path": "/dev/b:/dev/b:rwm"}]
+
+
+def test_what_is_left_to_do_in_volumes_stands_in_a_label() -> None:
+    mounts = (
+        Mount("/d", volume="data", uid=5, mode=0o750),
+        Mount("/d/e", volume="deep"),
+        Mount("/d/a.toml", file="aa", copy_once=True),
+        Mount("/d/e/f", folder={"x/y": "bb"}, copy_once=True, uid=7),
+    )
+    request = told(mounts=mounts)
+    assert json.loads(request["labels"][LABEL_VOLUME_WORK]) == [
+        {"volume": "line.data", "mode": 0o750, "uid": 5, "gid": None},
+        {"volume": "line.data", "path": "a.toml", "content": "aa", "mode": None, "uid": None, "gid": None},
+        {"volume": "deep", "path": "f/x/y", "content": "bb", "mode": None, "uid": 7, "gid": None},
+    ]
+    assert "mounts" not in request
+
+
+def test_size_of_a_volume_is_an_option_of_its_file_system() -> None:
+    assert "Options" not in volume_request(CreateVolume("v", {}))
+    assert volume_request(CreateVolume("v", {}, 1024))["Options"] == {"o": "size=1024"}
 
 
 def test_any_ulimit_brings_both_limits_that_podman_would_overrule() -> None:

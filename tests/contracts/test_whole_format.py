@@ -56,7 +56,7 @@ def is_written(tree: Any, path: tuple[str, ...]) -> bool:
 def is_refused(kind: str, path: tuple[str, ...]) -> bool:
     """True for a field with a row, and for all that can only stand below or beside one."""
     rows = unsupported._BY_KIND[kind]
-    if path[-1] == "key":  # of a secret or a config in a variable, of a secret in a mount
+    if path[-3:-1] == ("mounts", "*") and path[-1] == "key":  # of a secret
         path = (*path[:-1], "secret")
     return any(path[: len(row.path)] == row.path and (row.applies is None or path != row.path) for row in rows)
 
@@ -92,6 +92,8 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
         "E": "gw-a",
         "F": "Europe/Stockholm",
         "G": "emea",
+        "H": "3",
+        "LEVEL": "3",
         "Z": "2.10",
     }
     assert first.create.args == ("run", "5")

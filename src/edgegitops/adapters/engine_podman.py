@@ -15,17 +15,22 @@ Safe for use by several threads at once.
 """
 
 import json
-import os
-import resource
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import quote
 
+from edgegitops.adapters.engine_podman_folders import (
+    AwaitedError,
+    MissingError,
+    absent_devices,
+    demand_host_paths,
+    dress,
+    settle,
+)
 from edgegitops.adapters.engine_podman_look import (
     WITH_PROCESS,
     addresses,
@@ -34,18 +39,17 @@ from edgegitops.adapters.engine_podman_look import (
     labels_by_name,
     log_text,
 )
-from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine
+from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, own_limits
 from edgegitops.adapters.engine_podman_request import (
+    LABEL_VOLUME_WORK,
     container_request,
-    content_path,
     network_request,
     volume_request,
 )
-from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, unavailable
+from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, partial_error, unavailable
 from edgegitops.adapters.podman_listing import PodmanListing
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.reasons import HoldReason, Refusal
-from edgegitops.core.model.spec import Ulimit
 from edgegitops.core.model.steps import (
     CreateContainer,
     CreateNetwork,
@@ -64,6 +68,7 @@ from edgegitops.errors import BrokenInvariantError, OutsideError
 
 PULL_WITHIN = timedelta(minutes=30)
 ANSWER_WITHIN = timedelta(seconds=60)
+UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 
 # What a runtime says of the remains of a start that was interrupted: no start will work, only a new container.
 REMAINS = ("already exists", "container state improper", "is stopping", "stopping state")
@@ -226,8 +231,8 @@ class PodmanEngine:
         if self._ours(kind, name, "remove") is None:
             return
         answer = self._wire.ask("DELETE", f"/{kind}/{quote(name, safe='')}")
-        if answer.status != NOT_FOUND and (not answer.is_ok or _partial_error(answer)):
-            text = _partial_error(answer) or answer.text()
+        if answer.status != NOT_FOUND and (not answer.is_ok or partial_error(answer)):
+            text = partial_error(answer) or answer.text()
             raise judged(f"remove {kind} {name}", text, HoldReason.DEPENDENCY)
 
     def _remove_image(self, step: RemoveImage) -> None:
@@ -238,13 +243,10 @@ class PodmanEngine:
 
     def _create(self, step: CreateContainer) -> None:
         self._demand_volumes(step)
-        self._dress(step)
-        try:
-            request = container_request(step, self._contents_dir, _own_limits())
-        except ValueError as impossible:
-            raise denied(f"create container {step.subject}", str(impossible), Refusal.CREATE_FAILED) from impossible
+        request = self._request(step)
         first = self._wire.ask("POST", "/containers/create", body=request)
         if first.is_ok:
+            self._demand_weight(step, first)
             return
         self._fail_unless(first, f"create container {step.subject}", Refusal.CREATE_FAILED)
         present = self._inspect(step.subject)
@@ -268,18 +270,28 @@ class PodmanEngine:
             if not self._wire.ask("GET", f"/volumes/{quote(name, safe='')}/exists").is_ok:
                 raise unavailable(f"create {step.subject}", f"volume {name} is not there yet", HoldReason.DEPENDENCY)
 
-    def _dress(self, step: CreateContainer) -> None:
-        """Copies of config files for mounts that ask for a mode or an owner; written whole, then named."""
-        for mount in step.create.mounts:
-            for sha256 in filter(None, (mount.file, *mount.folder.values())):
-                path = Path(content_path(self._contents_dir, sha256, mount))
-                if path.name == sha256 or path.exists():
-                    continue
-                try:
-                    _copy_dressed(Path(self._contents_dir) / sha256, path)
-                except OSError as broken:
-                    message = f"config file {sha256}: {broken}"
-                    raise judged(f"create {step.subject}", message, HoldReason.DEPENDENCY) from broken
+    def _request(self, step: CreateContainer) -> dict[str, Any]:
+        """The request, after what has to be on the node for it is there."""
+        action = f"create container {step.subject}"
+        try:
+            demand_host_paths(step.create)
+            absent = absent_devices(step.create)
+            dress(step.create, self._contents_dir)
+            limits = own_limits()
+            return container_request(step, self._contents_dir, limits, absent=absent, is_unified=UNIFIED.exists())
+        except (ValueError, MissingError) as impossible:
+            raise denied(action, str(impossible), Refusal.CREATE_FAILED) from impossible
+        except AwaitedError as awaited:
+            raise unavailable(action, str(awaited), HoldReason.DEPENDENCY) from awaited
+        except OSError as broken:
+            raise judged(action, str(broken), HoldReason.DEPENDENCY) from broken
+
+    def _demand_weight(self, step: CreateContainer, created: Answer) -> None:
+        """Podman leaves a weight out with a warning where the kernel does not carry it; we do not."""
+        warnings = [text for text in created.json().get("Warnings") or () if "weight" in str(text).lower()]
+        if warnings and step.create.resources.io_weight is not None:
+            self._delete(step.subject)
+            raise denied(f"create container {step.subject}", "; ".join(warnings), Refusal.CREATE_FAILED)
 
     def _start(self, step: StartContainer) -> None:
         action = f"start container {step.subject}"
@@ -289,7 +301,9 @@ class PodmanEngine:
         if self._is_lost(present):
             self._delete(step.subject)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
-        answer = self._wire.ask("POST", f"/containers/{step.subject}/start")
+        answer = self._settle(step.subject, present)
+        if answer is None or answer.is_ok:
+            answer = self._wire.ask("POST", f"/containers/{step.subject}/start")
         if answer.is_ok:
             return
         self._fail_unless(answer, action, Refusal.START_FAILED)
@@ -297,6 +311,20 @@ class PodmanEngine:
             self._delete(step.subject)
             raise unavailable(action, f"removed what an interrupted start left: {answer.text()}", HoldReason.DEPENDENCY)
         raise denied(action, answer.text(), Refusal.START_FAILED)
+
+    def _settle(self, name: str, present: Mapping[str, Any]) -> Answer | None:
+        """What is left to do in volumes between mounting them and starting the program; what `init` answered."""
+        work = _labels(present).get(LABEL_VOLUME_WORK)
+        if not work or present.get("State", {}).get("Status") in {"running", "paused"}:
+            return None
+        answer = self._wire.ask("POST", f"/containers/{name}/init")
+        if answer.is_ok:
+            folders = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
+            try:
+                settle(json.loads(work), folders, self._contents_dir)
+            except OSError as broken:
+                raise judged(f"start container {name}", f"volume: {broken}", Refusal.START_FAILED) from broken
+        return answer
 
     def _stop(self, step: StopContainer) -> None:
         present = self._ours("containers", step.subject, "stop")
@@ -339,7 +367,7 @@ class PodmanEngine:
         params = {"force": "true", "ignore": "true", "v": "true", "timeout": "0"}
         for _ in range(2):
             answer = self._wire.ask("DELETE", f"/containers/{quote(name, safe='')}", params=params)
-            error = _partial_error(answer) if answer.is_ok else answer.text()
+            error = partial_error(answer) if answer.is_ok else answer.text()
             if not error or answer.status == NOT_FOUND or self._inspect(name) is None:
                 return
         raise judged(f"remove container {name}", error, HoldReason.ENGINE_UNAVAILABLE)
@@ -368,33 +396,3 @@ def _labels(details: Mapping[str, Any]) -> Mapping[str, str]:
 def _conflict(action: str, name: str) -> OutsideError:
     message = f"{name} exists and does not carry our labels; remove or rename it, it is not touched"
     return denied(action, message, Refusal.NAME_CONFLICT)
-
-
-def _partial_error(answer: Answer) -> str:
-    """The error inside of a 200 answer to a removal: a list of things with an `Err` each."""
-    with suppress(ValueError):
-        rows = json.loads(answer.body or b"[]")
-        return "; ".join(str(row["Err"]) for row in rows if isinstance(row, dict) and row.get("Err"))
-    return ""
-
-
-def _own_limits() -> dict[str, Ulimit]:
-    """Our own hard limits, which the engine beside us can give away without privilege."""
-    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    hard = {name: resource.getrlimit(which)[1] for name, which in names.items()}
-    bounded = {name: min(value, 2**20) if value >= 0 else 2**20 for name, value in hard.items()}
-    return {name: Ulimit(soft=value, hard=value) for name, value in bounded.items()}
-
-
-def _copy_dressed(source: Path, target: Path) -> None:
-    """Copy a content with the mode and owner that its name tells: `<sha256>.<octal mode>.<uid>.<gid>`."""
-    _, mode, uid, gid = target.name.split(".")
-    target.parent.mkdir(mode=0o711, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        part.write_bytes(source.read_bytes())
-        os.chown(part, int(uid), int(gid))
-        part.chmod(int(mode, 8))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,12 +10,15 @@
 """
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from struct import unpack
 from typing import Any
+
+from edgegitops.core.model.spec import Ulimit
 
 
 class ProcessTable:
@@ -84,3 +87,11 @@ def kill_stray(pid: int, container: str) -> bool:
         return True
     finally:
         os.close(handle)
+
+
+def own_limits() -> dict[str, Ulimit]:
+    """Our own hard limits, which the engine beside us can give away without privilege."""
+    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    hard = {name: resource.getrlimit(which)[1] for name, which in names.items()}
+    bounded = {name: min(value, 2**20) if value >= 0 else 2**20 for name, value in hard.items()}
+    return {name: Ulimit(soft=value, hard=value) for name, value in bounded.items()}

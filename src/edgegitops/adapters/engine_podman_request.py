@@ -7,15 +7,18 @@
    the kernel allows; so `nofile` and `nproc` are both sent whenever any limit is.
 4. A read-only root gets a writable /tmp and /run, unless the spec mounts something there.
 5. Config files are bound read-only from the content store, where they are named by their SHA-256.
+6. What is left to do in volumes before the program starts stands in a label, for a start knows only the container.
+7. Weights are those of control groups v2; v1 counts processor shares, of which 1024 are the usual weight of 100.
 
 Field names: libpod's SpecGenerator, as served below /v4.0.0/libpod by Podman 4 and 5.
 """
 
+import json
 import signal
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from edgegitops.core.model.spec import Attachment, CreateSpec, Mount, NetworkSpec, Resources, Security, Ulimit
+from edgegitops.core.model.spec import Attachment, CreateSpec, Logging, Mount, NetworkSpec, Resources, Security, Ulimit
 from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
 
 Request: TypeAlias = dict[str, Any]
@@ -24,18 +27,32 @@ CPU_PERIOD = 100_000
 """Microseconds; a thousandth of a CPU is 100 of them."""
 
 UNLIMITED = 2**64 - 1
+LEAST_SHARES = 2
 SCRATCH = ("/run", "/tmp")  # noqa: S108 - paths inside a container
 
 
-def container_request(step: CreateContainer, contents_dir: str, limits: Mapping[str, Ulimit]) -> Request:
+LABEL_VOLUME_WORK = "io.edgegitops.volume-work"
+"""JSON: what is to be done in volumes at each start (see `volume_work`)."""
+
+
+def container_request(
+    step: CreateContainer,
+    contents_dir: str,
+    limits: Mapping[str, Ulimit],
+    *,
+    absent: frozenset[str] = frozenset(),
+    is_unified: bool = False,
+) -> Request:
     """The SpecGenerator of a container. `contents_dir` holds config files by SHA-256, as the engine's host sees it;
-    `limits` are the ulimits to send for names that the spec leaves out while it gives others.
+    `limits` are the ulimits to send for names that the spec leaves out while it gives others; `absent` are devices
+    that the node does not have and the spec does not need; `is_unified`: the node has control groups v2.
     """
     spec = step.create
+    work = volume_work(step)
     request: Request = {
         "name": step.subject,
         "image": spec.image,
-        "labels": {**spec.labels, **step.labels},
+        "labels": {**spec.labels, **step.labels, **({LABEL_VOLUME_WORK: json.dumps(work)} if work else {})},
         "env": dict(spec.env),
         "httpproxy": False,
         "init": spec.init,
@@ -43,13 +60,17 @@ def container_request(step: CreateContainer, contents_dir: str, limits: Mapping[
         "restart_policy": "no",
         "stop_timeout": _whole_seconds(step),
         "healthconfig": {"Test": ["NONE"]},
-        "log_configuration": {"driver": spec.logging.driver, "size": spec.logging.max_size},
-        "resource_limits": _resource_limits(spec.resources),
+        "log_configuration": _log(spec.logging),
+        "resource_limits": _resource_limits(spec.resources, is_unified=is_unified),
+        "unified": {"cpu.weight": str(spec.resources.cpu_weight)}
+        if is_unified and spec.resources.cpu_weight is not None
+        else {},
         "r_limits": _ulimits(spec.ulimits, limits),
         "volumes": _named_volumes(spec, step.volumes),
         "mounts": _mounts(spec, contents_dir),
         **_identity(spec),
         **_security(spec.security),
+        **_devices(spec, absent),
         **_networking(step),
     }
     if spec.entrypoint is not None:
@@ -79,7 +100,32 @@ def network_request(step: CreateNetwork) -> Request:
 
 def volume_request(step: CreateVolume) -> Request:
     """The body of a volume's creation; servers differ in which of the two label keys they read."""
-    return {"Name": step.subject, "Labels": dict(step.labels), "Label": dict(step.labels)}
+    request: Request = {"Name": step.subject, "Labels": dict(step.labels), "Label": dict(step.labels)}
+    if step.size is not None:
+        request["Options"] = {"o": f"size={step.size}"}
+    return request
+
+
+def volume_work(step: CreateContainer) -> list[Request]:
+    """Owner and mode of the roots of volumes, then files to copy where they are absent: the volume by its engine name,
+    `path` inside it, `content` by SHA-256.
+    """
+    mounts = [mount for mount in step.create.mounts if mount.volume]
+    roots: list[Request] = [
+        {"volume": step.volumes.get(mount.volume, mount.volume), "mode": mount.mode, "uid": mount.uid, "gid": mount.gid}
+        for mount in mounts
+        if (mount.mode, mount.uid, mount.gid) != (None, None, None)
+    ]
+    copies: list[Request] = []
+    for copy in (mount for mount in step.create.mounts if mount.copy_once):
+        above = [mount for mount in mounts if copy.target.startswith(f"{mount.target}/")]
+        volume = max(above, key=lambda mount: len(mount.target))
+        inside = copy.target.removeprefix(f"{volume.target}/")
+        files = {inside: copy.file} if copy.file else {f"{inside}/{path}": sha for path, sha in copy.folder.items()}
+        for path, sha256 in sorted(files.items()):
+            task = {"volume": step.volumes.get(volume.volume, volume.volume), "path": path, "content": sha256}
+            copies.append({**task, "mode": copy.mode, "uid": copy.uid, "gid": copy.gid})
+    return roots + copies
 
 
 def signal_number(name: str) -> int:
@@ -113,13 +159,51 @@ def _identity(spec: CreateSpec) -> Request:
     }
 
 
+def _log(logging: Logging) -> Request:
+    request: Request = {"driver": logging.driver, "size": logging.max_size}
+    return {**request, "options": {"tag": logging.tag}} if logging.tag else request
+
+
 def _security(security: Security) -> Request:
-    return {
+    request: Request = {
         "privileged": security.privileged,
         "cap_add": list(security.capabilities_add),
         "cap_drop": list(security.capabilities_drop),
         "read_only_filesystem": security.read_only_root,
         "no_new_privileges": security.no_new_privileges and not security.privileged,
+        "seccomp_profile_path": security.seccomp or None,
+        "apparmor_profile": security.app_armor or None,
+        "selinux_opts": [key if value == "true" else f"{key}:{value}" for key, value in security.selinux.items()],
+        "mask": list(security.mask),
+        "unmask": list(security.unmask),
+    }
+    if security.host_pid:
+        request["pidns"] = {"nsmode": "host"}
+    if security.host_ipc or security.ipc:
+        request["ipcns"] = {"nsmode": "host" if security.host_ipc else security.ipc}
+    if security.user_namespace:
+        request |= {"userns": {"nsmode": security.user_namespace}, "idmappings": {"AutoUserNs": True}}
+    return request
+
+
+def _devices(spec: CreateSpec, absent: frozenset[str]) -> Request:
+    paths = [
+        {"path": device.cdi or f"{device.host}:{device.container or device.host}:{device.permissions or 'rwm'}"}
+        for device in spec.devices
+        if device.host not in absent
+    ]
+    return {"devices": paths, "device_cgroup_rule": [_cgroup_rule(rule) for rule in spec.device_cgroup_rules]}
+
+
+def _cgroup_rule(rule: str) -> Request:
+    """`c 188:* rwm` in the runtime's words; a number that is left out is every number."""
+    kind, numbers, access = rule.split()
+    named = zip(("major", "minor"), numbers.split(":"), strict=True)
+    return {
+        "allow": True,
+        "type": kind,
+        "access": access,
+        **{name: int(number) for name, number in named if number != "*"},
     }
 
 
@@ -153,7 +237,8 @@ def _networking(step: CreateContainer) -> Request:
 
 
 def _attachment(alias: str, place: Attachment) -> Request:
-    request: Request = {"aliases": list(dict.fromkeys((alias, *place.aliases)))}
+    own = () if place.is_shared else (alias,)
+    request: Request = {"aliases": list(dict.fromkeys((*own, *place.aliases)))}
     if place.ip:
         request["static_ips"] = [place.ip]
     if place.mac:
@@ -170,18 +255,29 @@ def _exposed(spec: CreateSpec) -> dict[str, str]:
     return {port: ",".join(sorted(set(names))) for port, names in protocols.items()}
 
 
-def _resource_limits(resources: Resources) -> Request:
+def _resource_limits(resources: Resources, *, is_unified: bool) -> Request:
     memory = {
         "limit": resources.memory,
         "reservation": resources.memory_reservation,
         "swap": resources.memory_swap,
     }
-    cpu: Request = {"cpus": resources.cpu_set or None}
+    cpu: Request = {"cpus": resources.cpu_set or None, "mems": resources.memory_nodes or None}
+    if resources.cpu_weight is not None and not is_unified:
+        cpu["shares"] = max(LEAST_SHARES, resources.cpu_weight * 1024 // 100)
     if resources.milli_cpus is not None:
         cpu |= {"period": CPU_PERIOD, "quota": resources.milli_cpus * CPU_PERIOD // 1000}
-    parts = {"memory": memory, "cpu": cpu, "pids": {"limit": resources.pids}}
+    parts = {"memory": memory, "cpu": cpu, "pids": {"limit": resources.pids}, "blockIO": _block(resources.io_weight)}
     said = {name: {key: value for key, value in part.items() if value is not None} for name, part in parts.items()}
-    return {name: part for name, part in said.items() if part}
+    request: Request = {name: part for name, part in said.items() if part}
+    if resources.hugepages:
+        pages = sorted(resources.hugepages.items())
+        request["hugepageLimits"] = [{"pageSize": size, "limit": limit} for size, limit in pages]
+    return request
+
+
+def _block(weight: int | None) -> Request:
+    """Runtimes take 10 to 1000 and stretch it to 1 to 10000 themselves where the kernel counts so."""
+    return {"weight": None if weight is None else 10 + round((weight - 1) * 990 / 9999)}
 
 
 def _ulimits(wanted: Mapping[str, Ulimit], limits: Mapping[str, Ulimit]) -> list[Request]:
@@ -199,20 +295,28 @@ def _limit(value: int) -> int:
 
 def _named_volumes(spec: CreateSpec, names: Mapping[str, str]) -> list[Request]:
     return [
-        {"Name": names.get(mount.volume, mount.volume), "Dest": mount.target, "Options": _access(mount)}
+        {
+            "Name": names.get(mount.volume, mount.volume),
+            "Dest": mount.target,
+            "Options": [*_access(mount), *([] if mount.populate else ["nocopy"])],
+        }
         for mount in spec.mounts
         if mount.volume
     ]
 
 
 def _access(mount: Mount) -> list[str]:
-    return ["ro"] if mount.read_only else ["rw"]
+    label = {"private": ["Z"], "shared": ["z"]}.get(mount.relabel, [])
+    spread = [mount.propagation] if mount.propagation else []
+    return ["ro" if mount.read_only else "rw", *label, *spread]
 
 
 def _mounts(spec: CreateSpec, contents_dir: str) -> list[Request]:
     """Everything but volumes, outer paths first, so that a deeper mount lands inside of a shallower one."""
     mounts: list[Request] = []
     for mount in spec.mounts:
+        if mount.copy_once:
+            continue
         if mount.tmpfs:
             mounts.append(_tmpfs(mount))
         elif mount.host:

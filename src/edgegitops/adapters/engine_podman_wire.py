@@ -12,7 +12,7 @@ import queue
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -102,6 +102,14 @@ def judged(action: str, message: str, otherwise: HoldReason | Refusal) -> Outsid
     if isinstance(reason, HoldReason):
         return unavailable(action, message, reason)
     return denied(action, message, reason)
+
+
+def partial_error(answer: Answer) -> str:
+    """The error inside of a 200 answer to a removal: a list of things with an `Err` each."""
+    with suppress(ValueError):
+        rows = json.loads(answer.body or b"[]")
+        return "; ".join(str(row["Err"]) for row in rows if isinstance(row, dict) and row.get("Err"))
+    return ""
 
 
 class Wire:

@@ -10,6 +10,7 @@ from edgegitops.core.model.spec import (
     ContainerSpec,
     CreateSpec,
     DeploymentSpec,
+    Device,
     Mount,
     NetworkSpec,
     Port,
@@ -41,6 +42,23 @@ CASES = [
     ({"security": replace(BASELINE, capabilities_add=("SYS_TIME",))}, {"capabilities": ("ALL",)}, "capabilities"),
     ({"host_network": True}, {"host_network": True}, "hostNetwork"),
     ({"networks": {"l": NetworkSpec("macvlan", "eth0")}}, {"host_network": True}, "hostNetwork"),
+    ({"devices": (Device("/dev/ttyUSB0"),)}, {"devices": ("/dev/ttyUSB0",)}, "devices"),
+    ({"devices": (Device("/dev/serial/by-id/x"),)}, {"devices": ("/dev/serial",)}, "devices"),
+    ({"devices": (Device(cdi="nvidia.com/gpu=all"),)}, {"devices": ("nvidia.com/gpu",)}, "devices"),
+    ({"devices": (Device(cdi="nvidia.com/gpu=0"),)}, {"devices": ("nvidia.com/gpu=0",)}, "devices"),
+    ({"device_cgroup_rules": ("c 188:* rw",)}, {"devices": ("c 188:* rw",)}, "devices"),
+    ({"security": replace(BASELINE, host_pid=True)}, {"privileged": True}, "privileged"),
+    ({"security": replace(BASELINE, host_ipc=True)}, {"privileged": True}, "privileged"),
+    ({"security": replace(BASELINE, seccomp="unconfined")}, {"privileged": True}, "privileged"),
+    ({"security": replace(BASELINE, seccomp="/etc/s/x")}, {"host_paths": ("/etc/s",)}, "hostPaths"),
+    ({"security": replace(BASELINE, app_armor="line")}, {"privileged": True}, "privileged"),
+    ({"security": replace(BASELINE, selinux={"type": "spc_t"})}, {"privileged": True}, "privileged"),
+    ({"security": replace(BASELINE, unmask=("/proc/kcore",))}, {"privileged": True}, "privileged"),
+    (
+        {"mounts": (Mount("/x", volume="data", propagation="rshared"),)},
+        {"privileged": True},
+        "privileged",
+    ),
 ]
 
 
@@ -125,6 +143,20 @@ def test_some_things_no_policy_allows(fields):
 )
 def test_path_is_compared_part_by_part(path, folder, is_in):
     assert is_inside(path, folder) is is_in
+
+
+def test_what_only_narrows_needs_no_rule():
+    narrow = replace(BASELINE, mask=("/proc/x",), ipc="none", user_namespace="auto", selinux={"level": "s0"})
+    assert admit(spec(security=narrow, mounts=(Mount("/x", volume="d", propagation="rslave"),)), CLOSED) == ()
+
+
+@pytest.mark.parametrize(("asked", "listed"), [("/dev/ttyUSB01", "/dev/ttyUSB0"), ("/dev/../etc", "/dev")])
+def test_device_is_compared_part_by_part(asked, listed):
+    assert admit(spec(devices=(Device(asked),)), NodePolicy(devices=(listed,)))
+
+
+def test_one_cdi_device_does_not_allow_its_kind():
+    assert admit(spec(devices=(Device(cdi="a.b/gpu=1"),)), NodePolicy(devices=("a.b/gpu=0", "a.b", "a.b/gp")))
 
 
 def test_each_refusal_is_told():

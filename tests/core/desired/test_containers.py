@@ -5,7 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from edgegitops.core.model.spec import Attachment, Condition, Mount, OnUnhealthy, Port, Restart, Ulimit
+from edgegitops.core.model.spec import (
+    Attachment,
+    Condition,
+    Device,
+    Mount,
+    OnUnhealthy,
+    Port,
+    Required,
+    Restart,
+    Ulimit,
+    VolumeSpec,
+)
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -77,6 +88,18 @@ FIELDS = [
         (Port(2), Port(9, 1, "", "tcp"), Port(9, 1, "", "udp")),
     ),
     ({"hostNetwork": True}, "networks", {}),
+    (
+        {"devices": [{"host": "/dev/x", "permissions": "rwm", "container": "/dev/x"}]},
+        "devices",
+        (Device(host="/dev/x"),),
+    ),
+    (
+        {"devices": [{"host": "/dev/b", "container": "/dev/plc", "required": "wait"}, {"cdi": "a.b/c=d"}]},
+        "devices",
+        (Device(host="/dev/b", container="/dev/plc", required=Required.WAIT), Device(cdi="a.b/c=d")),
+    ),
+    ({"devices": [{"host": "/dev/x", "required": False}]}, "devices", (Device("/dev/x", required=Required.FALSE),)),
+    ({"deviceCgroupRules": ["c 188:* rw", "a *:* r"]}, "device_cgroup_rules", ("a *:* r", "c 188:* rw")),
     ({"dns": {"servers": ["10.0.0.1"], "search": ["line"]}}, "dns_servers", ("10.0.0.1",)),
     ({"dns": {"search": ["line"], "options": ["ndots:1"]}}, "dns_options", ("ndots:1",)),
     (
@@ -152,8 +175,33 @@ WRONG = [
     ({"command": ["x"]}, "unknown-field", "command"),
     ({"environment": {}}, "unknown-field", "environment"),
     ({"retsart": "always"}, "unknown-field", "retsart"),
-    ({"devices": []}, "not-supported-yet", "devices"),
-    ({"envFrom": []}, "not-supported-yet", "envFrom"),
+    ({"devices": [{}]}, "missing-field", "devices/0"),
+    ({"devices": [{"host": "/dev/a", "cdi": "b.c/d=e"}]}, "missing-field", "devices/0"),
+    ({"devices": [{"host": "/srv/a"}]}, "wrong-format", "devices/0/host"),
+    ({"devices": [{"host": "/dev/../etc"}]}, "wrong-format", "devices/0/host"),
+    ({"devices": [{"host": "/dev/a:b"}]}, "wrong-format", "devices/0/host"),
+    ({"devices": [{"host": "/dev/a", "permissions": "wr"}]}, "wrong-format", "devices/0/permissions"),
+    ({"devices": [{"host": "/dev/a", "required": "later"}]}, "wrong-value", "devices/0/required"),
+    ({"devices": [{"cdi": "b.c/d=e", "permissions": "r"}]}, "wrong-value", "devices/0/permissions"),
+    ({"devices": [{"host": "/dev/a"}, {"host": "/dev/a"}]}, "duplicate-name", "devices/1"),
+    ({"deviceCgroupRules": ["c 188:* rwx"]}, "wrong-format", "deviceCgroupRules/0"),
+    ({"envFrom": [{"secret": "db"}]}, "not-supported-yet", "envFrom/0/secret"),
+    ({"envFrom": [{"config": "c"}]}, "unknown-reference", "envFrom/0/config"),
+    ({"env": {"A": {"config": "c", "key": "k"}}}, "unknown-reference", "env/A/config"),
+    ({"env": {"A": {"config": "c"}}}, "missing-field", "env/A"),
+    ({"env": {"A": {"from": "node.name", "key": "k"}}}, "wrong-value", "env/A/key"),
+    ({"security": {"seccomp": "../x"}}, "wrong-format", "security/seccomp"),
+    ({"security": {"ipc": "host"}}, "wrong-value", "security/ipc"),
+    ({"security": {"ipc": "none", "hostIPC": True}}, "wrong-value", "security/ipc"),
+    ({"security": {"hostPID": True, "userNamespace": "auto"}}, "wrong-value", "security/userNamespace"),
+    ({"security": {"selinux": {"disable": "no"}}}, "wrong-value", "security/selinux/disable"),
+    ({"security": {"ipc": "none"}, "shmSize": "1Mi"}, "wrong-value", "shmSize"),
+    ({"security": {"hostPID": True}, "init": True}, "wrong-value", "init"),
+    ({"security": {"mask": ["proc"]}}, "wrong-format", "security/mask/0"),
+    ({"user": "1", "security": {"profile": "restricted", "hostPID": True}}, "wrong-value", "security/hostPID"),
+    ({"user": "1", "security": {"profile": "restricted", "unmask": ["/proc"]}}, "wrong-value", "security/unmask"),
+    ({"logging": {"tag": "x"}}, "wrong-value", "logging/tag"),
+    ({"logging": {"maxSize": 100}}, "wrong-value", "logging/maxSize"),
     ({"restartLimit": {}}, "not-supported-yet", "restartLimit"),
     ({"workingDir": "srv"}, "wrong-format", "workingDir"),
     ({"hostname": "a b"}, "wrong-format", "hostname"),
@@ -195,7 +243,9 @@ WRONG = [
     ({"resources": {"memory": 0}}, "wrong-value", "resources/memory"),
     ({"resources": {"memorySwap": "1Gi"}}, "wrong-value", "resources/memorySwap"),
     ({"resources": {"cpus": "half"}}, "wrong-format", "resources/cpus"),
-    ({"resources": {"cpuWeight": 5}}, "not-supported-yet", "resources/cpuWeight"),
+    ({"resources": {"cpuWeight": 0}}, "wrong-value", "resources/cpuWeight"),
+    ({"resources": {"memoryNodes": "a"}}, "wrong-format", "resources/memoryNodes"),
+    ({"resources": {"hugepages": {"big": "1Mi"}}}, "wrong-format", "resources/hugepages/big"),
     ({"resources": {"limits": {}}}, "unknown-field", "resources/limits"),
     ({"ulimits": {"files": 1}}, "unknown-field", "ulimits/files"),
     ({"ulimits": {"nofile": {"soft": 2, "hard": 1}}}, "wrong-value", "ulimits/nofile"),
@@ -227,6 +277,29 @@ def test_wrong_field_is_one_fault_at_its_place(world, fields, code, pointer):
     assert (fault.code, fault.pointer) == (code, f"/spec/containers/web/{pointer}")
     assert fault.file == "apps/app/app.yaml"
     assert fault.position is not None
+
+
+def test_privileged_container_takes_nothing_that_would_mean_nothing(world):
+    loose = replace(world, minimum_profile="privileged")
+    for key, value in {"unmask": ["/proc"], "mask": ["/proc"], "seccomp": "unconfined", "appArmor": "x"}.items():
+        fault = loose.web(security={"profile": "privileged", key: value}).fault()
+        assert (fault.code, fault.pointer) == ("wrong-value", f"/spec/containers/web/security/{key}")
+    for device in ({"host": "/dev/a", "container": "/dev/b"}, {"cdi": "a.b/c=d"}):
+        fault = loose.web(devices=[device], security={"profile": "privileged"}).fault()
+        assert (fault.code, fault.pointer) == ("wrong-value", "/spec/containers/web/devices")
+
+
+def test_confinement_is_told_as_it_is_written(world):
+    fields = {"seccomp": "/etc/seccomp/line.json", "appArmor": "line", "selinux": {"disable": "true"}, "ipc": "none"}
+    paths = {"mask": ["/proc/b", "/proc/a/"], "unmask": ["/proc/c"], "userNamespace": "private", "hostPID": False}
+    told = world.web(security={**fields, **paths}).create().security
+    assert (told.seccomp, told.app_armor, told.selinux) == ("/etc/seccomp/line.json", "line", {"disable": "true"})
+    assert (told.mask, told.unmask, told.user_namespace) == (("/proc/a", "/proc/b"), ("/proc/c",), "auto")
+    assert (told.ipc, told.host_pid, told.host_ipc) == ("none", False, False)
+    assert world.web(security={"hostPID": True, "hostIPC": True, "userNamespace": "host"}).create().security == replace(
+        world.create().security, host_pid=True, host_ipc=True
+    )
+    assert not world.web(security={"hostPID": True}).create().init
 
 
 def test_command_is_refused_with_what_to_write_instead(world):
@@ -274,6 +347,7 @@ def test_address_must_be_in_the_subnet_of_the_network(world):
     assert line.web(networks={"line": {"ip": "10.89.8.5"}}).fault().code == "wrong-value"
     assert world.app(networks={"line": {"subnet": "10.89.7.1/24"}}).fault().pointer == "/spec/networks/line/subnet"
     assert world.app(networks={"line": {"driver": "macvlan"}}).fault().code == "wrong-value"
+    assert world.app(networks={"line": {"driver": "ipvlan", "parent": "eth1"}}).fault().code == "missing-field"
     assert world.app(networks={"line": {"shared": True}}).fault().code == "not-supported-yet"
 
 
@@ -295,7 +369,16 @@ MOUNTS = [
     ({"/a": {"tmpfs": {"size": "1Mi", "mode": "1777"}}}, (Mount("/a", tmpfs=True, tmpfs_size=1048576, mode=0o1777),)),
     ({"/a": {"volume": "data", "readOnly": True}}, (Mount("/a", volume="data", read_only=True),)),
     ({"/a/": {"hostPath": "/srv//x/./y/"}}, (Mount("/a", host="/srv/x/y"),)),
-    ({"/a": {"hostPath": "/srv/${node.name}", "uid": 5, "gid": 6}}, (Mount("/a", host="/srv/gw-a", uid=5, gid=6),)),
+    (
+        {"/a": {"hostPath": "/srv/${node.name}", "create": True, "uid": 5, "gid": 6}},
+        (Mount("/a", host="/srv/gw-a", uid=5, gid=6, host_type="directory", host_create=True),),
+    ),
+    ({"/a": {"hostPath": "/s", "type": "socket"}}, (Mount("/a", host="/s", host_type="socket"),)),
+    (
+        {"/a": {"hostPath": "/s", "relabel": "private", "propagation": "rslave"}},
+        (Mount("/a", host="/s", relabel="private", propagation="rslave"),),
+    ),
+    ({"/a": {"hostPath": "/s", "relabel": "none", "propagation": "rprivate"}}, (Mount("/a", host="/s"),)),
     (
         {"/a/b": {"tmpfs": {}}, "/z": {"tmpfs": {}}, "/a": {"tmpfs": {}}},
         tuple(Mount(t, tmpfs=True) for t in ("/a", "/z", "/a/b")),
@@ -320,10 +403,19 @@ WRONG_MOUNTS = [
     ({"/a": {"secret": "db"}}, "not-supported-yet"),
     ({"/a": {"volume": "data", "subPath": "x"}}, "not-supported-yet"),
     ({"/a": {"volume": "data", "path": "x"}}, "unknown-field"),
-    ({"/a": {"volume": "data", "mode": 644}}, "wrong-format"),
+    ({"/a": {"tmpfs": {}, "mode": 644}}, "wrong-format"),
+    ({"/a": {"volume": "data", "mode": "0644"}}, "wrong-value"),
+    ({"/a": {"volume": "data", "uid": 5}}, "wrong-value"),
+    ({"/a": {"tmpfs": {}, "gid": 5}}, "wrong-value"),
+    ({"/a": {"tmpfs": {}, "relabel": "shared"}}, "wrong-value"),
+    ({"/a": {"volume": "data", "type": "file"}}, "wrong-value"),
+    ({"/a": {"hostPath": "/srv", "uid": 5}}, "wrong-value"),
+    ({"/a": {"hostPath": "/srv", "mode": "0755"}}, "wrong-value"),
+    ({"/a": {"hostPath": "/srv", "onlyIfAbsent": True}}, "wrong-value"),
+    ({"/a": {"hostPath": "/srv", "propagation": "wide"}}, "wrong-value"),
     ({"/a": {"hostPath": "srv"}}, "path-escapes"),
     ({"/a": {"hostPath": "/srv/../etc"}}, "path-escapes"),
-    ({"/a": {"hostPath": "/srv", "create": True}}, "not-supported-yet"),
+    ({"/a": {"hostPath": "/srv", "create": True, "type": "file"}}, "wrong-value"),
 ]
 
 
@@ -357,7 +449,50 @@ def test_volume_only_as_far_as_it_can_be_made(world):
     spec = world.app(volumes=volumes).web(mounts={"/a": {"volume": "data"}}).release().spec
     assert set(spec.volumes) == {"data"}
     assert world.app(volumes={"data": {"snapshot": "onUpdate"}}).fault().code == "not-supported-yet"
-    assert world.app(volumes={"data": {"owner": 5}}).fault().code == "not-supported-yet"
+    assert world.app(volumes={"data": {"owner": "postgres"}}).fault().code == "wrong-format"
+    assert world.app(volumes={"data": {"owner": "5:4294967296"}}).fault().code == "wrong-format"
+    assert world.app(volumes={"data": {"mode": "rwx"}}).fault().code == "wrong-format"
+    assert world.app(volumes={"data": {"size": 5}}).fault().code == "wrong-value"
+
+
+def test_root_of_a_volume_is_the_same_in_every_mount(world):
+    volume = {"owner": "999:5", "mode": "0750", "size": "1Gi", "retain": True, "populate": False}
+    spec = world.app(volumes={"data": volume}).web(mounts={"/a": {"volume": "data"}}).release().spec
+    assert spec.volumes == {"data": VolumeSpec(size=1024**3, retain=True)}
+    root = Mount("/a", volume="data", uid=999, gid=5, mode=0o750, populate=False)
+    assert spec.containers["web"].create.mounts == (root,)
+
+
+def test_file_is_copied_once_into_the_volume_around_it_only(world):
+    base = world.app(volumes={"data": {}}, configs={"c": {"inline": "x"}})
+    copied = {"config": "c", "onlyIfAbsent": True, "uid": 5}
+    mount = base.web(mounts={"/a": {"volume": "data"}, "/a/b/c": copied}).create().mounts[1]
+    assert (mount.target, mount.copy_once, mount.read_only, mount.uid) == ("/a/b/c", True, False, 5)
+    for around in ({}, {"/a": {"tmpfs": {}}}, {"/a": {"volume": "data", "readOnly": True}}, {"/a/b/cd": {"tmpfs": {}}}):
+        assert base.web(mounts={**around, "/a/b/c": copied}).fault().code == "wrong-value"
+    nearest = {"/a": {"volume": "data"}, "/a/b": {"hostPath": "/srv"}, "/a/b/c": copied}
+    assert base.web(mounts=nearest).fault().code == "wrong-value"
+    read_only = {"/a": {"volume": "data"}, "/a/c": {**copied, "readOnly": True}}
+    assert base.web(mounts=read_only).fault().code == "wrong-value"
+
+
+ENV_FILE = "# levels\nLEVEL=3\nURL=a=b \n\n"
+
+
+def test_variables_come_from_configs_and_written_ones_win(world):
+    lined = world.app(configs={"c": {"inline": ENV_FILE}})
+    assert lined.web(env={"L": {"config": "c", "key": "LEVEL"}}).create().env == {"L": "3"}
+    both = lined.web(envFrom=[{"config": "c"}], env={"LEVEL": 4})
+    assert both.create().env == {"LEVEL": "4", "URL": "a=b "}
+    folder = replace(world.app(configs={"c": {"directory": "d"}}), files={"d/A": b"1\n", "d/b/C": b"2"})
+    assert folder.web(envFrom=[{"config": "c"}]).create().env == {"A": "1\n", "b/C": "2"}
+    assert lined.web(env={"L": {"config": "c", "key": "LEVLE"}}).fault().suggestion == "LEVEL"
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"a\0=b", b"x" * (128 * 1024 + 1), b"no variable\n", b"=x\n"])
+def test_config_that_is_no_variable_is_a_fault(world, data):
+    filed = replace(world.app(configs={"c": {"file": "f"}}), files={"f": data})
+    assert filed.web(envFrom=[{"config": "c"}]).fault().pointer == "/spec/containers/web/envFrom/0/config"
     assert world.app(volumes={"Data": {}}).fault().code == "wrong-format"
 
 

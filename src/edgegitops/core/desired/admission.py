@@ -9,12 +9,13 @@ Whether updates may happen at all (`updates`) is asked when one begins, not here
 
 from collections.abc import Iterator, Mapping
 
+from edgegitops.core.desired.confinement import UNCONFINED
 from edgegitops.core.desired.mounts import clean_path, is_engine_socket
 from edgegitops.core.desired.security import BASELINE_DROP, ENGINE_ANNOTATIONS, Profile, is_namespaced
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec
+from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, Security
 
 _DIGEST_MARK = "@sha256:"
 _NEVER = ""
@@ -34,6 +35,8 @@ def _refusals(spec: DeploymentSpec, policy: NodePolicy) -> Iterator[Fault]:
         field = f"containers.{name}"
         yield from _image(container.create, policy, field)
         yield from _privileges(container.create, policy, field)
+        yield from _confinement(container.create.security, policy, f"{field}.security")
+        yield from _devices(container.create, policy, field)
         yield from _mounts(container.create, policy, field)
         yield from _ports(container, policy, field)
         yield from _limits(container.create, policy, field)
@@ -87,6 +90,38 @@ def _privileges(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[
             yield _refusal(policy, f"{field}.annotations.{name}", "the container runtime would obey it", _NEVER)
 
 
+def _confinement(security: Security, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    """What loosens the engine's own confinement. A profile of another name may hold anything, so it is judged alike."""
+    loosened = {
+        "hostPID": security.host_pid,
+        "hostIPC": security.host_ipc,
+        "seccomp": security.seccomp == UNCONFINED,
+        "appArmor": bool(security.app_armor),
+        "selinux": bool(security.selinux.keys() - {"level"}),
+        "unmask": bool(security.unmask),
+    }
+    for key in [key for key, is_loose in loosened.items() if is_loose and not policy.privileged]:
+        yield _refusal(policy, f"{field}.{key}", "the confinement of the engine is changed", "privileged")
+    if security.seccomp.startswith("/") and not any(is_inside(security.seccomp, one) for one in policy.host_paths):
+        yield _refusal(policy, f"{field}.seccomp", f"the host path {security.seccomp} is not allowed", "hostPaths")
+
+
+def _devices(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    for device in create.devices:
+        asked = device.cdi or device.host
+        is_allowed = any(
+            asked == one or is_inside(device.host, one) or (device.cdi and asked.startswith(f"{one}="))
+            for one in policy.devices
+        )
+        if device.host and clean_path(device.host) != device.host:
+            yield _refusal(policy, f"{field}.devices", f"{device.host} is no clean absolute path", _NEVER)
+        elif not is_allowed:
+            yield _refusal(policy, f"{field}.devices", f"the device {asked} is not allowed", "devices")
+    for rule in create.device_cgroup_rules:
+        if rule not in policy.devices:
+            yield _refusal(policy, f"{field}.deviceCgroupRules", f"the rule {rule!r} is not allowed", "devices")
+
+
 def _kept(create: CreateSpec) -> str:
     """Capabilities that the baseline drops and this container neither drops nor asks for in the open."""
     security = create.security
@@ -97,9 +132,11 @@ def _kept(create: CreateSpec) -> str:
 
 def _mounts(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
     for mount in create.mounts:
+        where = f"{field}.mounts.{mount.target}"
+        if mount.propagation.endswith("shared") and not policy.privileged:
+            yield _refusal(policy, where, "mounts made inside would appear on the node", "privileged")
         if not mount.host:
             continue
-        where = f"{field}.mounts.{mount.target}"
         if clean_path(mount.host) != mount.host:
             yield _refusal(policy, where, f"{mount.host} is no clean absolute path", _NEVER)
         elif is_engine_socket(mount.host):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgegitops.core.desired.care import CARE_FIELDS, read_care, read_stop_signal
+from edgegitops.core.desired.devices import read_cgroup_rules, read_devices
+from edgegitops.core.desired.environment import read_env
 from edgegitops.core.desired.mounts import Sources, read_mounts
 from edgegitops.core.desired.networks import default_attachments, is_address, read_attachments, read_extra_hosts
 from edgegitops.core.desired.ports import read_ports
@@ -20,7 +22,7 @@ from edgegitops.core.desired.security import ENGINE_ANNOTATIONS, apply_profile, 
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import Attachment, ContainerSpec, CreateSpec, NetworkSpec
+from edgegitops.core.model.spec import Attachment, ContainerSpec, CreateSpec, NetworkSpec, Security
 
 _IMAGE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*)"
@@ -30,12 +32,9 @@ _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62})\Z")
 _ABSOLUTE = re.compile(r"/[^\0]*\Z")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?\Z")
-_ENV_NAME = re.compile(r"[^=\0]+\Z")
 _UTC = frozenset({"utc", "UTC", "Etc/UTC"})
 _OUR_LABELS = "io.edgegitops."
 _HIGHEST_ID = 2**32 - 2
-_FACTS = ("node.name", "node.address", "site.name", "site.timeZone")
-_ENV_KEYS = Keys(frozenset({"from"}), frozenset({"secret", "config", "key"}), (("valueFrom", "from"), ("value", "")))
 _USER_KEYS = Keys(frozenset({"uid", "gid", "groups"}))
 _DNS_KEYS = Keys(frozenset({"servers", "search", "options"}), hints=(("nameservers", "servers"),))
 
@@ -50,6 +49,8 @@ _PLAIN: dict[str, tuple[str, Callable[[Cursor], Any]]] = {
     "annotations": ("annotations", lambda spot: _labels(spot, ENGINE_ANNOTATIONS)),
     "ports": ("ports", read_ports),
     "hostNetwork": ("host_network", Cursor.flag),
+    "devices": ("devices", read_devices),
+    "deviceCgroupRules": ("device_cgroup_rules", read_cgroup_rules),
     "extraHosts": ("extra_hosts", read_extra_hosts),
     "resources": ("resources", read_resources),
     "shmSize": ("shm_size", lambda spot: spot.quantity(parse_memory, 0)),
@@ -60,11 +61,11 @@ _PLAIN: dict[str, tuple[str, Callable[[Cursor], Any]]] = {
 }
 _KEYS = Keys(
     frozenset(
-        {"image", "enabled", "env", "user", "timezone", "networks", "dns", "mounts", "sysctls", "security"}
+        {"image", "enabled", "env", "envFrom", "user", "timezone", "networks", "dns", "mounts", "sysctls", "security"}
         | set(_PLAIN)
         | CARE_FIELDS
     ),
-    frozenset({"envFrom", "devices", "deviceCgroupRules", "restartLimit"}),
+    frozenset({"restartLimit"}),
     (
         ("command", "entrypoint (the program) or args (its arguments): compose and Kubernetes mean opposite things"),
         ("environment", "env"),
@@ -105,7 +106,7 @@ def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
     for key, (name, read) in _PLAIN.items():
         if key in fields:
             told[name] = read(fields[key])
-    told["env"] = _env(fields["env"], around.target) if "env" in fields else {}
+    told["env"] = read_env(fields, around.target, around.sources.configs)
     told["timezone"] = _zone(spot, fields.get("timezone"), around.target)
     if "user" in fields:
         told["user"], told["groups"] = _user(fields["user"])
@@ -117,9 +118,23 @@ def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
     if "sysctls" in fields:
         told["sysctls"] = read_sysctls(fields["sysctls"], is_on_host_network=told.get("host_network", False))
     told["security"] = read_security(fields.get("security", spot), around.target.fleet.minimum_profile)
+    told |= _beside_security(fields, told)
     care = read_care(fields)
     create = apply_profile(CreateSpec(**told), spot)
     return ContainerSpec(create, care) if len(spot.scope.faults) == before else None
+
+
+def _beside_security(fields: Mapping[str, Cursor], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a field means beside the security of the container: faults where it means nothing."""
+    security: Security = told["security"]
+    if security.privileged and any(device.container or device.cdi for device in told.get("devices", ())):
+        expected = "no device entries, or another profile"
+        fields["devices"].note(FaultCode.WRONG_VALUE, "a privileged container has all devices as they are", expected)
+    if "shmSize" in fields and (security.host_ipc or security.ipc == "none"):
+        fields["shmSize"].note(FaultCode.WRONG_VALUE, "this container has no /dev/shm of its own", "no shmSize")
+    if security.host_pid and told.get("init"):
+        fields["init"].note(FaultCode.WRONG_VALUE, "process 1 is the node's own with hostPID", "init: false")
+    return {"init": False} if security.host_pid else {}
 
 
 def _image(spot: Cursor, fields: Mapping[str, Cursor]) -> str:
@@ -145,30 +160,6 @@ def _image(spot: Cursor, fields: Mapping[str, Cursor]) -> str:
     if not rest or not ("." in registry or ":" in registry or registry == "localhost"):
         field.note(FaultCode.WRONG_FORMAT, f"{text} does not name its registry", "registry/name", f"docker.io/{text}")
     return f"{match['name']}@{match['digest']}"
-
-
-def _env(spot: Cursor, target: Target) -> dict[str, str]:
-    env = {}
-    for name, entry in spot.entries().items():
-        if not _ENV_NAME.match(name):
-            entry.note(FaultCode.WRONG_FORMAT, f"{name!r} is no name of a variable", "no '=' in it")
-        env[name] = _fact(entry, target) if isinstance(entry.tree, dict) else entry.expanded()
-    return env
-
-
-def _fact(spot: Cursor, target: Target) -> str:
-    fields = spot.fields(_ENV_KEYS)
-    if "from" not in fields:
-        return ""
-    name = fields["from"].text()
-    facts = dict(
-        zip(_FACTS, (target.node.name, target.node.address, target.site.name, target.site.time_zone), strict=True)
-    )
-    if name not in facts:
-        fields["from"].note(FaultCode.UNKNOWN_REFERENCE, f"there is no {name!r}", ", ".join(_FACTS))
-    elif not facts[name]:
-        fields["from"].note(FaultCode.UNKNOWN_REFERENCE, f"{name} is not given here", f"{name} in the file of the site")
-    return facts.get(name, "")
 
 
 def _zone(spot: Cursor, field: Cursor | None, target: Target) -> str:

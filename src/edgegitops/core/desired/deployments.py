@@ -17,6 +17,7 @@ from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, 
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
 from edgegitops.core.desired.updates import read_policy
 from edgegitops.core.desired.values import Judge, Target, values_of
+from edgegitops.core.desired.volumes import Volume, read_volume
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import Application, DeploymentManifest, Snapshot
@@ -30,7 +31,6 @@ _KEYS = Keys(
     frozenset({"jobs", "artifacts", "secrets"}),
     (("services", "containers"),),
 )
-_VOLUME_KEYS = Keys(frozenset({"snapshot", "populate"}), frozenset({"retain", "size", "owner", "mode"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def _read(
     reader = ConfigReader(application, node.means.objects)
     configs = {name: reader.read(spot) for name, spot in _named(fields, "configs")}
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}
-    volumes = {name: _read_volume(spot) for name, spot in _named(fields, "volumes")}
-    around = Surroundings(node.target, Sources(frozenset(volumes), configs), networks)
+    volumes = {name: read_volume(spot) for name, spot in _named(fields, "volumes")}
+    around = Surroundings(node.target, Sources(volumes, configs), networks)
     containers = _read_containers(dict(_named(fields, "containers")), around)
     own = Cursor(dict(deployment.spec), (), Scope((_layer(deployment),), root.scope.values))
     policy = read_policy(own, fields)
@@ -161,22 +161,12 @@ def _check_order(
             order.below(name, None).note(FaultCode.UNKNOWN_REFERENCE, f"the container {name!r} is not enabled here")
 
 
-def _read_volume(spot: Cursor) -> VolumeSpec:
-    fields = spot.fields(_VOLUME_KEYS)
-    for key, only in (("snapshot", "none"), ("populate", True)):
-        if key in fields and fields[key].tree != only:
-            fields[key].note(
-                FaultCode.NOT_SUPPORTED_YET, f"{fields[key].tree!r} is not supported yet", str(only).lower()
-            )
-    return VolumeSpec()
-
-
 def _joined(containers: Mapping[str, ContainerSpec], networks: Mapping[str, NetworkSpec]) -> dict[str, NetworkSpec]:
     names = {name for container in containers.values() for name in container.create.networks}
     known = {DEFAULT_NETWORK: NetworkSpec(), **networks}
     return {name: known[name] for name in sorted(names)}
 
 
-def _mounted(containers: Mapping[str, ContainerSpec], volumes: Mapping[str, VolumeSpec]) -> dict[str, VolumeSpec]:
+def _mounted(containers: Mapping[str, ContainerSpec], volumes: Mapping[str, Volume]) -> dict[str, VolumeSpec]:
     names = {mount.volume for container in containers.values() for mount in container.create.mounts}
-    return {name: volumes[name] for name in sorted(names - {""})}
+    return {name: volumes[name].spec for name in sorted(names - {""})}

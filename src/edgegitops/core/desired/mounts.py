@@ -1,31 +1,45 @@
 """Law: a mount has one absolute target, one source that is declared, and stands in the order in which it is applied.
 
 Order: by depth of the target, then by name, so that an inner mount comes after the outer one. Configs are read-only,
-for their file is shared by all who have the same content. An engine socket, or a folder that holds one, is refused
-whatever any policy says: it would hand the node to the container.
+for their file is shared by all who have the same content; with `onlyIfAbsent` they are copied into the volume around
+them and belong to the application. An engine socket, or a folder that holds one, is refused whatever any policy says:
+it would hand the node to the container. What an option means for one kind of source only is a fault on the others.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from edgegitops.core.desired.configs import Config
 from edgegitops.core.desired.places import did_you_mean
 from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.volumes import Volume, read_mode
 from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Mount
 
 SOURCES = ("volume", "config", "tmpfs", "hostPath")
-_OPTIONS = ("readOnly", "mode", "uid", "gid")
+_OPTIONS = ("readOnly", "mode", "uid", "gid", "relabel", "propagation", "onlyIfAbsent")
 _KEYS = Keys(
-    frozenset({*SOURCES, *_OPTIONS, "path"}),
-    frozenset({"subPath", "secret", "key", "artifact", "type", "create", "relabel", "propagation", "onlyIfAbsent"}),
+    frozenset({*SOURCES, *_OPTIONS, "path", "type", "create"}),
+    frozenset({"subPath", "secret", "key", "artifact"}),
     (("source", "volume or hostPath"), ("bind", "hostPath"), ("file", "config"), ("ro", "readOnly: true")),
 )
 _TMPFS_KEYS = Keys(frozenset({"size", "mode"}))
-_MODE = re.compile(r"0?[0-7]{3,4}\Z")
 _HIGHEST_ID = 2**32 - 2
+# What an option means something for; anywhere else it would be passed over in silence.
+_ONLY_FOR = {
+    "path": frozenset({"config"}),
+    "onlyIfAbsent": frozenset({"config"}),
+    "type": frozenset({"hostPath"}),
+    "create": frozenset({"hostPath"}),
+    "relabel": frozenset({"volume", "hostPath"}),
+    "propagation": frozenset({"volume", "hostPath"}),
+    "uid": frozenset({"config", "hostPath"}),
+    "gid": frozenset({"config", "hostPath"}),
+    "mode": frozenset({"config", "hostPath", "tmpfs"}),
+}
+_INSTEAD = {"volume": "owner and mode under volumes", "tmpfs": "mode: a tmpfs belongs to root"}
 _SOCKETS = (
     "/run/podman/podman.sock",
     "/run/docker.sock",
@@ -37,11 +51,40 @@ _SOCKET_NAMES = frozenset({"podman.sock", "docker.sock", "containerd.sock", "cri
 _SOCKET_FOLDERS = frozenset({"podman", "containerd", "crio", "docker"})
 
 
+class HostType(StrEnum):
+    """What must be at a host path."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    SOCKET = "socket"
+    CHAR = "char"
+    BLOCK = "block"
+
+
+class Propagation(StrEnum):
+    """Whether mounts made inside later are seen outside, and the other way round."""
+
+    PRIVATE = "private"
+    RPRIVATE = "rprivate"
+    SLAVE = "slave"
+    RSLAVE = "rslave"
+    SHARED = "shared"
+    RSHARED = "rshared"
+
+
+class Relabel(StrEnum):
+    """The SELinux label that the engine gives a source."""
+
+    NONE = "none"
+    PRIVATE = "private"
+    SHARED = "shared"
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the application declares for mounts: names of volumes, and configs (None: faulty, told already)."""
+    """What the application declares for mounts: volumes, and configs (None: faulty, told already)."""
 
-    volumes: frozenset[str]
+    volumes: Mapping[str, Volume]
     configs: Mapping[str, Config | None]
 
 
@@ -75,7 +118,17 @@ def read_mounts(spot: Cursor, sources: Sources) -> tuple[Mount, ...]:
             entry.note(FaultCode.DUPLICATE_NAME, f"{path!r} is mounted twice")
         elif (mount := _mount(entry, path, sources)) is not None:
             found[path] = mount
+    for path in [path for path, mount in found.items() if mount.copy_once and not _is_in_volume(path, found)]:
+        what = f"{path!r} lies in no writable volume"
+        spot.note(FaultCode.WRONG_VALUE, what, "a volume mounted above it: onlyIfAbsent copies the file into that")
     return sort_mounts(found.values())
+
+
+def _is_in_volume(path: str, mounts: Mapping[str, Mount]) -> bool:
+    """Whether the nearest mount above a path is a volume that can be written to."""
+    above = [target for target, mount in mounts.items() if path.startswith(f"{target}/") and not mount.copy_once]
+    nearest = mounts[max(above, key=len)] if above else None
+    return nearest is not None and bool(nearest.volume) and not nearest.read_only
 
 
 def sort_mounts(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
@@ -101,23 +154,54 @@ def _mount(entry: Cursor, target: str, sources: Sources) -> Mount | None:
             mount = _tmpfs(source, target)
         case _:
             mount = _host_path(source, target)
-    if "path" in fields and kinds[0] != "config":
-        fields["path"].note(FaultCode.UNKNOWN_FIELD, "only a config has a path", "config: name")
+    for key in sorted(set(fields) & set(_ONLY_FOR)):
+        if kinds[0] not in _ONLY_FOR[key]:
+            instead = _INSTEAD.get(kinds[0], "") if key in {"uid", "gid", "mode"} else ""
+            only = f"only with {' or '.join(sorted(_ONLY_FOR[key]))}"
+            code = FaultCode.UNKNOWN_FIELD if key == "path" else FaultCode.WRONG_VALUE
+            fields[key].note(code, f"{key} means nothing with {kinds[0]}", instead or only)
+            return None
     return None if mount is None else _with_options(mount, fields)
 
 
 def _with_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
+    if "onlyIfAbsent" in fields and fields["onlyIfAbsent"].flag():
+        mount = replace(mount, copy_once=True, read_only=False)
     if "readOnly" in fields:
         is_read_only = fields["readOnly"].flag()
         if mount.read_only and not is_read_only:
             fields["readOnly"].note(FaultCode.NOT_SUPPORTED_YET, "a config cannot be written to", "a volume for data")
+        if mount.copy_once and is_read_only:
+            fields["readOnly"].note(
+                FaultCode.WRONG_VALUE, "a copy can be written to", "no onlyIfAbsent, or no readOnly"
+            )
         mount = replace(mount, read_only=is_read_only)
     if "mode" in fields:
-        mount = replace(mount, mode=_mode(fields["mode"]))
+        mount = replace(mount, mode=read_mode(fields["mode"]))
     if "uid" in fields:
         mount = replace(mount, uid=fields["uid"].whole(0, _HIGHEST_ID))
     if "gid" in fields:
         mount = replace(mount, gid=fields["gid"].whole(0, _HIGHEST_ID))
+    if "relabel" in fields:
+        label = fields["relabel"].choice(Relabel, default=Relabel.NONE)
+        mount = replace(mount, relabel="" if label is Relabel.NONE else label.value)
+    if "propagation" in fields:
+        asked = fields["propagation"].choice(Propagation, default=Propagation.RPRIVATE)
+        mount = replace(mount, propagation="" if asked is Propagation.RPRIVATE else asked.value)
+    return mount if not mount.host else _with_host_options(mount, fields)
+
+
+def _with_host_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
+    """What must be at the host path, and whether it is made: only directories are."""
+    if "type" in fields:
+        mount = replace(mount, host_type=fields["type"].choice(HostType, default=HostType.DIRECTORY).value)
+    if "create" in fields and fields["create"].flag():
+        if mount.host_type not in {"", HostType.DIRECTORY}:
+            fields["create"].note(FaultCode.WRONG_VALUE, f"a {mount.host_type} is not made", "type: directory")
+        mount = replace(mount, host_create=True, host_type=HostType.DIRECTORY.value)
+    for key in ("mode", "uid", "gid"):
+        if key in fields and not mount.host_create:
+            fields[key].note(FaultCode.WRONG_VALUE, f"{key} of what is there is not changed", "create: true")
     return mount
 
 
@@ -126,7 +210,8 @@ def _volume(source: Cursor, target: str, sources: Sources) -> Mount | None:
     if name not in sources.volumes:
         unknown(source, "volume", name, sources.volumes)
         return None
-    return Mount(target, volume=name)
+    root = sources.volumes[name]
+    return Mount(target, volume=name, uid=root.uid, gid=root.gid, mode=root.mode, populate=root.is_populated)
 
 
 def _config(source: Cursor, target: str, sources: Sources, fields: Mapping[str, Cursor]) -> Mount | None:
@@ -151,7 +236,7 @@ def _config(source: Cursor, target: str, sources: Sources, fields: Mapping[str, 
 def _tmpfs(source: Cursor, target: str) -> Mount:
     fields = source.fields(_TMPFS_KEYS)
     size = fields["size"].quantity(parse_memory, 0) if "size" in fields else None
-    mode = _mode(fields["mode"]) if "mode" in fields else None
+    mode = read_mode(fields["mode"]) if "mode" in fields else None
     return Mount(target, tmpfs=True, tmpfs_size=size, mode=mode)
 
 
@@ -164,14 +249,6 @@ def _host_path(source: Cursor, target: str) -> Mount | None:
         source.note(FaultCode.WRONG_VALUE, f"{path} gives the container the whole node; never allowed")
         return None
     return Mount(target, host=path)
-
-
-def _mode(spot: Cursor) -> int | None:
-    """File mode bits, written in octal as a text: `"0644"`."""
-    if not isinstance(spot.tree, str) or not _MODE.match(spot.tree):
-        spot.note(FaultCode.WRONG_FORMAT, f"{spot.tree!r} is no file mode", 'an octal number in quotes: "0644"')
-        return None
-    return int(spot.tree, 8)
 
 
 def unknown(spot: Cursor, what: str, name: str, known: Iterable[str]) -> None:

@@ -52,6 +52,8 @@ def read_network(spot: Cursor) -> NetworkSpec:
         spot.note(
             FaultCode.WRONG_VALUE, "driver and parent do not fit", "parent with macvlan and ipvlan, and only there"
         )
+    elif network.driver != Driver.BRIDGE and not network.subnet:
+        spot.note(FaultCode.MISSING_FIELD, f"no subnet: nobody gives addresses on a {network.driver}", "subnet: …/24")
     return network
 
 

@@ -10,19 +10,25 @@ from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Logging, Resources, Ulimit
 
 _MEMORY = (("memory", "memory"), ("memoryReservation", "memory_reservation"), ("memorySwap", "memory_swap"))
+_WEIGHTS = (("cpuWeight", "cpu_weight"), ("ioWeight", "io_weight"))
 _KEYS = Keys(
-    frozenset({*(key for key, _ in _MEMORY), "cpus", "cpuSet", "pids"}),
-    frozenset({"cpuWeight", "memoryNodes", "ioWeight", "hugepages"}),
+    frozenset({*(key for key, _ in (*_MEMORY, *_WEIGHTS)), "cpus", "cpuSet", "pids", "memoryNodes", "hugepages"}),
+    frozenset(),
     (("limits", "memory and cpus, without limits around them"), ("cpu", "cpus"), ("cpuset", "cpuSet")),
 )
 _LIMIT_KEYS = Keys(frozenset({"soft", "hard"}))
-_LOGGING_KEYS = Keys(frozenset({"driver", "maxSize"}), frozenset({"tag"}))
+_LOGGING_KEYS = Keys(frozenset({"driver", "maxSize", "tag"}))
 _ULIMITS = frozenset(
     {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"}
     | {"rtprio", "rttime", "sigpending", "stack"}
 )
 _CPU_SET = re.compile(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z")
+_PAGE_SIZE = re.compile(r"[0-9]{1,6}[KMG]B\Z")
+_TAG = re.compile(r"[^\s{}]{1,255}\Z")
 _UNLIMITED = -1
+_HEAVIEST = 10_000
+_SMALLEST_LOG = 8 * 1024
+"""The engine's log writer ends with an error below its own buffer, in bytes."""
 
 
 class Driver(StrEnum):
@@ -46,6 +52,13 @@ def read_resources(spot: Cursor) -> Resources:
         told["cpu_set"] = fields["cpuSet"].expanded(_CPU_SET, "such as 0-2,4")
     if "pids" in fields:
         told["pids"] = fields["pids"].whole(1)
+    for key, name in _WEIGHTS:
+        if key in fields:
+            told[name] = fields[key].whole(1, _HEAVIEST)
+    if "memoryNodes" in fields:
+        told["memory_nodes"] = fields["memoryNodes"].text(_CPU_SET, "such as 0-1")
+    if "hugepages" in fields:
+        told["hugepages"] = _hugepages(fields["hugepages"])
     for key in ("memory", "cpus"):
         if key in fields and told[{"memory": "memory", "cpus": "milli_cpus"}[key]] == 0:
             fields[key].note(FaultCode.WRONG_VALUE, "a limit of nothing", "more than 0, or no limit at all")
@@ -53,6 +66,13 @@ def read_resources(spot: Cursor) -> Resources:
     if swap is not None and (memory is None or swap < memory):
         fields["memorySwap"].note(FaultCode.WRONG_VALUE, "memory and swap together", "at least memory, which is needed")
     return Resources(**told)
+
+
+def _hugepages(spot: Cursor) -> dict[str, int]:
+    for size, entry in spot.entries().items():
+        if not _PAGE_SIZE.match(size):
+            entry.note(FaultCode.WRONG_FORMAT, f"{size!r} is no size of a page", "such as 2MB or 1GB")
+    return {size: entry.quantity(parse_memory, 0) for size, entry in spot.entries().items()}
 
 
 def read_ulimits(spot: Cursor) -> dict[str, Ulimit]:
@@ -91,5 +111,11 @@ def read_logging(spot: Cursor) -> Logging:
     if "driver" in fields:
         told["driver"] = fields["driver"].choice(Driver, default=Driver.FILE).value
     if "maxSize" in fields:
-        told["max_size"] = fields["maxSize"].quantity(parse_memory, 0)
+        told["max_size"] = fields["maxSize"].quantity(parse_memory, _SMALLEST_LOG)
+        if told["max_size"] < _SMALLEST_LOG:
+            fields["maxSize"].note(FaultCode.WRONG_VALUE, "the log would be too small to write", "8Ki or more")
+    if "tag" in fields:
+        told["tag"] = fields["tag"].text(_TAG, "a word without braces")
+        if told.get("driver") != Driver.JOURNAL:
+            fields["tag"].note(FaultCode.WRONG_VALUE, "only the journal has tags", "driver: journald")
     return Logging(**told)

@@ -6,8 +6,8 @@
   (by number: a name in an image may mean 0). What would loosen it is a fault.
 - privileged: everything; only where the node's own policy says so.
 
-The fleet may demand a profile as the least; a container cannot go below it. Host namespaces, seccomp and the like are
-not supported yet.
+The fleet may demand a profile as the least; a container cannot go below it. What loosens the engine's own confinement
+(host namespaces, unconfined, unmask) is no part of a profile: it is asked for by name and judged by the node's policy.
 """
 
 import re
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
+from edgegitops.core.desired.confinement import UNCONFINED, with_confinement
 from edgegitops.core.desired.mounts import sort_mounts
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.model.reasons import FaultCode
@@ -25,10 +26,9 @@ LOW_PORTS = "net.ipv4.ip_unprivileged_port_start"
 ENGINE_ANNOTATIONS = frozenset({"run.oci.", "io.podman.", "io.crun.", "org.systemd.", "org.criu.", "module.wasm"})
 BASELINE_DROP = frozenset({"AUDIT_WRITE", "MKNOD", "NET_RAW"})
 _KEYS = Keys(
-    frozenset({"profile", "capabilities", "readOnlyRoot", "noNewPrivileges"}),
-    frozenset(
-        {"hostPID", "hostIPC", "ipc", "seccomp", "appArmor", "selinux", "userNamespace", "mask", "unmask"},
-    ),
+    frozenset({"profile", "capabilities", "readOnlyRoot", "noNewPrivileges", "hostPID", "hostIPC", "ipc", "seccomp"})
+    | {"appArmor", "selinux", "userNamespace", "mask", "unmask"},
+    frozenset(),
     (("privileged", "profile: privileged"), ("readOnlyRootFilesystem", "readOnlyRoot"), ("capAdd", "capabilities.add")),
 )
 _CAPABILITY_KEYS = Keys(frozenset({"add", "drop"}))
@@ -61,7 +61,7 @@ def read_security(spot: Cursor, minimum: str) -> Security:
         )
     added, dropped = _capabilities(fields)
     security = _with_capabilities(profile, added, dropped)
-    security = _with_flags(security, fields)
+    security = with_confinement(_with_flags(security, fields), fields)
     if profile is Profile.RESTRICTED:
         _stay_restricted(security, fields)
     return security
@@ -113,6 +113,16 @@ def _stay_restricted(security: Security, fields: Mapping[str, Cursor]) -> None:
         fields["readOnlyRoot"].note(FaultCode.WRONG_VALUE, "the root cannot be writable", allowed)
     if not security.no_new_privileges:
         fields["noNewPrivileges"].note(FaultCode.WRONG_VALUE, "new privileges cannot be allowed", allowed)
+    loosened = {
+        "hostPID": security.host_pid,
+        "hostIPC": security.host_ipc,
+        "seccomp": security.seccomp == UNCONFINED,
+        "appArmor": security.app_armor == UNCONFINED,
+        "selinux": bool(security.selinux),
+        "unmask": bool(security.unmask),
+    }
+    for key in sorted(key for key, is_loose in loosened.items() if is_loose):
+        fields[key].note(FaultCode.WRONG_VALUE, f"{key} loosens it", f"{allowed}, the confinement of the engine")
 
 
 def apply_profile(create: CreateSpec, spot: Cursor) -> CreateSpec:

@@ -10,6 +10,7 @@ LABEL_CONTAINER = "io.edgegitops.container"
 LABEL_DIGEST = "io.edgegitops.digest"
 LABEL_NETWORK = "io.edgegitops.network"
 LABEL_VOLUME = "io.edgegitops.volume"
+LABEL_RETAIN = "io.edgegitops.retain"
 
 SHORT = 12
 

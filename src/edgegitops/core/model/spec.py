@@ -39,6 +39,14 @@ class OnUnhealthy(StrEnum):
     STOP = "stop"
 
 
+class Required(StrEnum):
+    """Whether a container may be created without a device; WAIT: it is created when the device appears."""
+
+    TRUE = "true"
+    FALSE = "false"
+    WAIT = "wait"
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A published port; `host` None means it is only exposed inside."""
@@ -51,11 +59,31 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A container's place on one network of its deployment."""
+    """A container's place on one network of its deployment. On a shared network its own name is no alias: others may
+    have the same; `aliases` holds all that it answers to there.
+    """
 
     aliases: tuple[str, ...] = ()
     ip: str = ""
     mac: str = ""
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device; exactly one of host (path on the node) and cdi (name) is set. `container` empty: the same path there;
+    `permissions` of r, w and m, empty is all three.
+    """
+
+    host: str = ""
+    container: str = ""
+    permissions: str = ""
+    required: Required = Required.TRUE
+    cdi: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.host) == bool(self.cdi):
+            raise ValueError("device: one of host and cdi is needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +91,9 @@ class Mount:
     """One mount at `target`; exactly one of volume, file, folder, tmpfs, host is set.
 
     `file` is the SHA-256 of the content, kept in the node's content store; `folder` maps relative paths to such
-    digests; `tmpfs_size` in bytes; `host` is an absolute path on the node.
+    digests; `tmpfs_size` in bytes; `host` is an absolute path on the node. `mode`, `uid` and `gid` are those of the
+    file, of the root of the tmpfs or volume, or of the host directory that `host_create` makes. `copy_once`: a file or
+    folder is copied into the volume that is mounted above it, where it is absent, instead of being mounted.
     """
 
     target: str
@@ -77,6 +107,12 @@ class Mount:
     mode: int | None = None
     uid: int | None = None
     gid: int | None = None
+    copy_once: bool = False
+    populate: bool = True
+    host_type: str = ""
+    host_create: bool = False
+    relabel: str = ""
+    propagation: str = ""
 
     def __post_init__(self) -> None:
         sources = sum(map(bool, (self.volume, self.file, self.folder, self.tmpfs, self.host)))
@@ -86,7 +122,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits: bytes, thousandths of a CPU, counts. None is no limit."""
+    """Limits: bytes, thousandths of a CPU, counts. None is no limit. Weights go from 1 to 10000, 100 is the usual one;
+    `hugepages` maps a page size such as `2MB` to bytes.
+    """
 
     memory: int | None = None
     memory_reservation: int | None = None
@@ -94,6 +132,10 @@ class Resources:
     milli_cpus: int | None = None
     cpu_set: str = ""
     pids: int | None = None
+    cpu_weight: int | None = None
+    memory_nodes: str = ""
+    io_weight: int | None = None
+    hugepages: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +148,9 @@ class Ulimit:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """The resolved security profile: what remains after baseline or restricted and additions are worked out."""
+    """The resolved security profile: what remains after baseline or restricted and additions are worked out. Empty
+    texts are the engine's own choice; `seccomp` is `unconfined` or a path on the node; `user_namespace` auto or host.
+    """
 
     profile: str = "baseline"
     privileged: bool = False
@@ -114,6 +158,15 @@ class Security:
     capabilities_drop: tuple[str, ...] = ()
     read_only_root: bool = False
     no_new_privileges: bool = True
+    host_pid: bool = False
+    host_ipc: bool = False
+    ipc: str = ""
+    seccomp: str = ""
+    app_armor: str = ""
+    selinux: Mapping[str, str] = field(default_factory=dict)
+    user_namespace: str = ""
+    mask: tuple[str, ...] = ()
+    unmask: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +175,7 @@ class Logging:
 
     driver: str = "k8s-file"
     max_size: int = 10 * 1024 * 1024
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +203,8 @@ class CreateSpec:
     dns_options: tuple[str, ...] = ()
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
     resources: Resources = Resources()
     shm_size: int | None = None
     ulimits: Mapping[str, Ulimit] = field(default_factory=dict)
@@ -211,9 +267,13 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """A named volume of a deployment."""
+    """A named volume of a deployment. `size` in bytes is asked of the engine when it is made; `retain` keeps the data
+    when the deployment goes. Owner and mode of its root stand in the mounts.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

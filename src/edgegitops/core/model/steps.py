@@ -41,11 +41,12 @@ class CreateNetwork:
 
 @dataclass(frozen=True, slots=True)
 class CreateVolume:
-    """Create the volume `subject` (engine name)."""
+    """Create the volume `subject` (engine name); `size` in bytes is its limit, None is none."""
 
     kind: ClassVar[str] = "create-volume"
     subject: str
     labels: Mapping[str, str]
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,10 +90,12 @@ class Parts:
 
     def create_volume(self, name: str) -> CreateVolume:
         """The step that creates one volume."""
-        return CreateVolume(self.volumes[name], self.labels(naming.LABEL_VOLUME, name))
+        spec = self.release.spec.volumes[name]
+        kept = {naming.LABEL_RETAIN: "true"} if spec.retain else {}
+        return CreateVolume(self.volumes[name], {**self.labels(naming.LABEL_VOLUME, name), **kept}, spec.size)
 
     def contents(self, parts: Iterable[Part]) -> frozenset[str]:
-        """SHA-256 of every config file that these containers mount."""
+        """SHA-256 of every config file that these containers mount or copy."""
         mounts = [mount for part in parts for mount in part.spec.create.mounts]
         files = {mount.file for mount in mounts if mount.file}
         return frozenset(files | {sha256 for mount in mounts for sha256 in mount.folder.values()})

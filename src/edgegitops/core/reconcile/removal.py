@@ -1,16 +1,16 @@
 """Law: a removal takes away everything that this deployment owns, and nothing else; volumes only where it says so.
 
-Order: stop (dependants first), remove containers, remove networks, then (with `prune.volumes: delete`) volumes. What
-is gone has no alarms. Somebody else's things are never counted as ours, whatever their names.
+Order: stop (dependants first), remove containers, remove networks, then (with `prune.volumes: delete`) volumes but
+those with `retain`. What is gone has no alarms. Somebody else's things are never counted as ours, whatever their names.
 """
 
 from collections.abc import Mapping, Sequence
 
 from edgegitops.core.model.events import AlarmCleared
 from edgegitops.core.model.ledger import Transition
-from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
+from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET, LABEL_RETAIN
 from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.model.release import Phase, VolumePrune
+from edgegitops.core.model.release import Phase, Release, VolumePrune
 from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, Step
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
 from edgegitops.core.reconcile.stopping import stops
@@ -23,7 +23,7 @@ def remove(scene: Scene, transition: Transition) -> Outlook:
         stops(scene, [transition.old, *scene.record.lkg]),
         [RemoveContainer(one.name) for one in scene.owned()],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks)],
-        [RemoveVolume(name) for name in ours(scene, scene.observed.volumes)] if deletes else [],
+        [RemoveVolume(name) for name in _losable(scene, transition.old)] if deletes else [],
     )
     for steps in stages:
         ready, waiting = due(scene, steps)
@@ -33,6 +33,19 @@ def remove(scene: Scene, transition: Transition) -> Outlook:
             return waiting
     cleared = [AlarmCleared(code, scene.name) for code in Alarm if scene.is_alarmed(code)]
     return work(scene, events=[moved(scene, Phase.ABSENT), *cleared])
+
+
+def _losable(scene: Scene, old: Release | None) -> list[str]:
+    """Volumes of this deployment that are not kept for ever: neither made as such, nor called so by a known release."""
+    releases = [one for one in (old, *scene.record.lkg) if one is not None]
+    kept = {
+        parts.volumes[name]
+        for parts in map(scene.parts, releases)
+        for name, volume in parts.release.spec.volumes.items()
+        if volume.retain
+    }
+    volumes = scene.observed.volumes
+    return [name for name in ours(scene, volumes) if name not in kept and LABEL_RETAIN not in volumes[name]]
 
 
 def has_something(scene: Scene) -> bool:

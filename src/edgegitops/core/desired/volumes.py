@@ -1,0 +1,73 @@
+"""Law: a volume's size and stay belong to the volume; owner and mode of its root belong to every mount of it.
+
+The root gets owner and mode at each start of a container that mounts it, after the engine has filled an empty volume
+from the image. Owners are numbers, for names mean something in an image only. A limit of size is asked of the engine
+when the volume is made; a file system without quotas refuses it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.model.quantities import parse_memory
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.spec import VolumeSpec
+
+_KEYS = Keys(frozenset({"snapshot", "populate", "retain", "size", "owner", "mode"}))
+_MODE = re.compile(r"0?[0-7]{3,4}\Z")
+_OWNER = re.compile(r"(?P<uid>[0-9]{1,10})(?::(?P<gid>[0-9]{1,10}))?\Z")
+_HIGHEST_ID = 2**32 - 2
+_SMALLEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A declared volume: what the engine is asked for, and what each mount of it says of its root."""
+
+    spec: VolumeSpec
+    uid: int | None = None
+    gid: int | None = None
+    mode: int | None = None
+    is_populated: bool = True
+
+
+def read_volume(spot: Cursor) -> Volume:
+    """A declared volume."""
+    fields = spot.fields(_KEYS)
+    if "snapshot" in fields and fields["snapshot"].tree != "none":
+        fields["snapshot"].note(
+            FaultCode.NOT_SUPPORTED_YET, f"{fields['snapshot'].tree!r} is not supported yet", "none"
+        )
+    size = fields["size"].quantity(parse_memory, _SMALLEST) if "size" in fields else None
+    if size is not None and size < _SMALLEST:
+        fields["size"].note(FaultCode.WRONG_VALUE, f"{size} bytes are no room for data", "1Mi or more")
+    uid, gid = _owner(fields)
+    return Volume(
+        spec=VolumeSpec(size=size, retain="retain" in fields and fields["retain"].flag()),
+        uid=uid,
+        gid=gid,
+        mode=read_mode(fields["mode"]) if "mode" in fields else None,
+        is_populated="populate" not in fields or fields["populate"].flag(),
+    )
+
+
+def read_mode(spot: Cursor) -> int | None:
+    """File mode bits, written in octal as a text: `"0644"`."""
+    if not isinstance(spot.tree, str) or not _MODE.match(spot.tree):
+        spot.note(FaultCode.WRONG_FORMAT, f"{spot.tree!r} is no file mode", 'an octal number in quotes: "0644"')
+        return None
+    return int(spot.tree, 8)
+
+
+def _owner(fields: Mapping[str, Cursor]) -> tuple[int | None, int | None]:
+    if "owner" not in fields:
+        return None, None
+    spot = fields["owner"]
+    if isinstance(spot.tree, int) and not isinstance(spot.tree, bool):
+        return spot.whole(0, _HIGHEST_ID), None
+    match = _OWNER.match(spot.text())
+    if match is None or any(int(number) > _HIGHEST_ID for number in match.groups() if number):
+        spot.note(FaultCode.WRONG_FORMAT, f"{spot.tree!r} is no owner", "numbers: uid, or uid:gid such as 999:999")
+        return None, None
+    return int(match["uid"]), int(match["gid"]) if match["gid"] else None

@@ -1,0 +1,197 @@
+"""Fields of manifests, seen from inside of real containers: what is written is what a program finds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.system.manifest_plant import Plant
+
+from edgegitops.core.model.reasons import HoldReason, Refusal
+from edgegitops.errors import DeniedError, UnavailableError
+from edgegitops.lab.lab import Lab
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Lab]:
+    with Lab.start(1) as lab:
+        yield lab
+
+
+@pytest.fixture
+def plant(machine: Lab, tmp_path: Path) -> Iterator[Plant]:
+    made = Plant(machine, tmp_path)
+    yield made
+    made.clean()
+
+
+CONFINED = """
+version: "1"
+containers:
+  one:
+    image: IMAGE
+    devices: [{host: /dev/null, container: /dev/plc, permissions: r}, {host: /dev/nowhere, required: false}]
+    deviceCgroupRules: ["c 188:* rw"]
+    resources: {cpuWeight: 50, memoryNodes: "0", memory: 64Mi, pids: 60}
+    security: {seccomp: unconfined, mask: [/proc/version], ipc: none, hostPID: true}
+  two:
+    image: IMAGE
+    security: {unmask: [/proc/keys], ipc: shareable, hostIPC: false}
+"""
+
+
+def test_devices_weights_and_confinement_are_in_force(plant: Plant) -> None:
+    parts = plant.run(CONFINED)
+    assert plant.inside(parts, "one", "ls -l /dev/plc").startswith("c")
+    assert "1,   3" in plant.inside(parts, "one", "ls -l /dev/plc")
+    assert plant.inside(parts, "one", "ls /dev/nowhere 2>&1 || true").endswith("No such file or directory")
+    assert plant.inside(parts, "one", "grep Seccomp: /proc/self/status").split() == ["Seccomp:", "0"]
+    assert plant.inside(parts, "two", "grep Seccomp: /proc/self/status").split() == ["Seccomp:", "2"]
+    assert plant.inside(parts, "one", "cat /proc/version") == ""
+    assert "Linux" in plant.inside(parts, "two", "cat /proc/version")
+    masked = "grep -c ' /proc/keys ' /proc/self/mounts || true"
+    assert (plant.inside(parts, "one", masked), plant.inside(parts, "two", masked)) == ("1", "0")
+    assert plant.inside(parts, "one", "grep -c ' /dev/shm ' /proc/self/mounts || true") == "0"
+    assert plant.inside(parts, "one", "cat /proc/1/comm") == plant.node.run(["cat", "/proc/1/comm"]).strip()
+    groups = {"devices/devices.list": "c 188:* rw", "cpu/cpu.shares": "512", "cpuset/cpuset.mems": "0"}
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        groups = {"cpu.weight": "50", "cpuset.mems": "0"}
+    for file, value in groups.items():
+        assert value in plant.inside(parts, "one", f"cat /sys/fs/cgroup/{file}")
+
+
+def test_device_that_is_not_there_stops_or_delays_the_container(plant: Plant) -> None:
+    text = "version: '1'\ncontainers: {one: {image: IMAGE, devices: [{host: /dev/nowhere, required: HOW}]}}\n"
+    with pytest.raises(DeniedError, match="/dev/nowhere is not on this node") as refused:
+        plant.run(text.replace("HOW", "true"))
+    assert refused.value.reason == Refusal.CREATE_FAILED
+    with pytest.raises(UnavailableError, match="/dev/nowhere is not there yet") as held:
+        plant.run(text.replace("HOW", "wait"))
+    assert held.value.reason == HoldReason.DEPENDENCY
+
+
+ENVIRONMENT = """
+version: "1"
+values: {level: {type: integer, default: 3}, cameras: {type: array, default: [a, b]}}
+configs:
+  lines: {inline: "LEVEL=${values.level}\\nURL=opc.tcp://plc:4840?a=b\\n", template: true}
+  folder: {directory: d}
+  list: {inline: "${json(values.cameras)}", template: true}
+containers:
+  one:
+    image: IMAGE
+    envFrom: [{config: lines}, {config: folder}]
+    env: {LEVEL: 1.10, L: {config: lines, key: LEVEL}, SITE: {from: site.name}}
+    mounts: {/etc/d: {config: folder}, /etc/list.json: {config: list, mode: "0400", uid: 7}}
+    timezone: site
+  two: {image: IMAGE, timezone: utc}
+"""
+
+
+def test_variables_folders_templates_and_zones_arrive(plant: Plant) -> None:
+    files = {"apps/line/d/A": "first", "apps/line/d/deep/B": "second"}
+    parts = plant.run(ENVIRONMENT, files)
+    shown = plant.inside(parts, "one", "env")
+    for line in ("LEVEL=1.10", "L=3", "SITE=plant", "URL=opc.tcp://plc:4840?a=b", "A=first"):
+        assert line in shown.splitlines()
+    assert plant.inside(parts, "one", "cat /etc/d/A /etc/d/deep/B") == "firstsecond"
+    assert plant.inside(parts, "one", "cat /etc/list.json") == '["a","b"]'
+    assert plant.inside(parts, "one", "ls -ln /etc/list.json").split()[:3] == ["-r--------", "1", "7"]
+    assert plant.inside(parts, "one", "date +%Z") in {"CET", "CEST"}
+    assert plant.inside(parts, "two", "date +%Z") == "UTC"
+
+
+MOUNTED = """
+version: "1"
+configs: {first: {inline: "setting = 1\\n"}, rules: {directory: rules}}
+volumes: {data: {owner: "999:5", mode: "0750"}, bare: {populate: false}, full: {}}
+containers:
+  one:
+    image: IMAGE
+    mounts:
+      /data: {volume: data}
+      /data/conf/app.toml: {config: first, onlyIfAbsent: true, uid: 999, mode: "0640"}
+      /data/rules: {config: rules, onlyIfAbsent: true}
+      /www: {volume: full}
+      /empty: {volume: bare}
+      /host: {hostPath: HOST/made/here, create: true, mode: "0711", uid: 8, propagation: rslave, relabel: shared}
+      /sock: {hostPath: HOST/file, type: file, readOnly: true}
+      /ram: {tmpfs: {size: 1Mi, mode: "0700"}}
+"""
+
+
+def test_mounts_have_their_owners_and_copies_happen_once(plant: Plant) -> None:
+    host = plant.node.home / "host"
+    host.mkdir()
+    (host / "file").write_text("of the node")
+    plant.node.run(["mount", "--bind", str(host), str(host)])
+    plant.node.run(["mount", "--make-shared", str(host)])
+    parts = plant.run(MOUNTED.replace("HOST", str(host)), {"apps/line/rules/a/one": "rule"})
+    assert plant.inside(parts, "one", "stat -c '%a %u %g' /data /host /ram") == "750 999 5\n711 8 0\n700 0 0"
+    assert plant.inside(parts, "one", "stat -c '%a %u' /data/conf/app.toml; cat /data/rules/a/one") == "640 999\nrule"
+    assert "index.html" in plant.inside(parts, "one", "ls /www")
+    assert plant.inside(parts, "one", "ls /empty") == ""
+    assert plant.inside(parts, "one", "cat /sock") == "of the node"
+    assert "master:" in plant.inside(parts, "one", "grep ' /host ' /proc/self/mountinfo")
+    plant.inside(parts, "one", "echo mine > /data/conf/app.toml; rm -r /data/rules; chmod 700 /data; touch /data/kept")
+    plant.again(parts)
+    assert plant.inside(parts, "one", "cat /data/conf/app.toml /data/rules/a/one") == "mine\nrule"
+    assert plant.inside(parts, "one", "stat -c %a /data; ls /data/kept") == "750\n/data/kept"
+
+
+def test_link_in_a_volume_leads_nothing_of_ours_to_the_node(plant: Plant, tmp_path: Path) -> None:
+    text = """
+    version: "1"
+    configs: {first: {inline: "setting = 1"}}
+    volumes: {data: {}}
+    containers: {one: {image: IMAGE, mounts: {/data: {volume: data}, /data/a/b: {config: first, onlyIfAbsent: true}}}}
+    """
+    parts = plant.run(text)
+    plant.inside(parts, "one", f"rm -r /data/a && ln -s {tmp_path} /data/a")
+    with pytest.raises(DeniedError) as refused:
+        plant.again(parts)
+    assert refused.value.reason == Refusal.START_FAILED
+    assert not (tmp_path / "b").exists()
+    plant.node.run(["sh", "-c", "cd $(podman volume inspect -f '{{.Mountpoint}}' line.data) && rm a && mkdir a"])
+    plant.node.run(["sh", "-c", f"ln -s {tmp_path}/b $(podman volume inspect -f '{{{{.Mountpoint}}}}' line.data)/a/b"])
+    plant.again(parts)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("mount", "words"),
+    [("{hostPath: /nowhere/x}", "not on this node"), ("{hostPath: /dev/null, type: block}", "is no block")],
+)
+def test_host_path_must_be_what_it_is_said_to_be(plant: Plant, mount: str, words: str) -> None:
+    with pytest.raises(DeniedError, match=words) as refused:
+        plant.run(f"version: '1'\ncontainers: {{one: {{image: IMAGE, mounts: {{/a: {mount}}}}}}}\n")
+    assert refused.value.reason == Refusal.CREATE_FAILED
+
+
+def test_size_that_the_file_system_cannot_keep_is_refused_not_forgotten(plant: Plant) -> None:
+    text = "version: '1'\nvolumes: {v: {size: 1Gi}}\ncontainers: {one: {image: IMAGE, mounts: {/v: {volume: v}}}}\n"
+    with pytest.raises(DeniedError, match="Quota"):
+        plant.run(text)
+    with pytest.raises(DeniedError, match="weight"):
+        plant.run("version: '1'\ncontainers: {one: {image: IMAGE, resources: {ioWeight: 50}}}\n")
+    assert plant.engine.observe().containers == ()
+
+
+def test_container_stands_on_the_wire_of_the_node(plant: Plant) -> None:
+    plant.node.run(["ip", "link", "add", "wire0", "type", "veth", "peer", "name", "wire1"])
+    for end in ("wire0", "wire1"):
+        plant.node.run(["ip", "link", "set", end, "up"])
+    text = """
+    version: "1"
+    networks: {cell: {driver: macvlan, parent: wire0, subnet: 10.214.0.0/24}}
+    containers: {one: {image: IMAGE, networks: {cell: {ip: 10.214.0.9, mac: "02:00:00:00:00:07"}}}}
+    """
+    parts = plant.run(text)
+    assert "02:00:00:00:00:07" in plant.inside(parts, "one", "ip link show eth0")
+    assert "10.214.0.9/24" in plant.inside(parts, "one", "ip addr show eth0")
+    plant.node.run(["ip", "addr", "add", "10.214.0.1/24", "dev", "wire1"])
+    answer = plant.node.run(["busybox", "wget", "-q", "-O", "-", "http://10.214.0.9:8080/healthz"])
+    assert answer.startswith("ok")
+    plant.clean()
+    plant.node.run(["ip", "link", "delete", "wire0"])
