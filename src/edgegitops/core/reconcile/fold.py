@@ -24,7 +24,7 @@ from edgegitops.core.model.ledger import (
     StepFailure,
     Transition,
 )
-from edgegitops.core.model.reasons import Refusal
+from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
 from edgegitops.core.reconcile.parts import parts_of
@@ -35,6 +35,9 @@ NOTHING = timedelta()
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+_OF_A_TIP = (Alarm.REVISION_REFUSED, Alarm.HISTORY_DIVERGED)  # over: the remote is back where it was believed
 
 
 def advance(ledger: Ledger, entry: Entry) -> Ledger:
@@ -67,7 +70,8 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             alarm = AlarmRecord(event.code, event.subject, event.detail, at)
             return replace(ledger, alarms=_with(ledger.alarms, f"{event.code} {event.subject}", alarm))
         case e.AlarmCleared():
-            return replace(ledger, alarms=_without(ledger.alarms, f"{event.code} {event.subject}"))
+            cleared = replace(ledger, alarms=_without(ledger.alarms, f"{event.code} {event.subject}"))
+            return replace(cleared, refused_tip="", refused_reason="") if event.code in _OF_A_TIP else cleared
         case e.OperatorHeld():
             hold = OperatorHold(event.deployment, event.reason, at, event.until, event.stops_healing)
             return replace(ledger, holds=_with(ledger.holds, event.deployment, hold))
