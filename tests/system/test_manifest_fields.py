@@ -159,6 +159,22 @@ def test_link_in_a_volume_leads_nothing_of_ours_to_the_node(plant: Plant, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
+def test_program_runs_before_the_stop_signal(plant: Plant) -> None:
+    drain = "[/bin/sh, -c, 'test -d /www && touch /v/drained; exit 3']"
+    text = f"""
+    version: "1"
+    volumes: {{v: {{}}}}
+    containers: {{one: {{image: IMAGE, mounts: {{/v: {{volume: v}}}}, stop: {{timeout: 20s, pre: {{exec: {drain}}}}}}}}}
+    """
+    parts = plant.run(text)
+    (part,) = parts.containers
+    plant.engine.perform(part.stop())
+    plant.engine.perform(part.stop())
+    folder = Path(plant.node.run(["podman", "volume", "inspect", "-f", "{{.Mountpoint}}", "line.v"]).strip())
+    assert (folder / "drained").exists()
+    assert [one.exit_code for one in plant.engine.observe().containers] == [0]
+
+
 @pytest.mark.parametrize(
     ("mount", "words"),
     [("{hostPath: /nowhere/x}", "not on this node"), ("{hostPath: /dev/null, type: block}", "is no block")],

@@ -17,20 +17,15 @@ Safe for use by several threads at once.
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import quote
 
-from edgegitops.adapters.engine_podman_folders import (
-    AwaitedError,
-    MissingError,
-    absent_devices,
-    demand_host_paths,
-    dress,
-    settle,
-)
+from edgegitops.adapters import engine_podman_folders as folders
+from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
 from edgegitops.adapters.engine_podman_look import (
     WITH_PROCESS,
     addresses,
@@ -274,9 +269,9 @@ class PodmanEngine:
         """The request, after what has to be on the node for it is there."""
         action = f"create container {step.subject}"
         try:
-            demand_host_paths(step.create)
-            absent = absent_devices(step.create)
-            dress(step.create, self._contents_dir)
+            folders.demand_host_paths(step.create)
+            absent = folders.absent_devices(step.create)
+            folders.dress(step.create, self._contents_dir)
             limits = own_limits()
             return container_request(step, self._contents_dir, limits, absent=absent, is_unified=UNIFIED.exists())
         except (ValueError, MissingError) as impossible:
@@ -319,9 +314,9 @@ class PodmanEngine:
             return None
         answer = self._wire.ask("POST", f"/containers/{name}/init")
         if answer.is_ok:
-            folders = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
+            places = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
             try:
-                settle(json.loads(work), folders, self._contents_dir)
+                folders.settle(json.loads(work), places, self._contents_dir)
             except OSError as broken:
                 raise judged(f"start container {name}", f"volume: {broken}", Refusal.START_FAILED) from broken
         return answer
@@ -330,6 +325,9 @@ class PodmanEngine:
         present = self._ours("containers", step.subject, "stop")
         if present is None or present.get("State", {}).get("Status") in {"created", "configured", "exited", "stopped"}:
             return
+        with suppress(OutsideError):  # how it ends changes nothing
+            if step.pre:
+                self.probe_exec(step.subject, step.pre, step.timeout)
         seconds = max(0, round(step.timeout.total_seconds()))
         within = seconds + ANSWER_WITHIN.total_seconds()
         path = f"/containers/{step.subject}/stop"

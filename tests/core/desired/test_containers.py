@@ -14,6 +14,7 @@ from edgegitops.core.model.spec import (
     Port,
     Required,
     Restart,
+    RestartLimit,
     Ulimit,
     VolumeSpec,
 )
@@ -202,7 +203,9 @@ WRONG = [
     ({"user": "1", "security": {"profile": "restricted", "unmask": ["/proc"]}}, "wrong-value", "security/unmask"),
     ({"logging": {"tag": "x"}}, "wrong-value", "logging/tag"),
     ({"logging": {"maxSize": 100}}, "wrong-value", "logging/maxSize"),
-    ({"restartLimit": {}}, "not-supported-yet", "restartLimit"),
+    ({"restartLimit": {"attempts": 5}}, "missing-field", "restartLimit"),
+    ({"restartLimit": {"attempts": 0, "within": "1m"}}, "wrong-value", "restartLimit/attempts"),
+    ({"restartLimit": {"attempts": 5, "within": "11m"}}, "wrong-value", "restartLimit/within"),
     ({"workingDir": "srv"}, "wrong-format", "workingDir"),
     ({"hostname": "a b"}, "wrong-format", "hostname"),
     ({"args": "x"}, "wrong-type", "args"),
@@ -263,7 +266,7 @@ WRONG = [
     ({"restart": "sometimes"}, "wrong-value", "restart"),
     ({"dependsOn": ["db"]}, "wrong-type", "dependsOn"),
     ({"dependsOn": {"db": "ready"}}, "unknown-reference", "dependsOn/db"),
-    ({"stop": {"pre": {"exec": ["x"]}}}, "not-supported-yet", "stop/pre"),
+    ({"stop": {"pre": {}}}, "missing-field", "stop/pre"),
     ({"stop": {"signal": "9"}}, "wrong-format", "stop/signal"),
     ({"onConfigChange": "signal:HUP"}, "not-supported-yet", "onConfigChange"),
     ({"logging": {"driver": "syslog"}}, "wrong-value", "logging/driver"),
@@ -300,6 +303,14 @@ def test_confinement_is_told_as_it_is_written(world):
         world.create().security, host_pid=True, host_ipc=True
     )
     assert not world.web(security={"hostPID": True}).create().init
+
+
+def test_care_knows_the_limit_of_restarts_and_what_runs_before_the_stop(world):
+    fields = {"restartLimit": {"attempts": 5, "within": "10m"}, "stop": {"pre": {"exec": ["/bin/drain", "-q"]}}}
+    care = world.web(**fields).release().spec.containers["web"].care
+    assert care.restart_limit == RestartLimit(5, timedelta(minutes=10))
+    assert care.stop_pre == ("/bin/drain", "-q")
+    assert world.web(**fields).create() == world.create(), "the container is not replaced for it"
 
 
 def test_command_is_refused_with_what_to_write_instead(world):

@@ -3,18 +3,24 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from edgegitops.core.desired.probes import read_probe, read_span
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import Care, Condition, OnUnhealthy, Restart
+from edgegitops.core.model.spec import Care, Condition, OnUnhealthy, Restart, RestartLimit
 
-CARE_FIELDS = frozenset({"probes", "restart", "dependsOn", "stop", "onConfigChange"})
+CARE_FIELDS = frozenset({"probes", "restart", "restartLimit", "dependsOn", "stop", "onConfigChange"})
 _PROBE_KEYS = Keys(
     frozenset({"ready", "live", "startup", "onUnhealthy"}),
     hints=(("readiness", "ready"), ("liveness", "live"), ("readinessProbe", "ready"), ("livenessProbe", "live")),
 )
-_STOP_KEYS = Keys(frozenset({"signal", "timeout"}), frozenset({"pre"}))
+_STOP_KEYS = Keys(frozenset({"signal", "timeout", "pre"}), hints=(("preStop", "pre"), ("grace", "timeout")))
+_PRE_KEYS = Keys(frozenset({"exec"}))
+_LIMIT_KEYS = Keys(frozenset({"attempts", "within"}))
+_MOST_ATTEMPTS = 1000
+_LONGEST_LIMIT = timedelta(minutes=10)
+"""Ends are remembered for so long."""
 _SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]{1,15}\Z")
 
 
@@ -32,9 +38,33 @@ def read_care(fields: Mapping[str, Cursor]) -> Care:
         stop = fields["stop"].fields(_STOP_KEYS)
         if "timeout" in stop:
             care = replace(care, stop_timeout=read_span(stop["timeout"]))
+        if "pre" in stop:
+            care = replace(care, stop_pre=_pre(stop["pre"]))
+    if "restartLimit" in fields:
+        care = replace(care, restart_limit=_restart_limit(fields["restartLimit"]))
     if "onConfigChange" in fields and fields["onConfigChange"].text() != "recreate":
         fields["onConfigChange"].note(FaultCode.NOT_SUPPORTED_YET, "only recreate is supported yet", "recreate")
     return care
+
+
+def _pre(spot: Cursor) -> tuple[str, ...]:
+    fields = spot.fields(_PRE_KEYS)
+    argv = fields["exec"].texts() if "exec" in fields else ()
+    if not argv:
+        spot.note(FaultCode.MISSING_FIELD, "no command", "exec: a program and its arguments")
+    return argv
+
+
+def _restart_limit(spot: Cursor) -> RestartLimit | None:
+    fields = spot.fields(_LIMIT_KEYS)
+    for key in sorted(_LIMIT_KEYS.known - set(fields)):
+        spot.note(FaultCode.MISSING_FIELD, f"no {key}", "attempts and within, such as {attempts: 5, within: 10m}")
+    if set(fields) != _LIMIT_KEYS.known:
+        return None
+    within = read_span(fields["within"])
+    if not timedelta() < within <= _LONGEST_LIMIT:
+        fields["within"].note(FaultCode.WRONG_VALUE, "ends are remembered for 10m", "1s to 10m")
+    return RestartLimit(fields["attempts"].whole(1, _MOST_ATTEMPTS), within)
 
 
 def read_stop_signal(stop: Cursor) -> str:

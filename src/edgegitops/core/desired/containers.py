@@ -65,7 +65,7 @@ _KEYS = Keys(
         | set(_PLAIN)
         | CARE_FIELDS
     ),
-    frozenset({"restartLimit"}),
+    frozenset(),
     (
         ("command", "entrypoint (the program) or args (its arguments): compose and Kubernetes mean opposite things"),
         ("environment", "env"),

@@ -36,8 +36,6 @@ _CONTAINER_ROWS = {
     "mounts/*/subPath": "a folder inside a volume cannot be mounted yet; mount the volume",
     "mounts/*/secret": "secrets are not delivered yet",
     "mounts/*/artifact": "artifacts are not pulled yet",
-    "restartLimit": "a limit of restarts is not counted yet",
-    "stop/pre": "nothing is run before the stop signal yet",
 } | {
     f"probes/{probe}/{field}": sentence
     for probe in ("ready", "live", "startup")

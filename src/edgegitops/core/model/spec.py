@@ -240,8 +240,18 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartLimit:
+    """More ends than `attempts` within a time make the release count as regressed."""
+
+    attempts: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Care:
-    """What the agent does around a container. `depends_on` maps container names of the same deployment."""
+    """What the agent does around a container. `depends_on` maps container names of the same deployment; `stop_pre` is
+    run inside before the stop signal, for at most `stop_timeout`.
+    """
 
     ready: Probe | None = None
     live: Probe | None = None
@@ -250,6 +260,8 @@ class Care:
     restart: Restart = Restart.ALWAYS
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
     stop_timeout: timedelta = timedelta(seconds=30)
+    stop_pre: tuple[str, ...] = ()
+    restart_limit: RestartLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

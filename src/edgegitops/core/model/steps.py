@@ -76,11 +76,14 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Stop the container, by force after `timeout`; done where it does not run or does not exist."""
+    """Stop the container, by force after `timeout`; done where it does not run or does not exist. `pre` is a program
+    that is run inside first, for at most `timeout`; how it ends changes nothing.
+    """
 
     kind: ClassVar[str] = "stop-container"
     subject: str
     timeout: timedelta
+    pre: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
-from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
@@ -70,7 +70,7 @@ def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
     if seen.state in (ContainerState.STOPPING, ContainerState.UNKNOWN):
         return Outlook()
     if seen.state is ContainerState.PAUSED:
-        return work(scene, steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
+        return work(scene, steps=[part.stop()])
     return _restart(scene, parts, part, seen)
 
 
@@ -131,4 +131,4 @@ def _not_live(scene: Scene, part: Part) -> Outlook:
     if scene.remembered(part).health is not Health.NOT_LIVE or on_unhealthy is OnUnhealthy.REPORT:
         return Outlook()
     ended = ContainerEnded(scene.name, part.name, scene.now, is_resting=on_unhealthy is OnUnhealthy.STOP)
-    return work(scene, events=[ended], steps=[StopContainer(part.name, part.spec.care.stop_timeout)])
+    return work(scene, events=[ended], steps=[part.stop()])

@@ -11,7 +11,7 @@ from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, Restart
-from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
+from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume, StopContainer
 from edgegitops.errors import BrokenInvariantError
 
 
@@ -34,6 +34,10 @@ class Part:
                 return exit_code == 0
             case Restart.NEVER:
                 return True
+
+    def stop(self) -> StopContainer:
+        """The step that stops it with the patience that it asks for."""
+        return StopContainer(self.name, self.spec.care.stop_timeout, self.spec.care.stop_pre)
 
 
 @dataclass(frozen=True, slots=True)

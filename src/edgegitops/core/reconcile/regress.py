@@ -1,22 +1,23 @@
 """Law: what serves is judged by what was observed of it: regressed when it fails, healthy when it has soaked again.
 
-Regressed: three ends of a container in 10 min, or not ready for the deadline. It is an alarm whatever else goes on,
-and a phase where nothing is on its way. It is over once the release has soaked and nothing of this holds any more.
-A deployment whose last transition did not get through is healthy again when what serves is what is wanted, and has
-soaked. Nothing is stopped or started here: healing goes on either way.
+Regressed: three ends of a container in 10 min, or more ends than its `restartLimit`, or not ready for the deadline. It
+is an alarm whatever else goes on, and a phase where nothing is on its way. It is over once the release has soaked and
+nothing of this holds any more. A deployment whose last transition did not get through is healthy again when what
+serves is what is wanted, and has soaked. Nothing is stopped or started here: healing goes on either way.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from edgegitops.core.model.events import AlarmCleared, Event
 from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
+from edgegitops.core.model.spec import RestartLimit
 from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, recent
 from edgegitops.core.reconcile.lifecycle import MOVES
 from edgegitops.core.reconcile.parts import Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, moved, work
 
-ENDS_TO_REGRESS = 3
+DEFAULT_LIMIT = RestartLimit(attempts=2, within=FORGOTTEN_AFTER)
 
 
 def regress(scene: Scene, parts: Parts) -> Outlook:
@@ -57,12 +58,18 @@ def _ended_too_often(scene: Scene, parts: Parts) -> tuple[tuple[Refusal, str] | 
     """The reason, and when it will be one no more."""
     reason, until = None, None
     for part in parts.containers:
-        ends = recent(scene.remembered(part).ends, scene.now)
-        if len(ends) >= ENDS_TO_REGRESS:
-            detail = f"container {part.container} ended {len(ends)} times in 10 min"
+        limit = part.spec.care.restart_limit or DEFAULT_LIMIT
+        ends = [at for at in recent(scene.remembered(part).ends, scene.now) if scene.now - at < limit.within]
+        if len(ends) > limit.attempts:
+            detail = f"container {part.container} ended {len(ends)} times in {_minutes(limit.within)}"
             reason = reason or (Refusal.ENDED_TOO_OFTEN, detail)
-            until = earliest(until, ends[-ENDS_TO_REGRESS] + FORGOTTEN_AFTER)
+            until = earliest(until, ends[-limit.attempts - 1] + limit.within)
     return reason, until
+
+
+def _minutes(span: timedelta) -> str:
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    return f"{seconds} s" if not minutes else f"{minutes} min" if not seconds else f"{minutes} min {seconds} s"
 
 
 def _unhealthy_too_long(scene: Scene, parts: Parts) -> tuple[Refusal, str] | None:

@@ -38,4 +38,4 @@ def _known(scene: Scene, releases: Iterable[Release | None]) -> dict[str, Part]:
 
 
 def _stop(known: dict[str, Part], name: str) -> StopContainer:
-    return StopContainer(name, known[name].spec.care.stop_timeout if name in known else PATIENCE)
+    return known[name].stop() if name in known else StopContainer(name, PATIENCE)
