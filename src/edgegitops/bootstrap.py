@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.podman_listing import PodmanListing
     from edgegitops.adapters.repository_pygit2 import GitRepository
-    from edgegitops.core.model.facts import Handover
+    from edgegitops.core.model.facts import Decision, Facts, Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
     from edgegitops.core.model.policy import NodePolicy
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgegitops.ports import Repository
 
 T = TypeVar("T")
+DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
 POLL_TIMEOUT = timedelta(seconds=10)
 KEPT_ENTRIES = 20_000
 
@@ -113,7 +114,15 @@ def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) ->
         gear = _gear(config, journal, repository)
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
-        return Cycle(gear, identity).run(order, is_stopping=is_stopping)
+        return Cycle(gear, identity, door=_bounded_door()).run(order, is_stopping=is_stopping)
+
+
+def _bounded_door() -> "Callable[[Facts], Decision]":
+    """The one door to the core; a decision that never ends is ended, and the resident goes on from there."""
+    from edgegitops.adapters.worker_process import thinking_for
+    from edgegitops.core.decide import decide
+
+    return thinking_for(DECIDE_WITHIN)(decide)
 
 
 def _mirror(config: NodeConfig) -> "GitRepository":

@@ -17,7 +17,8 @@ from tests.simulation.rest import assert_at, assert_latched, is_resting
 
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.decide import decide
-from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.events import FloorMoved
+from edgegitops.core.model.facts import Decision, Facts, NodeIdentity
 from edgegitops.core.model.trust import Pin
 from edgegitops.lab import fleet as fleets
 from edgegitops.lab.commands import run
@@ -183,6 +184,44 @@ def test_invalid_manifest_keeps_the_last_good_release(road):
     assert version(life) == "2.0.0"
     assert "revision-invalid" in alarms(life)
     assert life.journal.ledger().snapshot == road.commits["two"]
+
+
+def deadly(tip: str) -> Callable[[Facts], Decision]:
+    """The one door, through which nobody who judges this tip comes back: the interpreter itself dies of it."""
+
+    def door(facts: Facts) -> Decision:
+        decision = decide(facts)
+        if any(isinstance(event, FloorMoved) and event.floor.commit == tip for event in decision.events):
+            raise WorkerDies
+        return decision
+
+    return door
+
+
+def test_commit_that_kills_workers_is_passed_over_and_what_runs_is_healed_at_once(road):
+    life = road.live()
+    life.door = deadly(road.commits["two"])
+    life.at(timedelta(), lambda: road.show(life, "one"))
+    life.at(FIRST_AT, lambda: road.show(life, "two"))
+    ended_at = FIRST_AT + timedelta(minutes=20)
+    life.at(ended_at, lambda: life.engine.end(next(iter(life.running("line"))), 1))
+    life.live(ended_at + timedelta(seconds=30))
+    assert (life.deaths, life.running("line") != frozenset()) == (["worker", "worker"], True)
+    assert life.journal.ledger().refused_reason == "worker-died"
+    assert (alarms(life), version(life)) == ({"revision-refused"}, "1.0.0")
+
+
+def test_commit_that_killed_workers_is_tried_again_every_hour_and_a_later_one_at_once(road):
+    life = road.live()
+    life.door = deadly(road.commits["two"])
+    life.at(timedelta(), lambda: road.show(life, "one"))
+    life.at(FIRST_AT, lambda: road.show(life, "two"))
+    life.live(timedelta(hours=3))
+    assert 4 <= len(life.deaths) <= 6
+    road.show(life, "invalid")
+    life.live(life.age + timedelta(minutes=2))
+    assert life.journal.ledger().floor.commit == road.commits["invalid"]
+    assert alarms(life) == {"revision-invalid"}
 
 
 @pytest.mark.parametrize("blow", BLOWS)

@@ -2,8 +2,10 @@
 
 Parent side: start it, ask whether it lives, read its answer, stop it. Child side: `die_with_parent` arms the kernel's
 parent-death signal (prctl(2)) and watches the pipe that the parent holds open, which covers a parent that died first.
+`thinking_for` ends a worker whose one decision burns too much CPU: no crafted input may hold it for ever.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -11,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from edgegitops.core.model.codec import from_tree, to_tree
@@ -77,6 +79,18 @@ def _watch_pipe() -> None:
     while os.read(0, 4096):
         pass
     os._exit(137)
+
+
+@contextlib.contextmanager
+def thinking_for(most: timedelta) -> Iterator[None]:
+    """The kernel ends this process (SIGPROF) where it burns more CPU time than `most` while inside. Code in C that
+    holds the interpreter, such as a regular expression that explodes, is ended too.
+    """
+    signal.setitimer(signal.ITIMER_PROF, most.total_seconds())
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def answer(handover: Handover) -> None:

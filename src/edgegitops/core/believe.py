@@ -3,9 +3,12 @@
 A tip that is the floor, or that was refused before, costs nothing; only a doubt that time or a fetch may end (a wrong
 clock, a missing object) is judged again. What the walk accepted moves the floor, even
 where a later commit was refused: the last good prefix is in force and the refusal is an alarm.
+A tip that ended two workers in a row is passed over for an hour, so that no input, whatever it does to us, keeps a
+node from healing for longer than two tries take.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, FloorMoved, TipRefused
 from edgegitops.core.model.facts import Facts
@@ -14,15 +17,22 @@ from edgegitops.core.model.reasons import Alarm, Doubt
 from edgegitops.core.model.trust import Belief
 from edgegitops.core.trust.walk import walk
 
-PASSING = frozenset({Doubt.KEY_NOT_YET_VALID, Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED, Doubt.OBJECT_MISSING})
+PASSING = frozenset(
+    {Doubt.KEY_NOT_YET_VALID, Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED, Doubt.OBJECT_MISSING, Doubt.WORKER_DIED}
+)
+
+PASSED_OVER_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """The ledger with the floor as it will be once the events are journalled, and those events."""
+    """The ledger with the floor as it will be once the events are journalled, and those events. `until`: when a tip
+    that is passed over now is judged again.
+    """
 
     ledger: Ledger
     events: tuple[Event, ...] = ()
+    until: datetime | None = None
 
 
 def believe(facts: Facts) -> Believed:
@@ -33,11 +43,34 @@ def believe(facts: Facts) -> Believed:
         return Believed(ledger)
     if ledger.floor is not None and ledger.floor.commit == facts.tip:
         return Believed(ledger, _cleared(ledger))
+    until = _passed_over_until(facts)
+    if until is not None:
+        return Believed(ledger, until=until)
     belief = walk(facts.node.pin, ledger.floor, facts.tip, facts.objects, now=facts.now)
     events = (*_moved(ledger, belief), *_refused(ledger, facts.tip, belief))
     if not belief.refused:
         events = (*events, *_cleared(ledger))
     return Believed(replace(ledger, floor=belief.floor or ledger.floor), events)
+
+
+def blamed(ledger: Ledger, tip: str) -> tuple[Event, ...]:
+    """What to journal of a fetched tip when workers died in a row: nothing where this tip was judged already."""
+    is_judged = tip == ledger.refused_tip and ledger.refused_reason not in PASSING
+    if is_judged or (ledger.floor is not None and ledger.floor.commit == tip):
+        return ()
+    words = "two workers died while they judged it; it is passed over and tried again every hour, please report this"
+    detail = f"{Doubt.WORKER_DIED}: commit {tip[:12]}: {words}"
+    return TipRefused(tip, tip, Doubt.WORKER_DIED, words), AlarmRaised(Alarm.REVISION_REFUSED, "fleet", detail)
+
+
+def _passed_over_until(facts: Facts) -> datetime | None:
+    """When the tip that ended workers may be judged again; None: now. A clock that was set back delays nothing."""
+    ledger = facts.ledger
+    alarm = ledger.alarms.get(f"{Alarm.REVISION_REFUSED} fleet")
+    if (ledger.refused_tip, ledger.refused_reason) != (facts.tip, Doubt.WORKER_DIED) or alarm is None:
+        return None
+    is_recent = alarm.since <= facts.now < alarm.since + PASSED_OVER_FOR
+    return alarm.since + PASSED_OVER_FOR if is_recent else None
 
 
 def _moved(ledger: Ledger, belief: Belief) -> tuple[Event, ...]:

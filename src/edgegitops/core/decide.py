@@ -39,7 +39,8 @@ def decide(facts: Facts) -> Decision:
     known = replace(facts, ledger=believed.ledger)
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
     plan = _plan(known, desired)
-    return Decision((*believed.events, *events), plan.works, desired, plan.handover)
+    handover = replace(plan.handover, next_look=earliest(plan.handover.next_look, believed.until))
+    return Decision((*believed.events, *events), plan.works, desired, handover)
 
 
 def _plan(facts: Facts, desired: Desired | None) -> _Plan:

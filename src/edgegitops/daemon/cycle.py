@@ -2,6 +2,7 @@
 
 One thread decides. A fetch and the steps of works run beside it, so that neither a slow pull nor a hanging Git server
 delays healing. Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
+A worker that may only finish or revert runs after others died: a tip that they had not judged yet gets the blame.
 A turn that only wrote to the journal needs no new look: the next one decides over what was just seen.
 """
 
@@ -10,6 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 
+from edgegitops.core.believe import blamed
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import (
     AlarmCleared,
@@ -78,7 +80,7 @@ class Cycle:
     def _run(self, order: Order, is_stopping: Callable[[], bool]) -> Handover:
         gear = self._gear
         ledger = gear.journal.ledger()
-        opening: list[Event] = [WorkerStarted(order.is_revert_only), *_closed(ledger)]
+        opening: list[Event] = [WorkerStarted(order.is_revert_only), *_closed(ledger), *self._blamed(order, ledger)]
         gear.journal.append(opening, gear.clock.now())
         self._restore_floor()
         fetching = self._pool.submit(_fetch, gear) if order.fetch and not order.is_revert_only else None
@@ -138,6 +140,16 @@ class Cycle:
             present_contents=gear.contents.present(),
             is_revert_only=is_local,
         )
+
+    def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:
+        """The verdict on a tip that the workers before this one died of."""
+        if not order.is_revert_only or ledger.is_worker_clean:
+            return ()
+        try:
+            tip = self._gear.repository.tip()
+        except UnavailableError:
+            return ()
+        return blamed(ledger, tip) if tip is not None else ()
 
     def _restore_floor(self) -> None:
         """A journal that was lost begins again at the second copy of the floor, never below it."""

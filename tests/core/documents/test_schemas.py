@@ -148,6 +148,11 @@ def test_definitions_in_a_circle_are_our_bug():
         written_out({"$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}})
 
 
+def test_number_beyond_all_floats_is_told_and_raises_nothing():
+    (message,) = value_judge({"multipleOf": 0.1}, 10**400)
+    assert "schema" in message
+
+
 def test_broken_schema_is_our_bug():
     with pytest.raises(BrokenInvariantError, match="no JSON"):
         validators_of(SchemaSet({"site": "{"}))
@@ -176,6 +181,9 @@ def test_values_are_judged_by_the_schema_of_their_application(schema, value, tol
         {"pattern": "("},
         7,
         {"$ref": "file:///etc/passwd"},
+        {"pattern": "a{99999999999}"},
+        {"$ref": "#/allOf/x", "allOf": [{}]},
+        {"pattern": "a", "$ref": "#/pattern/0/x"},
     ],
 )
 def test_schema_of_a_value_that_cannot_be_used_is_told_and_nothing_is_fetched(schema):

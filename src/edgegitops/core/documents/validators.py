@@ -17,7 +17,6 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from edgegitops.core.documents.marks import to_pointer
 from edgegitops.core.documents.yaml_reader import shown
@@ -106,6 +105,8 @@ def schema_problem(schema: Tree) -> str:
         return f"{where} {shown(error.message, _MESSAGE)}".strip()
     except RecursionError:
         return "it is nested too deeply"
+    except Exception as error:  # noqa: BLE001 - the library breaks in many ways on what strangers write (a{99999999999})
+        return shown(str(error), _MESSAGE)
     return ""
 
 
@@ -113,7 +114,7 @@ def value_problems(schema: Tree, value: Tree) -> list[tuple[str, str]]:
     """JSON pointer and sentence of each error of a value by a schema that `schema_problem` has passed."""
     try:
         errors = list(_validator(schema).iter_errors(value))
-    except (Unresolvable, RecursionError, re.error) as error:
+    except Exception as error:  # noqa: BLE001 - see schema_problem; `$ref: #/allOf/x` is a ValueError
         return [("", f"its schema cannot be used: {shown(str(error), _MESSAGE)}")]
     return sorted((to_pointer(list(error.absolute_path)), shown(error.message, _MESSAGE)) for error in errors)
 

@@ -34,6 +34,7 @@ class Doubt(StrEnum):
     ROOT_PIN = "root-pin"
     REPOSITORY_MISMATCH = "repository-mismatch"
     LIMIT_EXCEEDED = "limit-exceeded"
+    WORKER_DIED = "worker-died"
 
 
 class FaultCode(StrEnum):
