@@ -62,8 +62,8 @@ class Scene:
         return start is not None and start.boot_id == self.boot_id
 
     def owned(self) -> tuple[ContainerSeen, ...]:
-        """All containers of this deployment, of whatever release."""
-        return self.observed.owned(self.fleet, self.name)
+        """All containers of this deployment, of whatever release, by name."""
+        return tuple(sorted(self.observed.owned(self.fleet, self.name), key=lambda one: one.name))
 
     def alarm(self, code: Alarm, detail: str) -> tuple[Event, ...]:
         """The event that raises an alarm on this deployment; none where it stands already with the same detail."""

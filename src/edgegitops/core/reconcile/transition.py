@@ -122,8 +122,10 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
         one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
     ]
     steps += [StoreContent(sha256) for sha256 in sorted(new.contents(missing) - scene.stored)]
-    steps += [new.create_network(name) for name, at in new.networks.items() if at not in scene.observed.networks]
-    steps += [new.create_volume(name) for name, at in new.volumes.items() if at not in scene.observed.volumes]
+    steps += [
+        new.create_network(name) for name, at in sorted(new.networks.items()) if at not in scene.observed.networks
+    ]
+    steps += [new.create_volume(name) for name, at in sorted(new.volumes.items()) if at not in scene.observed.volumes]
     return steps
 
 
@@ -177,7 +179,7 @@ def _unwell(scene: Scene, new: Parts) -> list[StopContainer]:
     """What an earlier try of the same content left running and not well is started anew, not taken over."""
     old = scene.parts(scene.record.serving).names() if scene.record.serving else frozenset()
     return [
-        StopContainer(part.name, part.spec.care.stop_timeout)
+        part.stop()
         for part in new.containers
         if part.name not in old
         and scene.remembered(part).health in (Health.UNREADY, Health.NOT_LIVE)
