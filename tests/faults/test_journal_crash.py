@@ -87,7 +87,7 @@ def whole_calls(entries: Iterable[Entry]) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_at_a_drawn_instant_it_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
-    path, draw = tmp_path / "journal.db", random.Random(seed)  # noqa: S311 - a seed, not a secret
+    path, draw = tmp_path / "journal.db", random.Random(seed)
     last = -1
     for life in range(2):
         child = appender(path, f"life-{life}", range(last + 1, FOREVER))
