@@ -45,6 +45,7 @@ demo: setup ## The main job end to end on virtual nodes of this machine (root)
 	$(BIN)/python -m edgegitops.cli.demo
 
 bench: setup ## Benchmarks beside their peers: table and JSON
+	benchmarks/install-peers.sh
 	$(BIN)/python benchmarks/run.py
 
 docs: setup ## Write the reference pages again from the schemas and --help

@@ -72,26 +72,32 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
+def line(figure: Figure) -> str:
+    """The figure in one line, as soon as it is known."""
+    return " · ".join(word for word in _words(figure) if word)
+
+
 def table(figures: Sequence[Figure]) -> str:
     """The figures as lines of text."""
-    verdicts = {None: "", True: "met", False: "MISSED"}
-    rows = [
-        (
-            figure.what,
-            _number(figure.ours),
-            figure.unit,
-            figure.beside,
-            "" if figure.theirs is None else _number(figure.theirs),
-            "" if figure.ratio is None else f"{figure.ratio:.2f}x",
-            figure.target.said if figure.target else "",
-            verdicts[figure.is_met],
-        )
-        for figure in figures
-    ]
+    rows = [_words(figure) for figure in figures]
     widths = [max(len(row[at]) for row in (COLUMNS, *rows)) for at in range(len(COLUMNS))]
     return "\n".join(
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
         for row in (COLUMNS, *rows)
+    )
+
+
+def _words(figure: Figure) -> tuple[str, ...]:
+    verdicts = {None: "", True: "met", False: "MISSED"}
+    return (
+        figure.what,
+        _number(figure.ours),
+        figure.unit,
+        figure.beside,
+        "" if figure.theirs is None else _number(figure.theirs),
+        "" if figure.ratio is None else f"{figure.ratio:.2f}x",
+        figure.target.said if figure.target else "",
+        verdicts[figure.is_met],
     )
 
 

@@ -23,20 +23,18 @@ _SYNCS = re.compile(r"\b(?:fsync|fdatasync)\(")
 
 
 def nothing_to_do(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
-    """No-op figures; expects what is wanted to run."""
+    """No-op figures; expects what is wanted to run, both ours and podman-compose's."""
     count = gateway.count
     say(f"nothing to do, {count}")
     looks, bare = _looks(gateway)
     yield Figure(f"resident's look, {count}", "ms", looks, LOOKS, "the bare list call", bare, Target("<= 2x", 2))
     workers = [gateway.worker(fetch=False) for _ in range(runs.times)]
     wall, cpu = median(one.wall for one in workers), median(one.cpu + one.service_cpu for one in workers)
-    yield Figure(f"no-op worker, {count}: fsyncs", "", _syncs(gateway), 1, target=Target("none", 0, is_ratio=False))
+    yield Figure(f"no-op worker, {count}: fsyncs of the journal", "", _syncs(gateway), 1)
     if not runs.with_compose:
         return
     compose = Compose(gateway)
-    compose.write(dict.fromkeys(gateway.services, gateway.images["1"]))
-    compose.up()
-    idle = [compose.up() for _ in range(max(1, runs.times // 2))]
+    idle = [compose.up() for _ in range(runs.of_compose(count))]
     for name in gateway.services:
         gateway.raw.remove(compose.container(name))
     peer, peer_cpu = median(one.wall for one in idle), median(one.cpu + one.service_cpu for one in idle)

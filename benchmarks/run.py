@@ -17,10 +17,12 @@ import idle
 import reading
 import storage
 from converging import Runs
-from figures import Figure, machine, table, write
+from figures import Figure, line, machine, say, table, write
 from gateway import opened
 
 from edgegitops.errors import EdgegitopsError
+
+PARTS = ("commands", "journal", "documents", "trust", "node")
 
 
 def main() -> int:
@@ -29,7 +31,9 @@ def main() -> int:
     before = machine()
     figures: list[Figure] = []
     try:
-        figures.extend(_measured(chosen))
+        for figure in _measured(chosen):
+            figures.append(figure)
+            say(f"  {line(figure)}")
     except EdgegitopsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -47,25 +51,30 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--runs", type=int, default=5, help="runs of each side (default 5)")
     options.add_argument("--sizes", default="1,10,30", help="numbers of containers (default 1,10,30)")
     options.add_argument("--idle", type=float, default=60, metavar="SECONDS", help="how long the resident is watched")
-    options.add_argument("--only", choices=("node", "process"), help="only what needs a node, or only what does not")
+    options.add_argument("--only", choices=PARTS, help="one part of it; all but `node` run in this process")
     options.add_argument("--without-compose", action="store_true", help="leave podman-compose out")
     options.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
     return options
 
 
 def _measured(chosen: argparse.Namespace) -> Iterator[Figure]:
-    if chosen.only != "node":
-        yield from _in_this_process(chosen.runs)
-    if chosen.only != "process":
-        yield from _on_a_node(chosen)
+    for part in [chosen.only] if chosen.only else PARTS:
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # a disk, where /tmp may be memory
+            yield from _part(part, chosen, Path(folder))
 
 
-def _in_this_process(runs: int) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # a disk, where /tmp may be memory
-        yield from commands.starts(max(3, runs * 2))
-        yield from storage.journal_commit(Path(folder))
-        yield from reading.manifests()
-        yield from reading.signatures(Path(folder))
+def _part(part: str, chosen: argparse.Namespace, folder: Path) -> Iterator[Figure]:
+    match part:
+        case "commands":
+            yield from commands.starts(max(3, chosen.runs * 2))
+        case "journal":
+            yield from storage.journal_commit(folder)
+        case "documents":
+            yield from reading.manifests()
+        case "trust":
+            yield from reading.signatures(folder)
+        case _:
+            yield from _on_a_node(chosen)
 
 
 def _on_a_node(chosen: argparse.Namespace) -> Iterator[Figure]:
