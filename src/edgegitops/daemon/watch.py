@@ -21,6 +21,7 @@ from edgegitops.ports import Clock, Journal, Prober
 
 GAP = timedelta(seconds=10)
 MARK_EVERY = timedelta(minutes=1)
+MARKS_KEPT = 4  # more than are written while a worker makes its last turn
 FAILED = (Health.UNREADY, Health.NOT_LIVE)
 
 
@@ -32,7 +33,7 @@ class _Count:
     soaked_for: timedelta
     waited_for: timedelta
     marked_at: timedelta
-    marked: tuple[timedelta, timedelta]
+    marked: tuple[tuple[timedelta, timedelta], ...]
     is_told: bool = False
 
 
@@ -71,11 +72,14 @@ class Watcher:
         self._ticked_at = now
 
     def _count(self, soak: SoakWatch, now: timedelta) -> _Count:
-        """Go on counting where the journal says what was last written down; else begin at what the journal says."""
+        """Go on counting where the journal says what was written down lately; else begin at what the journal says.
+
+        Lately, not last: the worker that hands over may have read the journal before the last mark.
+        """
         before, known = self._counts.get(soak.deployment), (soak.soaked_for, soak.waited_for)
-        if before is None or before.marked != known or _subject(before.watch) != _subject(soak):
+        if before is None or known not in before.marked or _subject(before.watch) != _subject(soak):
             marked_at = before.marked_at if before else now
-            return _Count(soak, soak.soaked_for, soak.waited_for, marked_at, known)
+            return _Count(soak, soak.soaked_for, soak.waited_for, marked_at, (known,))
         is_told = before.is_told and (before.watch.needed, before.watch.deadline) == (soak.needed, soak.deadline)
         return replace(before, watch=soak, is_told=is_told)
 
@@ -196,7 +200,8 @@ def _subject(watch: SoakWatch) -> tuple[object, ...]:
 
 
 def _written(count: _Count, now: timedelta) -> _Count:
-    return replace(count, marked_at=now, marked=(count.soaked_for, count.waited_for))
+    marked = (*count.marked, (count.soaked_for, count.waited_for))[-MARKS_KEPT:]
+    return replace(count, marked_at=now, marked=marked)
 
 
 def _mark_of(count: _Count) -> SoakMarked:

@@ -227,6 +227,17 @@ def test_handover_in_between_loses_no_time(plant):
     assert plant.flushed()[0] == soaked + MINUTE
 
 
+def test_soak_that_is_complete_while_a_worker_ends_is_not_taken_back() -> None:
+    plant = Plant(needed=3 * SECOND)
+    plant.follow()
+    plant.pass_time(SECOND)
+    soaked_for, waited_for = plant.flushed()  # a worker begins, and reads this
+    assert plant.pass_time(5 * SECOND).count(True) == 1
+    plant.follow(health=Health.READY, soaked_for=soaked_for, waited_for=waited_for)
+    assert plant.flushed()[0] == 3 * SECOND
+    assert not any(plant.pass_time(5 * SECOND))
+
+
 def test_reset_that_the_journal_tells_of_is_never_counted_over(plant):
     plant.follow()
     plant.pass_time(4 * MINUTE)
