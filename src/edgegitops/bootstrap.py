@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,7 +41,7 @@ KEPT_ENTRIES = 20_000
 @cache
 def load_schemas() -> SchemaSet:
     """The published schemas, from the installed package; InvalidDocumentError where they are missing."""
-    folder = resources.files("edgegitops") / "schemas"
+    folder = Path(__file__).with_name("schemas")  # importlib.resources would stay in the resident's memory
     suffix = ".schema.json"
     texts = {
         one.name.removesuffix(suffix): one.read_text("utf-8")
