@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, TypeVar
 from edgegitops import __version__
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig
-from edgegitops.errors import InvalidConfigError, InvalidDocumentError
+from edgegitops.errors import InvalidConfigError, InvalidDocumentError, UnavailableError
 
 if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.podman_listing import PodmanListing
     from edgegitops.adapters.repository_pygit2 import GitRepository
+    from edgegitops.adapters.wakeup_signals import Wakeup
     from edgegitops.core.model.facts import Decision, Facts, Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from edgegitops.daemon.cycle import Order
     from edgegitops.daemon.gear import Gear
     from edgegitops.daemon.resident import Senses, Worker
-    from edgegitops.ports import Repository
+    from edgegitops.ports import Log, Repository
 
 T = TypeVar("T")
 DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
@@ -196,7 +197,7 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
-        clock, journal = SystemClock(), _journal(config, stack)
+        clock, journal, log = SystemClock(), _journal(config, stack), LineLog(sys.stderr)
         pool = stack.enter_context(ThreadPoolExecutor(4, "sense"))
         listing = _listing(config)
         prober = NetworkProber(listing.probe_exec)
@@ -204,8 +205,8 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
             watcher=Watcher(journal, prober, clock, pool),
             journal=journal,
             clock=clock,
-            log=LineLog(sys.stderr),
-            senses=_senses(config, file, listing),
+            log=log,
+            senses=_senses(config, file, listing, _ears(config, log, stack)),
             pool=pool,
             interval=config.remote.interval,
             version=__version__,
@@ -219,36 +220,51 @@ def _listing(config: NodeConfig) -> "PodmanListing":
     return PodmanListing(config.socket, fleet=config.identity().fleet)
 
 
-def _senses(config: NodeConfig, file: str, listing: "PodmanListing") -> "Senses":
-    from edgegitops.adapters.notify_systemd import notify
-    from edgegitops.adapters.tip_listing import list_tip
+def _ears(config: NodeConfig, log: "Log", stack: ExitStack) -> "Wakeup":
+    """What ends the resident's sleep early: signals, and words at the control socket (without one it goes on)."""
+    from edgegitops.adapters.control_socket import listening
     from edgegitops.adapters.wakeup_signals import Wakeup
-    from edgegitops.adapters.worker_process import WorkerProcess
-    from edgegitops.daemon.resident import Senses
 
     wakeup = Wakeup()
     wakeup.install()
+    try:
+        stack.enter_context(listening(config.control_socket, wakeup.ask))
+    except UnavailableError as error:
+        log.warning("no-control-socket", detail=error.message)
+    return wakeup
+
+
+def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wakeup") -> "Senses":
+    from edgegitops.adapters.notify_systemd import notify
+    from edgegitops.adapters.worker_process import WorkerProcess
+    from edgegitops.daemon.resident import Senses
+
     wakeup.follow(lambda: iter(listing.events()))
-    remote = config.remote
     worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file]
 
     def launch(fetch: bool, revert_only: bool) -> "Worker":  # noqa: FBT001 - the two words of an order
         flags = ["--fetch"] * fetch + ["--revert-only"] * revert_only
         return WorkerProcess([*worker, *flags])
 
-    def tip() -> str | None:
-        ca_file, ssh = remote.ca_file or None, (remote.key_file, remote.known_hosts_file)
-        return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config), ssh=ssh)
-
     return Senses(
         listing=lambda: {name: seen.digest for name, seen in listing.running().items()},
-        tip=tip,
+        tip=lambda: ask_tip(config),
         launch=launch,
         has_hint=wakeup.has_hint,
+        asked=wakeup.asked,
         sleep=wakeup.sleep,
         is_stopping=wakeup.is_stopping,
         notify=notify,
     )
+
+
+def ask_tip(config: NodeConfig) -> str | None:
+    """The tip of the branch at the remote; None where there is no such branch. UnavailableError: no answer."""
+    from edgegitops.adapters.tip_listing import list_tip
+
+    remote = config.remote
+    ca_file, ssh = remote.ca_file or None, (remote.key_file, remote.known_hosts_file)
+    return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config), ssh=ssh)
 
 
 def _login(config: NodeConfig) -> tuple[str, str] | None:

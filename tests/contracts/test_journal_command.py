@@ -148,6 +148,7 @@ TOLD: list[tuple[e.Event, str]] = [
     (e.AlarmCleared("stuck", "line"), "alarm stuck for line is over"),
     (e.OperatorHeld("", "audit", stops_healing=True), "an operator holds everything, healing too: audit"),
     (e.OperatorReleased("line"), "an operator released line"),
+    (e.RetryAsked(), "an operator asked for a look now"),
     (e.JournalPruned(80, "a" * 64), "entries up to 80 were dropped; what they mean is kept"),
 ]
 

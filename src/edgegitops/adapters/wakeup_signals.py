@@ -24,6 +24,7 @@ class Wakeup:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._is_stopping = False
         self._is_hinted = False
+        self._word = ""
 
     def install(self) -> None:
         """Let SIGTERM and SIGINT ask for a stop. Main thread only."""
@@ -47,6 +48,16 @@ class Wakeup:
         """True once after a hint."""
         was, self._is_hinted = self._is_hinted, False
         return was
+
+    def ask(self, word: str) -> None:
+        """An operator asks for something; from any thread. `reconcile` includes every other word."""
+        self._word = word if self._word != "reconcile" else self._word
+        self._poke()
+
+    def asked(self) -> str:
+        """What an operator asked for since the last call; empty: nothing."""
+        word, self._word = self._word, ""
+        return word
 
     def is_stopping(self) -> bool:
         """True after a stop signal."""

@@ -6,16 +6,8 @@ import sys
 
 import click
 
+from edgegitops.cli.options import CONFIG
 from edgegitops.core.model.codec import to_tree
-
-CONFIG = click.option(
-    "--config",
-    "file",
-    default="/etc/edgegitops/node.yaml",
-    show_default=True,
-    envvar="EDGEGITOPS_CONFIG",
-    help="The node's configuration.",
-)
 
 
 @click.group(epilog="Example: edgegitops agent run --config /etc/edgegitops/node.yaml")

@@ -36,12 +36,17 @@ COMMANDS = {
     "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
     "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
     "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
+    "hold": Place(
+        "edgegitops.cli.hold:hold", "Start nothing new here until a given time; the plant has the last word."
+    ),
     "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
     "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
     "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
     "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
     "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
+    "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
+    "unhold": Place("edgegitops.cli.hold:unhold", "End an operator's hold."),
     "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
 }
 

@@ -1,15 +1,27 @@
-"""`edgegitops status`: what runs on this node, at which release, what is held and why; also with the daemon dead."""
+"""`edgegitops status`: what runs on this node, at which release, what is held and why; also with the agent dead.
+
+Exit code 0 says that the question was answered; with `--check` 1 says that something is not as wanted: the agent does
+not run, Podman does not answer, the newest commit is refused or invalid, a hold or an alarm stands, or a deployment is
+not healthy.
+"""
 
 import json
 from datetime import datetime
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from edgegitops.cli.agent import CONFIG
+from edgegitops.cli import node_view as view
+from edgegitops.cli.node_view import Look
+from edgegitops.cli.options import CONFIG
+from edgegitops.cli.plain_words import HOLDS, SHORT, clock, span, until, visible, why
 from edgegitops.core.model.codec import Tree, to_tree
-from edgegitops.core.model.ledger import DeploymentRecord, Health, Ledger
+from edgegitops.core.model.ledger import DeploymentRecord, Ledger
+from edgegitops.core.model.node_config import NodeConfig
+from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase
 
 COLOURS = {
@@ -18,94 +30,188 @@ COLOURS = {
     Phase.REVERTED: "yellow",
     Phase.REFUSED: "yellow",
     Phase.REGRESSED: "red",
-    Phase.STUCK: "red bold",
+    Phase.STUCK: "bold red",
+    "ready": "green",
+    "unready": "yellow",
+    "not-live": "red",
 }
 
 
-@click.command(epilog="Example: edgegitops status --json")
+@click.command(epilog="Example: edgegitops status --check")
 @CONFIG
+@click.option("--check", is_flag=True, help="Exit with 1 where something is not as wanted.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON (schemas/output/status.schema.json).")
-def status(file: str, *, as_json: bool) -> None:
+@click.pass_context
+def status(ctx: click.Context, file: str, *, check: bool, as_json: bool) -> None:
     """What runs on this node, at which release, and what is held."""
-    from edgegitops import bootstrap
+    from edgegitops import bootstrap, bootstrap_node
 
     config = bootstrap.read_config(file)
-    ledger = bootstrap.read_ledger(config)
-    is_running = bootstrap.is_daemon_running(config)
-    shown = describe(ledger, site=config.site, node=config.node, is_running=is_running)
+    look = Look(
+        now=bootstrap_node.now(),
+        ledger=bootstrap_node.remember(config),
+        observed=bootstrap_node.observe(config),
+        is_agent_running=bootstrap_node.is_agent_running(config),
+    )
+    shown = describe(look, config)
     if as_json:
         click.echo(json.dumps(shown, indent=2))
     else:
-        _print(shown, Console())
+        _print(shown, look.now)
+    ctx.exit(1 if check and not shown["isAsWanted"] else 0)
 
 
-def describe(ledger: Ledger, *, site: str, node: str, is_running: bool) -> dict[str, Tree]:
+def describe(look: Look, config: NodeConfig) -> dict[str, Tree]:
     """The answer as a JSON tree."""
+    ledger = look.ledger
+    records = [record for _, record in sorted(ledger.deployments.items()) if view.is_shown(record)]
+    deployments = [_deployment(record, look) for record in records]
+    holds = view.standing_holds(ledger, look.now)
+    refused = {"commit": ledger.refused_tip, "reason": ledger.refused_reason} if ledger.refused_tip else None
+    is_fine = look.is_agent_running and look.observed is not None and not refused and not ledger.invalid_revision
     return {
-        "site": site,
-        "node": node,
-        "daemon": "running" if is_running else "not running",
+        "site": config.site,
+        "node": config.node,
+        "isAsWanted": bool(
+            is_fine and not holds and not ledger.alarms and all(one["isAsWanted"] for one in deployments)
+        ),
+        "daemon": "running" if look.is_agent_running else "not running",
+        "engine": "answering" if look.observed else "not answering",
         "floor": ledger.floor.commit if ledger.floor else None,
         "revision": ledger.snapshot or None,
-        "refusedTip": {"commit": ledger.refused_tip, "reason": ledger.refused_reason} if ledger.refused_tip else None,
-        "deployments": [_deployment(record) for _, record in sorted(ledger.deployments.items()) if _is_shown(record)],
+        "signedBy": _signer(ledger),
+        "refusedTip": refused,
+        "invalidRevision": ledger.invalid_revision or None,
+        "deployments": deployments,
         "alarms": [to_tree(alarm) for _, alarm in sorted(ledger.alarms.items())],
-        "holds": [to_tree(hold) for _, hold in sorted(ledger.holds.items())],
+        "holds": [view.hold_tree(hold) for hold in holds],
     }
 
 
-def _is_shown(record: DeploymentRecord) -> bool:
-    return record.phase is not Phase.ABSENT or bool(record.hold_reason) or bool(record.latches)
+def _signer(ledger: Ledger) -> str | None:
+    signed = ledger.signed.get(ledger.snapshot)
+    return (signed.owner or signed.key or None) if signed else None
 
 
-def _deployment(record: DeploymentRecord) -> dict[str, Tree]:
-    serving, transition = record.serving, record.transition
-    coming = transition.new if transition else None
-    ready = sum(1 for one in record.containers.values() if one.health is Health.READY)
+def _deployment(record: DeploymentRecord, look: Look) -> dict[str, Tree]:
+    coming = record.transition.new if record.transition else None
+    rows = view.containers(record, look)
     return {
         "name": record.name,
-        "phase": record.phase,
+        "isAsWanted": view.is_as_wanted(record, rows),
+        "phase": str(record.phase),
         "since": to_tree(record.phase_at),
-        "release": serving.short if serving else None,
-        "version": serving.version if serving else None,
-        "revision": serving.revision if serving else None,
-        "next": coming.short if coming else None,
-        "nextVersion": coming.version if coming else None,
-        "ready": ready,
+        "release": view.release_tree(record.serving, look.ledger),
+        "next": view.release_tree(coming, look.ledger),
+        "isRemoving": record.transition is not None and coming is None,
         "soakedSeconds": to_tree(record.soaked_for),
-        "hold": {"reason": record.hold_reason, "detail": record.hold_detail} if record.hold_reason else None,
+        "containers": rows,
+        "waiting": view.waiting_tree(record),
+        "knownGood": [view.release_tree(release, look.ledger) for release in record.lkg],
         "latches": [to_tree(latch) for _, latch in sorted(record.latches.items())],
     }
 
 
-def _print(shown: dict[str, Tree], console: Console) -> None:
-    revision = (shown["revision"] or "none yet")[:12]
-    console.print(f"[bold]{shown['site']}/{shown['node']}[/]  daemon {shown['daemon']}  revision {revision}")
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def _print(shown: dict[str, Any], now: datetime) -> None:
+    console = Console(highlight=False)
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(visible(text), style=style), soft_wrap=False)
+
+    by = f", signed by {shown['signedBy']}" if shown["signedBy"] else ""
+    revision = f"revision {shown['revision'][:SHORT]}{by}" if shown["revision"] else "no revision believed yet"
+    say(f"{shown['site']}/{shown['node']}  agent {shown['daemon']}  {revision}", "bold")
+    if shown["daemon"] != "running":
+        say("The agent does not run: nothing changes here until it does (systemctl start edgegitops).", "yellow")
+    if shown["engine"] != "answering":
+        say("Podman does not answer: what containers do is not known (edgegitops node check).", "yellow")
     if shown["refusedTip"]:
         refused = shown["refusedTip"]
-        console.print(f"[yellow]newest commit {refused['commit'][:12]} is not believed: {refused['reason']}[/]")
-    table = Table(box=None, pad_edge=False)
-    for title in ("deployment", "phase", "since", "release", "next", "hold"):
-        table.add_column(title)
-    for one in shown["deployments"]:
-        colour = COLOURS.get(one["phase"], "default")
-        hold = f"{one['hold']['reason']}: {one['hold']['detail']}" if one["hold"] else ""
-        table.add_row(
-            one["name"],
-            f"[{colour}]{one['phase']}[/]",
-            _clock(one["since"]),
-            _release(one["release"], one["version"]),
-            _release(one["next"], one["nextVersion"]),
-            hold,
-        )
-    console.print(table if shown["deployments"] else "nothing is deployed here")
+        say(f"Commit {refused['commit'][:SHORT]} is refused, what runs stays: {why(refused['reason'])}", "yellow")
+    if shown["invalidRevision"]:
+        say(f"The manifests of {shown['invalidRevision'][:SHORT]} have faults; those before stay in force.", "yellow")
+    for hold in shown["holds"]:
+        say(_hold_line(hold, now), "yellow")
+    if shown["deployments"]:
+        console.print()
+        console.print(_table(shown["deployments"], now))
+    else:
+        say("Nothing is deployed here.")
+    _print_waiting(console, shown["deployments"])
+    if shown["alarms"]:
+        console.print()
     for alarm in shown["alarms"]:
-        console.print(f"[red]alarm[/] {alarm['code']}: {alarm['detail']} (since {_clock(alarm['since'])})")
+        since = span(now - datetime.fromisoformat(alarm["since"]))
+        say(f"alarm {alarm['code']} ({alarm['subject']}) for {since}: {alarm['detail']}", "red")
 
 
-def _clock(at: str | None) -> str:
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+def _hold_line(hold: dict[str, Any], now: datetime) -> str:
+    what = hold["deployment"] or "everything"
+    healing = ", healing too," if hold["stopsHealing"] else ""
+    end = until(datetime.fromisoformat(hold["until"]), now) if hold["until"] else "without an end"
+    since = span(now - datetime.fromisoformat(hold["since"]))
+    return f"An operator has held {what}{healing} for {since}, {end}: {hold['reason']}"
 
 
-def _release(short: str | None, version: str | None) -> str:
-    return f"{short} ({version})" if short and version else short or ""
+def _table(deployments: list[dict[str, Any]], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("deployment", "state", "for"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("release, health", overflow="fold")
+    for one in deployments:
+        style = COLOURS.get(one["phase"], "")
+        table.add_row(one["name"], Text(one["phase"], style), _for(one["since"], now), Text(_releases(one)))
+        for row in one["containers"]:
+            state = "unknown" if row["state"] is None else row["state"]
+            health = Text(visible(_health(row)), COLOURS.get(row["health"], ""))
+            table.add_row(f"  {row['container']}", state, _for(row["since"], now), health)
+    return table
+
+
+def _for(since: str | None, now: datetime) -> str:
+    return span(now - datetime.fromisoformat(since)) if since else ""
+
+
+def _releases(one: dict[str, Any]) -> str:
+    now, coming = _release(one["release"]), _release(one["next"])
+    if one["isRemoving"]:
+        return f"{now}, is being removed"
+    if not coming:
+        return now
+    return f"{now} → {coming}" if now else f"→ {coming}"
+
+
+def _release(release: dict[str, Any] | None) -> str:
+    if release is None:
+        return ""
+    return f"{release['version']} ({release['name']})" if release["version"] else str(release["name"])
+
+
+def _health(row: dict[str, Any]) -> str:
+    if row["state"] == "exited":
+        rests = ", as it may" if row["isResting"] else ""
+        return f"ended with exit code {row['exitCode']}{rests}"
+    times = "" if not row["ends"] else f", ended {row['ends']} time{'s'[: row['ends'] > 1]} in 30 min"
+    detail = f": {row['healthDetail']}" if row["healthDetail"] and row["health"] != "ready" else ""
+    health = "" if row["health"] == "unknown" else f"{row['health']}{detail}"
+    return f"{health}{times}".removeprefix(", ")
+
+
+def _print_waiting(console: Console, deployments: list[dict[str, Any]]) -> None:
+    """Why something waits; an operator's hold was told above."""
+    waiting = [(one["name"], one["waiting"]) for one in deployments if one["waiting"]]
+    told = [(name, wait) for name, wait in waiting if wait["reason"] != HoldReason.OPERATOR]
+    if told:
+        console.print()
+    for name, wait in told:
+        end = f", {until_words}" if (until_words := _again(wait["until"])) else ""
+        console.print(Text(f"{name} waits{end}: {why(wait['reason'], wait['detail'])}", "yellow"))
+        if advice := HOLDS.get(wait["reason"], ("", ""))[1]:
+            console.print(Text(f"  to do: {advice}"))
+
+
+def _again(at: str | None) -> str:
+    return f"next try {clock(datetime.fromisoformat(at))}" if at else ""

@@ -45,7 +45,8 @@ class Worker(Protocol):
 class Senses:
     """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> digest
     label); `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
-    engine event or a changed file; `sleep` waits at most so long and returns early on a hint or a signal.
+    engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
+    long and returns early on a hint or a signal.
     """
 
     listing: Callable[[], Mapping[str, str]]
@@ -55,6 +56,7 @@ class Senses:
     sleep: Callable[[timedelta], None]
     is_stopping: Callable[[], bool]
     notify: Callable[[str], None] = lambda _: None
+    asked: Callable[[], str] = str
 
 
 @dataclass(slots=True)
@@ -126,12 +128,20 @@ class Resident:
     def _turn(self) -> None:
         if self._watcher.tick():
             self._wake("health")
+        self._hear()
         self._reap()
         self._poll_tip()
         self._look()
         if self._state.worker is None and self._is_due():
             self._wake("next-look")
         self._launch()
+
+    def _hear(self) -> None:
+        """An operator's word wakes at once, whatever waits; `reconcile` also asks the remote."""
+        word = self._senses.asked()
+        if word:
+            self._state.not_before = timedelta()
+            self._wake("operator", fetch=word == "reconcile")
 
     def _wake(self, reason: str, *, fetch: bool = False) -> None:
         if reason not in self._state.reasons:

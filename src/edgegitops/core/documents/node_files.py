@@ -28,6 +28,7 @@ def read_node_config(data: bytes, file: str, schemas: SchemaSet) -> NodeConfig |
         "socket": engine.get("socket"),
         "state": spec.get("stateDirectory"),
         "policy_file": spec.get("policyFile"),
+        "control": spec.get("socket"),
     }
     return NodeConfig(
         site=spec["site"],

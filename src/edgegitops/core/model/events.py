@@ -268,6 +268,13 @@ class OperatorReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """An operator asked for a look now: steps that did not work are tried again without waiting."""
+
+    kind: ClassVar[str] = "retry-asked"
+
+
+@dataclass(frozen=True, slots=True)
 class JournalPruned:
     """Entries up to and with seq `upto` were dropped; `ledger` is the digest of what they fold to, which is kept.
     It changes nothing that is remembered.
@@ -302,6 +309,7 @@ Event: TypeAlias = (
     | AlarmCleared
     | OperatorHeld
     | OperatorReleased
+    | RetryAsked
     | JournalPruned
 )
 

@@ -109,6 +109,7 @@ class DeploymentRecord:
     hold_reason: str = ""
     hold_detail: str = ""
     hold_until: datetime | None = None
+    hold_since: datetime | None = None
 
     @property
     def soaking(self) -> str:
@@ -151,11 +152,21 @@ class OperatorHold:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """Who signed a believed revision (key id, and its owner as the trust root names him), and when it was believed."""
+
+    key: str
+    owner: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The whole memory.
 
     `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `snapshot` is the newest revision whose
-    manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason.
+    manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason. `signed` holds the
+    signers of the newest revision and of those that releases here come from.
     """
 
     seq: int = 0
@@ -172,3 +183,4 @@ class Ledger:
     intents: Mapping[str, OpenIntent] = field(default_factory=dict)
     alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
     holds: Mapping[str, OperatorHold] = field(default_factory=dict)
+    signed: Mapping[str, Signed] = field(default_factory=dict)

@@ -23,7 +23,9 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root."""
+    """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root;
+    `control` is the agent's control socket, empty: `agent.sock` in the state directory.
+    """
 
     site: str
     node: str
@@ -32,7 +34,19 @@ class NodeConfig:
     socket: str = "/run/podman/podman.sock"
     state: str = "/var/lib/edgegitops"
     policy_file: str = "/etc/edgegitops/policy.yaml"
+    control: str = ""
+
+    @property
+    def control_socket(self) -> str:
+        """Where the agent listens to commands."""
+        return self.control or f"{self.state}/agent.sock"
 
     def identity(self) -> NodeIdentity:
         """The node as the core knows it."""
         return NodeIdentity(self.pin.repository, self.site, self.node, self.pin)
+
+
+def variable_of(path: tuple[str, ...]) -> str:
+    """The environment variable that says a key of the configuration's spec anew: `EDGEGITOPS_PIN_ROOT_SHA256`."""
+    words = "_".join("".join(f"_{letter}" if letter.isupper() else letter for letter in part) for part in path)
+    return f"EDGEGITOPS_{words.upper()}"

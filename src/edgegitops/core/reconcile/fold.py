@@ -20,6 +20,7 @@ from edgegitops.core.model.ledger import (
     Ledger,
     OpenIntent,
     OperatorHold,
+    Signed,
     Start,
     StepFailure,
     Transition,
@@ -59,7 +60,8 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
         case e.WorkerStopped():
             return replace(ledger, is_worker_clean=True)
         case e.FloorMoved():
-            return replace(ledger, floor=event.floor, refused_tip="", refused_reason="")
+            moved = replace(ledger, floor=event.floor, refused_tip="", refused_reason="")
+            return replace(moved, signed=_signed(ledger, event, at))
         case e.TipRefused():
             return replace(ledger, refused_tip=event.tip, refused_reason=event.reason)
         case e.SnapshotAccepted():
@@ -77,6 +79,9 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, holds=_with(ledger.holds, event.deployment, hold))
         case e.OperatorReleased():
             return replace(ledger, holds=_without(ledger.holds, event.deployment))
+        case e.RetryAsked():
+            eager = {name: replace(record, failures={}) for name, record in ledger.deployments.items()}
+            return replace(ledger, deployments=eager)
         case e.IntentRecorded():
             intent = OpenIntent(event.id, event.deployment, event.step, event.subject, at)
             return replace(ledger, intents=_with(ledger.intents, event.id, intent))
@@ -93,6 +98,17 @@ def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
 
 def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
     return {other: value for other, value in mapping.items() if other != key}
+
+
+def _signed(ledger: Ledger, event: e.FloorMoved, at: datetime) -> Mapping[str, Signed]:
+    """Who signed what is still of interest: the revisions in force, those of releases that are kept, and this one."""
+    kept = {ledger.snapshot}
+    for record in ledger.deployments.values():
+        ways = (record.transition.old, record.transition.new) if record.transition else ()
+        kept |= {release.revision for release in (record.serving, *ways, *record.lkg) if release is not None}
+        kept |= {latch.revision for latch in record.latches.values()}
+    known = {revision: signed for revision, signed in ledger.signed.items() if revision in kept}
+    return {**known, event.floor.commit: Signed(event.signer, event.owner, at)}
 
 
 def _daemon_started(ledger: Ledger, event: e.DaemonStarted) -> Ledger:

@@ -1,0 +1,117 @@
+"""What status and explain know of a node, as JSON trees: memory and engine laid side by side, nothing judged twice.
+
+Containers are those of the releases that serve or are on their way, under the engine names that these must have; what
+the engine does not tell (it does not answer) is null, never guessed from memory.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from edgegitops.core.model.codec import Tree, to_tree
+from edgegitops.core.model.ledger import ContainerRecord, DeploymentRecord, Ledger, OperatorHold
+from edgegitops.core.model.naming import container_name
+from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
+from edgegitops.core.model.release import Phase, Release
+
+REST = frozenset({Phase.HEALTHY, Phase.ABSENT})
+RECENT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a node; `observed` None: the engine does not answer."""
+
+    now: datetime
+    ledger: Ledger
+    observed: Observed | None
+    is_agent_running: bool
+
+
+def release_tree(release: Release | None, ledger: Ledger) -> Tree:
+    """A release with its commit and who signed that."""
+    if release is None:
+        return None
+    signed = ledger.signed.get(release.revision)
+    return {
+        "name": release.short,
+        "digest": release.digest,
+        "version": release.version or None,
+        "revision": release.revision,
+        "signedBy": (signed.owner or signed.key or None) if signed else None,
+        "key": (signed.key or None) if signed else None,
+        "believedAt": to_tree(signed.at) if signed else None,
+    }
+
+
+def containers(record: DeploymentRecord, look: Look) -> list[Tree]:
+    """The containers of what serves, then of what is on its way and not shared with it."""
+    coming = record.transition.new if record.transition else None
+    rows: dict[str, Tree] = {}
+    for release in (record.serving, coming):
+        for name in release.spec.containers if release else ():
+            engine_name = container_name(record.name, name, release.spec.container_digest(name)) if release else ""
+            remembered = record.containers.get(engine_name) or ContainerRecord()
+            rows.setdefault(engine_name, _container(name, engine_name, remembered, look))
+    return list(rows.values())
+
+
+def _container(name: str, engine_name: str, remembered: ContainerRecord, look: Look) -> Tree:
+    seen = look.observed.named(engine_name) if look.observed else None
+    is_running = seen is not None and seen.state is ContainerState.RUNNING
+    started = (seen.started_at if seen else None) or (remembered.start.at if remembered.start else None)
+    return {
+        "container": name,
+        "name": engine_name,
+        "state": _state(seen, look),
+        "exitCode": seen.exit_code if seen else None,
+        "since": to_tree(started if is_running else seen.ended_at) if seen and (started or seen.ended_at) else None,
+        "health": str(remembered.health),
+        "healthDetail": remembered.health_detail,
+        "ends": sum(1 for at in remembered.ends if look.now - at <= RECENT),
+        "isResting": remembered.is_resting,
+    }
+
+
+def _state(seen: ContainerSeen | None, look: Look) -> str | None:
+    if look.observed is None:
+        return None
+    return str(seen.state) if seen else "missing"
+
+
+def standing_holds(ledger: Ledger, now: datetime, deployment: str | None = None) -> list[OperatorHold]:
+    """Operators' holds whose end has not come; of one deployment: also those of everything."""
+    return [
+        hold
+        for _, hold in sorted(ledger.holds.items())
+        if (hold.until is None or now < hold.until) and (deployment is None or hold.deployment in {"", deployment})
+    ]
+
+
+def hold_tree(hold: OperatorHold) -> Tree:
+    """An operator's hold; deployment null is everything."""
+    return {
+        "deployment": hold.deployment or None,
+        "reason": hold.reason,
+        "since": to_tree(hold.since),
+        "until": to_tree(hold.until),
+        "stopsHealing": hold.stops_healing,
+    }
+
+
+def waiting_tree(record: DeploymentRecord) -> Tree:
+    """Why the deployment waits; null where nothing holds it."""
+    if not record.hold_reason:
+        return None
+    return {"reason": record.hold_reason, "detail": record.hold_detail, "until": to_tree(record.hold_until)}
+
+
+def is_shown(record: DeploymentRecord) -> bool:
+    """Whether there is something to say of a deployment."""
+    return record.phase is not Phase.ABSENT or bool(record.hold_reason) or bool(record.latches)
+
+
+def is_as_wanted(record: DeploymentRecord, rows: list[Tree]) -> bool:
+    """Healthy, nothing waits, and every container runs and is ready, or rests as it may."""
+    if record.phase not in REST or record.hold_reason or record.transition is not None:
+        return False
+    return all(row["isResting"] or (row["state"] == "running" and row["health"] == "ready") for row in rows)

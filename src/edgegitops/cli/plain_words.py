@@ -1,0 +1,148 @@
+"""Plain words for what the commands at a node show: spans, instants, and what a reason means and asks for.
+
+A reason that is not in the tables is shown as its code: codes are words of their own. Text from outside has its
+control characters escaped, so that no log line or error message steers a terminal.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from edgegitops.core.model.reasons import Doubt, HoldReason, Refusal
+from edgegitops.core.model.release import Release
+
+SHORT = 12
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+# What holds a deployment, and what a person can do about it.
+HOLDS: Mapping[str, tuple[str, str]] = {
+    HoldReason.PAUSED: ("the manifest pauses it", "take rollout.paused out of the deployment's manifest"),
+    HoldReason.LATCHED: (
+        "the wanted release failed on this node and is not started again",
+        "release a fix, or raise metadata.attempt of the deployment to try the same again",
+    ),
+    HoldReason.REFUSED_HERE: (
+        "this node cannot take the wanted release",
+        "release a fix, or raise metadata.attempt of the deployment once the cause is gone",
+    ),
+    HoldReason.OPERATOR: ("an operator holds it", "edgegitops unhold, or wait until the hold ends"),
+    HoldReason.BACK_OFF: ("the last try did not work; it is tried again by itself", "edgegitops reconcile tries now"),
+    HoldReason.DISK_FULL: ("the disk is full", "free some space; it goes on by itself"),
+    HoldReason.IMAGE_UNAVAILABLE: (
+        "the image cannot be downloaded now; it is tried for as long as it takes",
+        "check that the registry is reachable from this node; edgegitops reconcile tries now",
+    ),
+    HoldReason.CREDENTIAL_DENIED: (
+        "the credentials are not accepted",
+        "check the credential files that node.yaml names, then edgegitops reconcile",
+    ),
+    HoldReason.ENGINE_UNAVAILABLE: ("Podman does not answer", "check podman.socket; edgegitops node check"),
+    HoldReason.DEPENDENCY: ("it waits for another container", ""),
+    HoldReason.RECREATE_LIMIT: (
+        "a container had to be created anew too often; it is tried again later",
+        "find out who removes or changes it: podman events --filter type=container",
+    ),
+    HoldReason.DRIFT_PAUSED: (
+        "a container is not as wanted, and its manifest says only to report that",
+        "set drift: correct in the deployment, or put the container right by hand",
+    ),
+    HoldReason.MAINTENANCE: ("the site's manifest puts this node in maintenance", "end the maintenance there"),
+    HoldReason.UNENROLLED: (
+        "the fleet's manifests do not name this node",
+        "merge this node's entry under sites/, or correct site and node in node.yaml",
+    ),
+    HoldReason.IRREVERSIBLE: ("it cannot be undone and failed", "look at it by hand, then release a fix"),
+    HoldReason.ADMISSION: (
+        "this node's own policy does not allow it",
+        "change the deployment, or the policy file that node.yaml names",
+    ),
+    HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
+}
+
+# Why a release failed, was refused or could not be kept.
+REFUSALS: Mapping[str, str] = {
+    Refusal.ADMISSION_DENIED: "this node's own policy does not allow it",
+    Refusal.NAME_CONFLICT: "something else on this node has its name",
+    Refusal.IMAGE_DIGEST_WRONG: "the registry gave another image than the one that was signed",
+    Refusal.IMAGE_UNKNOWN: "the image is not on this node",
+    Refusal.CREATE_FAILED: "Podman could not create a container",
+    Refusal.START_FAILED: "Podman could not start a container",
+    Refusal.PORT_TAKEN: "a port that it publishes is taken",
+    Refusal.ENDED_WHILE_PROVING: "a container ended before the release was proven",
+    Refusal.DEADLINE_MISSED: "it was not ready in time",
+    Refusal.ATTEMPTS_EXHAUSTED: "the machine or the agent went down while it was starting, too often",
+    Refusal.REVERT_ORDERED: "its revert was ordered",
+    Refusal.REVERT_FAILED: "the way back to the release before did not work",
+    Refusal.NOTHING_TO_REVERT_TO: "there was no release before to go back to",
+    Refusal.UNHEALTHY_TOO_LONG: "it was not ready for too long",
+    Refusal.ENDED_TOO_OFTEN: "a container ended too often",
+    Refusal.CONTENT_MISSING: "a config file of it is not in the repository",
+    Refusal.PROBE_FAILED: "a live probe failed",
+}
+
+# Why a commit is not believed.
+DOUBTS: Mapping[str, str] = {
+    Doubt.UNSIGNED: "a commit is not signed",
+    Doubt.SIGNATURE_MISMATCH: "a signature does not fit its commit",
+    Doubt.KEY_UNKNOWN: "it is signed by a key that the trust root does not name",
+    Doubt.KEY_REVOKED: "it is signed by a revoked key",
+    Doubt.KEY_EXPIRED: "it is signed by a key whose time is over",
+    Doubt.KEY_NOT_YET_VALID: "it is signed by a key whose time has not come; is this node's clock right?",
+    Doubt.ROLE_MISSING: "the signer does not hold the role that this change needs",
+    Doubt.PATH_DENIED: "the signer may not change these files",
+    Doubt.HISTORY_DIVERGED: "history was rewritten: the newest commit does not follow what was believed before",
+    Doubt.CHECKPOINT_MISSING: "the checkpoint of node.yaml is not in the history of the branch",
+    Doubt.ROOT_PIN: "the trust root is not the one that this node was enrolled with",
+    Doubt.REPOSITORY_MISMATCH: "the trust root belongs to another fleet",
+    Doubt.ROOT_EXPIRED: "the trust root's time is over",
+    Doubt.ROOT_THRESHOLD: "too few root keys signed the new trust root",
+}
+
+
+def span(length: timedelta) -> str:
+    """The two largest units: `2 h 5 min`; below a second, `0 s`."""
+    left = max(0, int(length.total_seconds()))
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, rest = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+            left = rest
+        elif parts:
+            break
+        if len(parts) == 2:  # noqa: PLR2004 - two units are enough for people
+            break
+    return " ".join(parts)
+
+
+def clock(at: datetime) -> str:
+    """`2026-11-20 21:02:11 UTC`."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def until(at: datetime | None, now: datetime) -> str:
+    """`until 2026-… UTC (1 h 59 min left)`; empty where there is no end."""
+    if at is None:
+        return ""
+    left = f" ({span(at - now)} left)" if at > now else ""
+    return f"until {clock(at)}{left}"
+
+
+def release_words(release: Release | None) -> str:
+    """`2.3.1 (vision-qa@1a2b3c4d5e6f)`."""
+    if release is None:
+        return "nothing"
+    return f"{release.version} ({release.short})" if release.version else release.short
+
+
+def why(reason: str, detail: str = "") -> str:
+    """`it was not ready in time (deadline-missed): status 500`; the detail alone where it says the same."""
+    words = REFUSALS.get(reason) or DOUBTS.get(reason) or HOLDS.get(reason, ("", ""))[0]
+    head = f"{words} ({reason})" if words and reason else reason
+    return visible(f"{head}: {detail}" if head and detail else head or detail)
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Text from outside without control characters, other than those of `keep`."""
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode("ascii") for one in text
+    )
