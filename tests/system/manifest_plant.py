@@ -17,6 +17,7 @@ from edgegitops.core.desired.resolve import resolve
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.manifests import Snapshot
+from edgegitops.core.model.observed import ContainerSeen
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer
@@ -101,6 +102,12 @@ class Plant:
         for part in parts.containers:
             self.engine.perform(RemoveContainer(part.name))
         self.start(parts.release)
+
+    def seen(self, parts: Parts, container: str) -> ContainerSeen:
+        """A container as the engine shows it."""
+        found = self.engine.observe().named(self.names(parts)[container])
+        assert found is not None
+        return found
 
     @staticmethod
     def names(parts: Parts) -> dict[str, str]:

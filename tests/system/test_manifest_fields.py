@@ -211,3 +211,20 @@ def test_container_stands_on_the_wire_of_the_node(plant: Plant) -> None:
     assert answer.startswith("ok")
     plant.clean()
     plant.node.run(["ip", "link", "delete", "wire0"])
+
+
+def test_deployments_meet_on_a_shared_network_under_their_names(plant: Plant) -> None:
+    shared = "networks: {plant: {shared: true, subnet: 10.215.0.0/24}}"
+    one = (
+        f"version: '1'\n{shared}\ncontainers: {{broker: {{image: IMAGE, networks: {{plant: {{aliases: [mqtt]}}}}}}}}\n"
+    )
+    two = f"version: '1'\n{shared}\ncontainers: {{broker: {{image: IMAGE}}}}\n"
+    releases = plant.releases({"line-a": one, "line-b": two})
+    first, second = (plant.start(releases[name]) for name in ("line-a", "line-b"))
+    assert first.networks == second.networks
+    (address,) = plant.seen(first, "broker").addresses.values()
+    for name in ("line-a-broker", "mqtt"):
+        assert plant.inside(second, "broker", f"wget -q -O - http://{name}:8080/healthz").startswith("ok")
+        assert address in plant.inside(second, "broker", f"nslookup -type=a {name}.dns.podman || nslookup {name}")
+    answer = plant.inside(second, "broker", "nslookup -type=a broker.dns.podman || nslookup broker || true")
+    assert address not in answer

@@ -359,7 +359,16 @@ def test_address_must_be_in_the_subnet_of_the_network(world):
     assert world.app(networks={"line": {"subnet": "10.89.7.1/24"}}).fault().pointer == "/spec/networks/line/subnet"
     assert world.app(networks={"line": {"driver": "macvlan"}}).fault().code == "wrong-value"
     assert world.app(networks={"line": {"driver": "ipvlan", "parent": "eth1"}}).fault().code == "missing-field"
-    assert world.app(networks={"line": {"shared": True}}).fault().code == "not-supported-yet"
+
+
+def test_container_is_known_by_its_deployment_on_a_shared_network(world):
+    shared = world.app(networks={"plant": {"shared": True}, "own": {}})
+    spec = shared.web(networks={"plant": {"aliases": ["broker"]}, "own": {}}).release().spec
+    assert spec.networks["plant"].is_shared
+    assert spec.containers["web"].create.networks == {
+        "own": Attachment(),
+        "plant": Attachment(("broker", "line-web"), is_shared=True),
+    }
 
 
 def test_containers_that_wait_for_each_other_are_a_fault(world):

@@ -12,7 +12,7 @@ from edgegitops.core.desired import configs
 from edgegitops.core.desired.resolve import desired_for
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired, NodeIdentity
-from edgegitops.core.model.manifests import Faults
+from edgegitops.core.model.manifests import Faults, Override, Selector
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
 from edgegitops.core.model.spec import Mount
@@ -429,3 +429,19 @@ def test_resolution_changes_none_of_its_inputs(world):
     before = copy.deepcopy(full)
     full.release()
     assert full == before
+
+
+def test_deployments_agree_on_the_network_that_they_share(world):
+    shared = world.app(networks={"plant": {"shared": True}})
+    two = replace(shared, more={"second": shared.deployment("second")})
+    assert two.resolve()[2] == ()
+    releases, _, _ = two.resolve()
+    names = {name: one.spec.containers["web"].create.networks["plant"].aliases for name, one in releases.items()}
+    assert names == {"line": ("line-web",), "second": ("second-web",)}
+    aliased = shared.web(networks={"plant": {"aliases": ["broker"]}})
+    (fault,) = replace(aliased, more={"second": aliased.deployment("second")}).resolve()[2]
+    assert (fault.code, "'broker'" in fault.message) == ("duplicate-name", True)
+    patch = {"networks": {"plant": {"internal": True}}}
+    other = replace(shared.deployment("second"), overrides=(Override(Selector(is_all=True), patch),))
+    (fault,) = replace(shared, more={"second": other}).resolve()[2]
+    assert (fault.code, "defined otherwise by line" in fault.message) == ("wrong-value", True)

@@ -15,6 +15,7 @@ from edgegitops.core.desired.networks import DEFAULT_NETWORK, read_network
 from edgegitops.core.desired.patching import patched
 from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, trace
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
+from edgegitops.core.desired.sharing import with_shared_names
 from edgegitops.core.desired.updates import read_policy
 from edgegitops.core.desired.values import Judge, Target, values_of
 from edgegitops.core.desired.volumes import Volume, read_volume
@@ -100,7 +101,8 @@ def _read(
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}
     volumes = {name: read_volume(spot) for name, spot in _named(fields, "volumes")}
     around = Surroundings(node.target, Sources(volumes, configs), networks)
-    containers = _read_containers(dict(_named(fields, "containers")), around)
+    read = _read_containers(dict(_named(fields, "containers")), around)
+    containers = with_shared_names(deployment.name, read, networks)
     own = Cursor(dict(deployment.spec), (), Scope((_layer(deployment),), root.scope.values))
     policy = read_policy(own, fields)
     spec = DeploymentSpec(

@@ -16,7 +16,7 @@ from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Attachment, NetworkSpec
 
 DEFAULT_NETWORK = "default"
-_KEYS = Keys(frozenset({"driver", "parent", "subnet", "internal", "ipv6", "mtu", "dns"}), frozenset({"shared"}))
+_KEYS = Keys(frozenset({"driver", "parent", "subnet", "internal", "ipv6", "mtu", "dns", "shared"}))
 _ATTACHMENT_KEYS = Keys(frozenset({"aliases", "ip", "mac"}), hints=(("ipv4_address", "ip"), ("mac_address", "mac")))
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?\Z")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}\Z")
@@ -42,9 +42,9 @@ def read_network(spot: Cursor) -> NetworkSpec:
         told["parent"] = fields["parent"].expanded(_INTERFACE, "a network interface of the node")
     if "subnet" in fields:
         told["subnet"] = _subnet(fields["subnet"])
-    for key in ("internal", "ipv6", "dns"):
+    for key, name in (("internal", "internal"), ("ipv6", "ipv6"), ("dns", "dns"), ("shared", "is_shared")):
         if key in fields:
-            told[key] = fields[key].flag()
+            told[name] = fields[key].flag()
     if "mtu" in fields:
         told["mtu"] = fields["mtu"].whole(_LOWEST_MTU, _HIGHEST_MTU)
     network = NetworkSpec(**told)

@@ -2,7 +2,8 @@
 
 1. The resolver version of the fleet must be known, else nothing is resolved.
 2. Every deployment whose selector matches the node's tags is resolved; all faults are collected.
-3. Two containers of one node that publish one host port are a fault of the later one.
+3. Two containers of one node that publish one host port are a fault of the later one; so are two deployments that
+   do not agree on a network that they share.
 4. The node's own policy admits each release; what it refuses is refused alone.
 
 A node that its site does not list is not enrolled: it starts nothing and removes nothing.
@@ -15,6 +16,7 @@ from edgegitops.core.desired.deployments import Means, Resolved, needed_contents
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.ports import Taken
 from edgegitops.core.desired.selectors import matches
+from edgegitops.core.desired.sharing import sharing_conflicts
 from edgegitops.core.desired.values import Judge, Target
 from edgegitops.core.model.facts import Desired, NodeIdentity, Refusals
 from edgegitops.core.model.faults import Fault
@@ -63,7 +65,8 @@ def resolve(
     releases = {name: resolved.release for name, resolved in found.items() if resolved.release}
     contents = {digest: data for resolved in found.values() for digest, data in resolved.contents.items()}
     told = [fault for resolved in found.values() for fault in resolved.faults]
-    return releases, contents, sort_faults([*told, *_port_conflicts(found)])
+    specs = {name: (one.release.spec, one.place("networks")) for name, one in found.items() if one.release}
+    return releases, contents, sort_faults([*told, *_port_conflicts(found), *sharing_conflicts(specs)])
 
 
 def desired_for(

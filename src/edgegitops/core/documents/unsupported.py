@@ -61,7 +61,6 @@ _APPLICATION = (
             "jobs": "jobs are not run yet",
             "secrets": "secrets are not delivered yet",
             "artifacts": "artifacts are not pulled yet",
-            "networks/*/shared": "deployments do not share networks yet",
             "configs/*/secrets": "secrets are not delivered yet",
             "configs/*/binary": "this cannot be chosen yet; files are taken as they are unless template is set",
         },

@@ -11,6 +11,7 @@ LABEL_DIGEST = "io.edgegitops.digest"
 LABEL_NETWORK = "io.edgegitops.network"
 LABEL_VOLUME = "io.edgegitops.volume"
 LABEL_RETAIN = "io.edgegitops.retain"
+LABEL_SHARES = "io.edgegitops.shares"
 
 SHORT = 12
 
@@ -23,6 +24,11 @@ def container_name(deployment: str, container: str, digest: str) -> str:
 def network_name(deployment: str, network: str, digest: str) -> str:
     """Engine name of a network; `digest` is that of the network's definition."""
     return f"{deployment}.{network}.{digest[:SHORT]}"
+
+
+def shared_network_name(network: str, digest: str) -> str:
+    """Engine name of a network that deployments share; no deployment's name has an underscore."""
+    return f"shared_{network}.{digest[:SHORT]}"
 
 
 def volume_name(deployment: str, volume: str) -> str:

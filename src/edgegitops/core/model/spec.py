@@ -266,7 +266,7 @@ class Care:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A network of a deployment."""
+    """A network of a deployment, or (shared) one of the node's fleet that several deployments join."""
 
     driver: str = "bridge"
     parent: str = ""
@@ -275,6 +275,7 @@ class NetworkSpec:
     ipv6: bool = False
     mtu: int | None = None
     dns: bool = True
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,9 @@ class Parts:
     def create_container(self, part: Part) -> CreateContainer:
         """The step that creates this part."""
         labels = self.labels(naming.LABEL_CONTAINER, part.container)
+        shares = sorted(self.networks[name] for name, at in part.spec.create.networks.items() if at.is_shared)
+        if shares:
+            labels[naming.LABEL_SHARES] = " ".join(shares)
         return CreateContainer(
             subject=part.name,
             alias=part.container,
@@ -88,9 +91,16 @@ class Parts:
         )
 
     def create_network(self, name: str) -> CreateNetwork:
-        """The step that creates one network."""
+        """The step that creates one network; one that is shared belongs to the fleet and to no deployment."""
         spec = self.release.spec.networks[name]
-        return CreateNetwork(self.networks[name], spec, self.labels(naming.LABEL_NETWORK, name))
+        labels = self.labels(naming.LABEL_NETWORK, name)
+        if spec.is_shared:
+            del labels[naming.LABEL_DEPLOYMENT]
+        return CreateNetwork(self.networks[name], spec, labels)
+
+    def shared(self) -> frozenset[str]:
+        """Engine names of the networks that it shares."""
+        return frozenset(self.networks[name] for name, one in self.release.spec.networks.items() if one.is_shared)
 
     def create_volume(self, name: str) -> CreateVolume:
         """The step that creates one volume."""
@@ -119,9 +129,16 @@ def parts_of(fleet: str, release: Release) -> Parts:
         fleet,
         release,
         tuple(containers),
-        {name: naming.network_name(spec.deployment, name, spec.network_digest(name)) for name in spec.networks},
+        {name: _network_name(spec, name) for name in spec.networks},
         {name: naming.volume_name(spec.deployment, name) for name in spec.volumes},
     )
+
+
+def _network_name(spec: DeploymentSpec, name: str) -> str:
+    own = spec.network_digest(name)
+    if spec.networks[name].is_shared:
+        return naming.shared_network_name(name, own)
+    return naming.network_name(spec.deployment, name, own)
 
 
 def _levels(spec: DeploymentSpec) -> dict[str, int]:

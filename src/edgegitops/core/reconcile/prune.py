@@ -3,7 +3,8 @@
 Rules, in order:
 1. where nobody knows what is wanted, nothing is removed.
 2. a deployment that is stuck keeps everything: a person will look.
-3. what serves, and what is on its way, is kept: containers and networks. Volumes are never pruned.
+3. what serves, and what is on its way, is kept: containers and networks. Volumes are never pruned. A shared network
+   goes with the last container that was made for it.
 4. where nothing serves, only the remains of a first try that failed go, and only if none of them runs: after a lost
    journal the wanted release adopts what runs, and what nobody wants any more is removed as a transition.
 """
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, Step
-from edgegitops.core.reconcile.removal import ours
+from edgegitops.core.reconcile.removal import ours, unshared
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, work
 from edgegitops.core.reconcile.stopping import NOT_STOPPED, stops
 
@@ -32,6 +33,7 @@ def prune(scene: Scene) -> Outlook:
         stops(scene, scene.record.lkg, keep=keep),
         [RemoveContainer(one.name) for one in scene.owned() if one.name not in keep],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks) if name not in networks],
+        [RemoveNetwork(name) for name in unshared(scene, scene.record.lkg) if name not in networks],
     )
     for steps in stages:
         ready, waiting = due(scene, steps)

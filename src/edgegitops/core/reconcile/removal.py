@@ -4,11 +4,11 @@ Order: stop (dependants first), remove containers, remove networks, then (with `
 those with `retain`. What is gone has no alarms. Somebody else's things are never counted as ours, whatever their names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from edgegitops.core.model.events import AlarmCleared
 from edgegitops.core.model.ledger import Transition
-from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET, LABEL_RETAIN
+from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET, LABEL_RETAIN, LABEL_SHARES
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release, VolumePrune
 from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, Step
@@ -23,6 +23,7 @@ def remove(scene: Scene, transition: Transition) -> Outlook:
         stops(scene, [transition.old, *scene.record.lkg]),
         [RemoveContainer(one.name) for one in scene.owned()],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks)],
+        [RemoveNetwork(name) for name in unshared(scene, [transition.old, *scene.record.lkg])],
         [RemoveVolume(name) for name in _losable(scene, transition.old)] if deletes else [],
     )
     for steps in stages:
@@ -46,6 +47,18 @@ def _losable(scene: Scene, old: Release | None) -> list[str]:
     }
     volumes = scene.observed.volumes
     return [name for name in ours(scene, volumes) if name not in kept and LABEL_RETAIN not in volumes[name]]
+
+
+def unshared(scene: Scene, releases: Iterable[Release | None]) -> list[str]:
+    """Shared networks of these releases that no container on this node was made for any more, of whatever deployment.
+
+    One of another deployment that is on its way may be among them: it is created again before its containers are.
+    """
+    known = frozenset[str]().union(*(scene.parts(one).shared() for one in releases if one is not None))
+    labels = [one.labels for one in scene.observed.containers]
+    used = {name for one in labels for name in one.get(LABEL_SHARES, "").split() if one.get(LABEL_FLEET) == scene.fleet}
+    there = scene.observed.networks
+    return [name for name in sorted(known - used) if there.get(name, {}).get(LABEL_FLEET) == scene.fleet]
 
 
 def has_something(scene: Scene) -> bool:

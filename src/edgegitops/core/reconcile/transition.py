@@ -145,10 +145,8 @@ def _taken_name(scene: Scene, new: Parts) -> str:
     ):
         for name in names.values():
             labels = known.get(name)
-            if labels is not None and (labels.get(LABEL_FLEET), labels.get(LABEL_DEPLOYMENT)) != (
-                scene.fleet,
-                scene.name,
-            ):
+            owner = None if name in new.shared() else scene.name
+            if labels is not None and (labels.get(LABEL_FLEET), labels.get(LABEL_DEPLOYMENT)) != (scene.fleet, owner):
                 return f"{kind} {name}"
     return ""
 
