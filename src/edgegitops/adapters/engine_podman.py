@@ -197,9 +197,24 @@ class PodmanEngine:
         exists = self._wire.ask("GET", f"/images/{quote(step.subject, safe='')}/exists")
         if exists.is_ok:
             return
-        action = f"POST /images/pull of {step.subject}"
+        for mirror in step.mirrors:
+            with suppress(OutsideError):  # the next place is asked; the last one's words are told
+                self._fetch(mirror)
+                return self._rename(mirror, step.subject)
+        return self._fetch(step.subject)
+
+    def _rename(self, mirror: str, image: str) -> None:
+        """What came from a mirror is known by the name that the manifest has."""
+        name, _, digest = image.partition("@")
+        params = {"repo": name, "tag": f"mirrored-{digest.rpartition(':')[2][:12]}"}
+        answer = self._wire.ask("POST", f"/images/{quote(mirror, safe='')}/tag", params=params)
+        if not answer.is_ok or not self._wire.ask("GET", f"/images/{quote(image, safe='')}/exists").is_ok:
+            raise judged(f"tag {mirror} as {image}", answer.text(), HoldReason.IMAGE_UNAVAILABLE)
+
+    def _fetch(self, image: str) -> None:
+        action = f"POST /images/pull of {image}"
         status, body = 0, b""
-        params = {"reference": step.subject, "policy": "missing"}
+        params = {"reference": image, "policy": "missing"}
         pull = self._wire.stream("POST /images/pull", params=params, within=PULL_WITHIN.total_seconds() / 2)
         for status, chunk in pull:  # noqa: B007
             body += chunk
@@ -331,6 +346,8 @@ class PodmanEngine:
         seconds = max(0, round(step.timeout.total_seconds()))
         within = seconds + ANSWER_WITHIN.total_seconds()
         path = f"/containers/{step.subject}/stop"
+        if present.get("State", {}).get("Status") == "paused":  # frozen, it could not even be killed
+            self._wire.ask("POST", f"/containers/{step.subject}/unpause")
         answer = self._wire.ask("POST", path, params={"timeout": str(seconds)}, within=within)
         if self._is_lost(present):  # its monitor was killed: Podman says it is stopping, and will for ever
             self._delete(step.subject)
