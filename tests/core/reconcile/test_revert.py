@@ -103,6 +103,7 @@ def test_revert_whose_image_is_gone_too_is_stuck_and_what_serves_is_kept():
     stage.play()
     assert (stage.phase, stage.record.serving) == (Phase.STUCK, ONE)
     assert stage.alarms == {"release-failed", "stuck"}
+    assert "app:2" in stage.present, "what failed stays for a person to see"
 
 
 def test_stuck_revert_is_healed_on_and_is_healthy_once_it_has_soaked_as_wanted():
@@ -183,8 +184,5 @@ def test_no_ping_pong_a_failed_release_takes_two_transitions_at_most():
         stage.play()
         stage.probe(Health.NOT_LIVE, of=ONE)
         stage.pass_time(MINUTE)
-    assert [one for one in stage.moves if one in (Phase.SWITCHING, Phase.REVERTING)] == [
-        Phase.SWITCHING,
-        Phase.SWITCHING,
-        Phase.REVERTING,
-    ][1:]
+    begun = [one for one in stage.moves if one in (Phase.SWITCHING, Phase.REVERTING)]
+    assert begun == [Phase.SWITCHING, Phase.REVERTING]
