@@ -46,7 +46,7 @@ def hold(  # noqa: PLR0913 - click passes by name
     if not reason.strip():
         raise click.BadParameter("say why, and who to ask", param_hint="--reason")
     if deployment and not ahead and deployment not in ledger.deployments:
-        click.echo(f"There is no deployment {deployment} here{_near(deployment, ledger)}. Nothing is held.")
+        click.echo(f"There is no deployment {deployment} here{_near(deployment, ledger)} Nothing is held.")
         click.echo("To hold it before it comes, say --ahead.")
         ctx.exit(1)
     bootstrap_node.note(config, [OperatorHeld(deployment, reason.strip(), ends_at, stops_healing)])
@@ -101,7 +101,7 @@ def _wake(config: NodeConfig) -> None:
 
 def _near(name: str, ledger: Ledger) -> str:
     near = get_close_matches(name, ledger.deployments, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _instant(text: str, now: datetime) -> datetime:

@@ -36,6 +36,7 @@ COMMANDS = {
     "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
     "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
     "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
+    "explain": Place("edgegitops.cli.explain:explain", "Why is this running here, and why not yet? In one screen."),
     "hold": Place(
         "edgegitops.cli.hold:hold", "Start nothing new here until a given time; the plant has the last word."
     ),
@@ -44,6 +45,7 @@ COMMANDS = {
     "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
     "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
     "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
+    "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),
     "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
     "unhold": Place("edgegitops.cli.hold:unhold", "End an operator's hold."),

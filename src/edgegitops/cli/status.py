@@ -196,7 +196,7 @@ def _health(row: dict[str, Any]) -> str:
         return f"ended with exit code {row['exitCode']}{rests}"
     times = "" if not row["ends"] else f", ended {row['ends']} time{'s'[: row['ends'] > 1]} in 30 min"
     detail = f": {row['healthDetail']}" if row["healthDetail"] and row["health"] != "ready" else ""
-    health = "" if row["health"] == "unknown" else f"{row['health']}{detail}"
+    health = "" if row["health"] == "unknown" else f"{'' if row['state'] else 'was '}{row['health']}{detail}"
     return f"{health}{times}".removeprefix(", ")
 
 
