@@ -311,6 +311,10 @@ class PodmanEngine:
         if self._is_lost(present):
             self._delete(step.subject)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
+        try:
+            folders.demand_no_links(present.get("Mounts") or (), self._contents_dir)
+        except MissingError as led_away:
+            raise denied(action, str(led_away), Refusal.START_FAILED) from led_away
         answer = self._settle(step.subject, present)
         if answer is None or answer.is_ok:
             answer = self._wire.ask("POST", f"/containers/{step.subject}/start")

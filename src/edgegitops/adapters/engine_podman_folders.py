@@ -2,7 +2,8 @@
 
 1. A config file that asks for a mode or an owner has a copy of its own, written whole, then named.
 2. A host directory is made once, under another name first; what is there is never changed. A host path is what it is
-   said to be, or the container is not created.
+   said to be, or the container is not created; a link on the way to it is refused, because whoever may write to an
+   allowed folder could point it at the whole node.
 3. A device that is not there stops the creation, is waited for, or is left out, as the spec says.
 4. The root of a volume gets owner and mode, and files are copied into it where they are absent, after Podman has filled
    the volume and before the program starts. Nothing inside a volume is followed: a link there was made by somebody
@@ -12,6 +13,7 @@ Errors are OSError; what they mean to a step is told by the engine's adapter.
 """
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +31,8 @@ _IS: Mapping[str, Callable[[int], bool]] = {
     "block": stat.S_ISBLK,
 }
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CONTENT = re.compile(r"[0-9a-f]{64}")
+NO_CONTENT = "0" * 64
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -66,6 +70,7 @@ def demand_host_paths(create: CreateSpec) -> None:
         if not mount.host:
             continue
         path = Path(mount.host)
+        _demand_no_link(path)
         if mount.host_create and not path.exists():
             _make_folder(path, mount)
         if not path.exists():
@@ -74,9 +79,26 @@ def demand_host_paths(create: CreateSpec) -> None:
             raise MissingError(f"the host path {path} is no {mount.host_type}")
 
 
+def demand_no_links(mounts: Sequence[Mapping[str, Any]], contents_dir: str) -> None:
+    """MissingError where a link stands on the way to a host path of an inspected container: the engine follows links
+    at each start, and whoever may write to the folder may have made one since the container was created.
+    """
+    sources = [one.get("Source") or "" for one in mounts if one.get("Type") == "bind"]
+    for source in sources:
+        if source and not source.startswith(f"{contents_dir}/"):
+            _demand_no_link(Path(source))
+
+
+def _demand_no_link(path: Path) -> None:
+    if path.resolve() != path:
+        raise MissingError(f"the host path {path} leads through a link to {path.resolve()}; name the real path")
+
+
 def settle(work: Sequence[Mapping[str, Any]], folders: Mapping[str, str], contents_dir: str) -> None:
     """Do what `volume_work` asks, inside the volumes' `folders` (engine name -> path on the node)."""
     for task in work:
+        if not _CONTENT.fullmatch(task.get("content", NO_CONTENT)):
+            raise MissingError(f"{task['content']!r} is no config file")
         root = os.open(folders[task["volume"]], _FOLDER)
         try:
             if "path" in task:

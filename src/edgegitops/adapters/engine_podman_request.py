@@ -52,7 +52,7 @@ def container_request(
     request: Request = {
         "name": step.subject,
         "image": spec.image,
-        "labels": {**spec.labels, **step.labels, **({LABEL_VOLUME_WORK: json.dumps(work)} if work else {})},
+        "labels": {**spec.labels, **step.labels, LABEL_VOLUME_WORK: json.dumps(work) if work else ""},
         "env": dict(spec.env),
         "httpproxy": False,
         "init": spec.init,

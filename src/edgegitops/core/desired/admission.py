@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from edgegitops.core.desired.confinement import UNCONFINED
 from edgegitops.core.desired.mounts import clean_path, is_engine_socket
-from edgegitops.core.desired.security import BASELINE_DROP, ENGINE_ANNOTATIONS, Profile, is_namespaced
+from edgegitops.core.desired.security import BASELINE_DROP, ENGINE_ANNOTATIONS, ENGINE_LABELS, Profile, is_namespaced
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
@@ -85,9 +85,17 @@ def _privileges(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[
     for name in sorted(create.sysctls):
         if not is_namespaced(name) or (create.host_network and name.startswith("net.")):
             yield _refusal(policy, f"{field}.sysctls.{name}", "a setting of the whole node", _NEVER)
+    yield from _words(create, policy, field)
+
+
+def _words(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+    """Annotations and labels that are orders to the runtime or the engine."""
     for name in sorted(create.annotations):
         if name.startswith(tuple(ENGINE_ANNOTATIONS)):
             yield _refusal(policy, f"{field}.annotations.{name}", "the container runtime would obey it", _NEVER)
+    for name in sorted(create.labels):
+        if name.startswith(tuple(ENGINE_LABELS)):
+            yield _refusal(policy, f"{field}.labels.{name}", "the engine would obey it", _NEVER)
 
 
 def _confinement(security: Security, policy: NodePolicy, field: str) -> Iterator[Fault]:

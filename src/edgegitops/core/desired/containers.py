@@ -18,7 +18,13 @@ from edgegitops.core.desired.networks import default_attachments, is_address, re
 from edgegitops.core.desired.ports import read_ports
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.desired.resources import read_logging, read_resources, read_ulimits
-from edgegitops.core.desired.security import ENGINE_ANNOTATIONS, apply_profile, read_security, read_sysctls
+from edgegitops.core.desired.security import (
+    ENGINE_ANNOTATIONS,
+    ENGINE_LABELS,
+    apply_profile,
+    read_security,
+    read_sysctls,
+)
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
@@ -45,7 +51,7 @@ _PLAIN: dict[str, tuple[str, Callable[[Cursor], Any]]] = {
     "hostname": ("hostname", lambda spot: spot.expanded(_HOSTNAME, "a host name")),
     "tty": ("tty", Cursor.flag),
     "init": ("init", Cursor.flag),
-    "labels": ("labels", lambda spot: _labels(spot, {_OUR_LABELS})),
+    "labels": ("labels", lambda spot: _labels(spot, ENGINE_LABELS | {_OUR_LABELS})),
     "annotations": ("annotations", lambda spot: _labels(spot, ENGINE_ANNOTATIONS)),
     "ports": ("ports", read_ports),
     "hostNetwork": ("host_network", Cursor.flag),

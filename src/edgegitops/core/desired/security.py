@@ -22,8 +22,14 @@ from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import CreateSpec, Mount, Security
 
 LOW_PORTS = "net.ipv4.ip_unprivileged_port_start"
-# The runtime obeys these: hooks that write to files of the node, other runtimes, systemd properties, CRIU settings.
-ENGINE_ANNOTATIONS = frozenset({"run.oci.", "io.podman.", "io.crun.", "org.systemd.", "org.criu.", "module.wasm"})
+# The runtime or its hooks obey these: hooks that write to files of the node, other runtimes and their configuration,
+# systemd properties, CRIU settings, devices by name.
+ENGINE_ANNOTATIONS = frozenset(
+    {"run.oci.", "io.podman.", "io.containers.", "io.container.", "io.crun.", "io.kubernetes.", "io.katacontainers."}
+    | {"org.systemd.", "org.criu.", "module.wasm", "cdi.k8s.io"}
+)
+# Podman and its timers obey these: updates past Git, and units of the node that are started again after one.
+ENGINE_LABELS = frozenset({"io.containers.", "io.podman.", "PODMAN_SYSTEMD_UNIT"})
 BASELINE_DROP = frozenset({"AUDIT_WRITE", "MKNOD", "NET_RAW"})
 _KEYS = Keys(
     frozenset({"profile", "capabilities", "readOnlyRoot", "noNewPrivileges", "hostPID", "hostIPC", "ipc", "seccomp"})
