@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.core.model.events import OutcomeRecorded
-from edgegitops.core.model.steps import RemoveContainer, Work
+from edgegitops.core.model.steps import PullImage, RemoveContainer, Work
 from edgegitops.daemon import execute
 from edgegitops.daemon.execute import Ended, Works
 
@@ -65,3 +65,11 @@ def test_waiting_for_nothing_comes_back_at_once(monkeypatch):
     running, waiter, _ = begun(monkeypatch)
     running.wait(timedelta(seconds=60))
     assert waiter.waits == 0
+
+
+def test_pulls_that_hang_keep_no_other_step_from_its_turn():
+    journal, pulls, others = MemoryJournal(), Waiter(None), Waiter(None)
+    gear = SimpleNamespace(clock=MemoryClock(datetime(2026, 11, 1, tzinfo=UTC)), journal=journal, log=None)
+    images = tuple(PullImage(f"registry.example/{at}@sha256:{'0' * 64}") for at in range(40))
+    Works(gear, others, pulls).begin((Work("a", (), images), work("b", 1)), None)
+    assert (len(pulls.futures), len(others.futures)) == (40, 1)

@@ -31,7 +31,8 @@ from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
 
-SIDE_BY_SIDE = 4
+PULLS = 4
+SIDE_BY_SIDE = 32  # threads are made as they are needed; each waits for the engine, which has deadlines
 PATIENCE = timedelta(seconds=2)
 TURNS = 5_000
 
@@ -60,8 +61,8 @@ class Cycle:
         self._gear = gear
         self._identity = identity
         self._door = door
-        self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE + 1, "step")
-        self._works = Works(gear, self._pool)
+        self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE, "step")
+        self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(PULLS, "pull"))
         self._desired: Desired | None = None
         self._seen: Observed | None = None
 

@@ -3,6 +3,7 @@
 A work's events and the intents of its steps are one append; then the steps run side by side in a small pool, and
 their outcomes are one append when the last has ended. A step that raises says what to do next by its class; what is
 none of ours is a bug and is recorded as a failed step. Nothing acts once the journal does not take an intent.
+Pulls have a pool of their own: a registry that hangs takes minutes, and must not keep others from being healed.
 """
 
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -11,7 +12,7 @@ from datetime import timedelta
 
 from edgegitops.core.model.events import Event, IntentRecorded, OutcomeRecorded, Result
 from edgegitops.core.model.facts import Desired
-from edgegitops.core.model.steps import StartContainer, Step, StoreContent, Work
+from edgegitops.core.model.steps import PullImage, StartContainer, Step, StoreContent, Work
 from edgegitops.daemon.gear import Gear
 from edgegitops.errors import DeniedError, UnavailableError
 
@@ -37,9 +38,10 @@ class _Running:
 class Works:
     """The works under way, at most one a deployment."""
 
-    def __init__(self, gear: Gear, pool: Executor) -> None:
+    def __init__(self, gear: Gear, pool: Executor, pulls: Executor | None = None) -> None:
         self._gear = gear
         self._pool = pool
+        self._pulls = pulls or pool
         self._running: dict[str, _Running] = {}
 
     @property
@@ -65,8 +67,12 @@ class Works:
         self._gear.journal.append(events, self._gear.clock.now())
         for work, named in zip(works, ids, strict=True):
             if work.steps:
-                futures = tuple(self._pool.submit(perform, self._gear, step, desired) for step in work.steps)
+                futures = tuple(self._begun(step, desired) for step in work.steps)
                 self._running[work.deployment] = _Running(work, named, futures)
+
+    def _begun(self, step: Step, desired: Desired | None) -> Future[Ended]:
+        pool = self._pulls if isinstance(step, PullImage) else self._pool
+        return pool.submit(perform, self._gear, step, desired)
 
     def wait(self, patience: timedelta) -> None:
         """Wait until the last step of a work has ended, at most so long, and journal the outcomes of such works.
