@@ -344,6 +344,17 @@ def test_packs_do_not_pile_up_and_only_what_is_pinned_outlives_the_remote(site: 
     git(site.state / "mirror.git", "fsck", "--full", "--strict")
 
 
+def test_server_that_shows_another_tip_each_time_does_not_fill_the_disk(site: Site) -> None:
+    mirror = site.mirror(FetchLimits(bytes=40_000))
+    mirror.pin(site.old)
+    for _ in range(12):
+        site.source.commit(os.urandom(10_000).hex(), onto=None)
+        mirror.fetch()
+    held = sum(file.stat().st_size for file in (site.state / "mirror.git/objects/pack").glob("*.pack"))
+    assert held < 100_000
+    assert mirror.objects().read(site.old) is not None
+
+
 def test_a_repack_that_fails_is_no_failure_of_the_fetch(site: Site) -> None:
     git_folder = site.state / "mirror.git"
     hollow = git(git_folder, "hash-object", "-w", "-t", "commit", "--stdin", stdin=bare_commit("5" * 40))

@@ -5,7 +5,8 @@
    leaves the old tip whole, and the next fetch removes what was left behind.
 2. An object is asked for its size before it is read, and its bytes are hashed again as they are read. Nothing is ever
    checked out. Whether a tip is believed is not decided here.
-3. When packs pile up, a child writes one of all that our refs reach; the others go once it is durable.
+3. When packs pile up, by number or by bytes, a child writes one of all that our refs reach; the others go once it is
+   durable.
 4. A pinned revision stays reachable whatever the remote does. A pin that a newer pin contains is dropped.
 
 All failures are UnavailableError with reason `fetch-failed` or `credential-denied`: the caller backs off.
@@ -113,7 +114,7 @@ class GitRepository:
             if not OID.fullmatch(tip):
                 raise self._failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
             self._promote(quarantine, tip)
-        if len(self._packs()) > self._limits.packs:
+        if self._is_piled_up():
             self._repack()
         return tip
 
@@ -264,6 +265,13 @@ class GitRepository:
 
     def _packs(self) -> set[Path]:
         return set((self._path / "objects/pack").glob("*.idx"))
+
+    def _is_piled_up(self) -> bool:
+        """Many packs, or many bytes beside the largest pack: a server that shows another tip each minute, each with as
+        much as one fetch may bring, must not fill the disk.
+        """
+        sizes = sorted(index.with_suffix(".pack").stat().st_size for index in self._packs())
+        return len(sizes) > self._limits.packs or sum(sizes[:-1]) > self._limits.bytes
 
     def _repack(self) -> None:
         """One pack instead of many. What goes wrong here is no failure of the fetch: the many packs serve as well."""
