@@ -25,7 +25,8 @@ from edgegitops.core.model.events import (
     write_event,
 )
 from edgegitops.core.model.ledger import ContainerRecord, Health, Ledger, Start
-from edgegitops.core.model.spec import CreateSpec, Mount, Port, Probe, Resources
+from edgegitops.core.model.plant import Interlock
+from edgegitops.core.model.spec import CreateSpec, Device, Mount, Port, Probe, Resources
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 INSTANTS = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - zones come apart
@@ -64,6 +65,10 @@ def made_of(kind: type) -> st.SearchStrategy[typing.Any]:
         return st.builds(Mount, TEXT, volume=TEXT.map(lambda name: f"v{name}"), read_only=st.booleans())
     if kind is Probe:
         return st.builds(Probe, tcp_port=st.integers(1, 65535), interval=SPANS)
+    if kind is Device:
+        return st.builds(Device, host=TEXT.map(lambda name: f"/dev/{name}"), permissions=TEXT)
+    if kind is Interlock:
+        return st.builds(Interlock, TEXT, TEXT, exec=st.tuples(TEXT), for_at_least=SPANS, max_defer=st.none() | SPANS)
     hints = typing.get_type_hints(kind)
     required, optional = {}, {}
     for field in dataclasses.fields(kind):

@@ -10,6 +10,7 @@ from edgegitops.core.model.ledger import Health, Ledger
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.plant import Answers, FixedZones, Interlock, Plant, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
@@ -39,7 +40,8 @@ class Refusals:
 @dataclass(frozen=True, slots=True)
 class Desired:
     """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256.
-    `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed.
+    `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed. `plant`
+    is what site and policies say for every deployment of the node, also for those that go.
     """
 
     revision: str
@@ -48,12 +50,14 @@ class Desired:
     refused: Refusals = Refusals()
     is_enrolled: bool = True
     is_in_maintenance: bool = False
+    plant: Plant = field(default_factory=Plant)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that one decision is made of. `tip` is the newest fetched commit (None: never fetched). `remembered` is the
-    desired state of the decision before, valid while its revision, the node and the policy are the same.
+    desired state of the decision before, valid while its revision, the node and the policy are the same. `answers` are
+    of interlocks that were asked just before this look.
     """
 
     now: datetime
@@ -69,6 +73,8 @@ class Facts:
     busy: frozenset[str] = frozenset()
     present_contents: frozenset[str] = frozenset()
     is_revert_only: bool = False
+    zones: Zones = field(default_factory=FixedZones)
+    answers: Answers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +84,14 @@ class Proceed:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A reason not to act now; `until` is when it is worth asking again, None: when facts change."""
+    """A reason not to act now; `until` is when it is worth asking again, None: when facts change. `is_overdue`: it has
+    held for longer than somebody allowed, and a person should look at it.
+    """
 
     reason: HoldReason
     detail: str = ""
     until: datetime | None = None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +151,15 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Events of the node as a whole, then one work a deployment, then what to watch until the next look."""
+    """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
+    are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
+    """
 
     events: tuple[Event, ...] = ()
     works: tuple[Work, ...] = ()
     desired: Desired | None = None
     handover: Handover = Handover()
+    questions: tuple[Interlock, ...] = ()
 
     @property
     def is_idle(self) -> bool:

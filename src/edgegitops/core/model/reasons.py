@@ -119,6 +119,9 @@ class HoldReason(StrEnum):
     IRREVERSIBLE = "irreversible"
     ADMISSION = "admission"
     NAME_TAKEN = "name-taken"
+    WINDOW = "window"
+    INTERLOCK = "interlock"
+    CLOCK = "clock"
 
 
 class Alarm(StrEnum):
@@ -136,3 +139,4 @@ class Alarm(StrEnum):
     RECREATE_LIMIT = "recreate-limit"
     UNENROLLED = "unenrolled"
     ADMISSION_DENIED = "admission-denied"
+    HELD_TOO_LONG = "held-too-long"

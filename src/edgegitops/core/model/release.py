@@ -1,9 +1,10 @@
 """Releases, their policies, and the phases a deployment goes through on a node."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from edgegitops.core.model.plant import Plant
 from edgegitops.core.model.spec import DeploymentSpec
 
 
@@ -44,7 +45,9 @@ class VolumePrune(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """The fields of a deployment that steer an update and are no part of the spec."""
+    """What steers an update and is no part of the spec. `needs` is the time that a window must have left (None: the
+    deadline); `plant` holds every window and interlock that the site, the policies and the deployment say for it here.
+    """
 
     automatic: bool = True
     deadline: timedelta = timedelta(minutes=5)
@@ -56,6 +59,9 @@ class UpdatePolicy:
     drift: DriftPolicy = DriftPolicy.CORRECT
     prune_volumes: VolumePrune = VolumePrune.KEEP
     paused: bool = False
+    mirrors: tuple[tuple[str, ...], ...] = ()
+    needs: timedelta | None = None
+    plant: Plant = field(default_factory=Plant)
 
 
 @dataclass(frozen=True, slots=True)
