@@ -102,3 +102,7 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert release.spec.containers["c"].create.env == {"D": "1.10"}
     assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
+    assert release.policy.mirrors == (
+        ("registry.example", "10.1.0.5:5000"),
+        ("registry.example", "mirror.example/all"),
+    )

@@ -7,6 +7,7 @@ import pytest
 from tests.system.manifest_plant import Plant
 
 from edgegitops.core.model.reasons import HoldReason, Refusal
+from edgegitops.core.model.steps import PullImage, RemoveImage
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.lab.lab import Lab
 
@@ -228,3 +229,17 @@ def test_deployments_meet_on_a_shared_network_under_their_names(plant: Plant) ->
         assert address in plant.inside(second, "broker", f"nslookup -type=a {name}.dns.podman || nslookup {name}")
     answer = plant.inside(second, "broker", "nslookup -type=a broker.dns.podman || nslookup broker || true")
     assert address not in answer
+
+
+def test_mirror_is_asked_first_and_the_name_stays(plant: Plant) -> None:
+    image = plant.image.partition(":")[0] + "@" + plant.image.partition("@")[2]
+    elsewhere = image.replace("registry.example/", "nobody.invalid/x/")
+    step = PullImage(elsewhere, ("127.0.0.1:1/" + image.partition("/")[2], image))
+    plant.engine.perform(step)
+    plant.engine.perform(step)
+    shown = plant.node.run(["podman", "image", "inspect", "--format", "{{.Digest}}", elsewhere]).strip()
+    assert shown == elsewhere.partition("@")[2]
+    plant.engine.perform(RemoveImage(elsewhere))
+    assert plant.node.run(["podman", "images", "--all", "--quiet"]) == ""
+    with pytest.raises(UnavailableError, match=r"nobody\.invalid"):
+        plant.engine.perform(PullImage(elsewhere, ("127.0.0.1:1/fields@" + shown,)))

@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from edgegitops.adapters import engine_podman_folders as folders
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
+from edgegitops.adapters.engine_podman_images import pull, remove_image
 from edgegitops.adapters.engine_podman_look import (
     WITH_PROCESS,
     addresses,
@@ -61,7 +62,6 @@ from edgegitops.core.model.steps import (
 )
 from edgegitops.errors import BrokenInvariantError, OutsideError
 
-PULL_WITHIN = timedelta(minutes=30)
 ANSWER_WITHIN = timedelta(seconds=60)
 UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 
@@ -168,7 +168,7 @@ class PodmanEngine:
         """Do one step. OutsideError: see the law above."""
         match step:
             case PullImage():
-                self._pull(step)
+                pull(self._wire, step)
             case CreateNetwork():
                 self._create_thing("networks", step.subject, network_request(step), step.labels)
             case CreateVolume():
@@ -187,44 +187,11 @@ class PodmanEngine:
             case RemoveVolume():
                 self._remove_thing("volumes", step.subject)
             case RemoveImage():
-                self._remove_image(step)
+                remove_image(self._wire, step)
             case StoreContent():
                 raise BrokenInvariantError(f"store-content {step.subject} is a step of the content store, no engine's")
             case _:
                 assert_never(step)
-
-    def _pull(self, step: PullImage) -> None:
-        exists = self._wire.ask("GET", f"/images/{quote(step.subject, safe='')}/exists")
-        if exists.is_ok:
-            return
-        for mirror in step.mirrors:
-            with suppress(OutsideError):  # the next place is asked; the last one's words are told
-                self._fetch(mirror)
-                return self._rename(mirror, step.subject)
-        return self._fetch(step.subject)
-
-    def _rename(self, mirror: str, image: str) -> None:
-        """What came from a mirror is known by the name that the manifest has."""
-        name, _, digest = image.partition("@")
-        params = {"repo": name, "tag": f"mirrored-{digest.rpartition(':')[2][:12]}"}
-        answer = self._wire.ask("POST", f"/images/{quote(mirror, safe='')}/tag", params=params)
-        if not answer.is_ok or not self._wire.ask("GET", f"/images/{quote(image, safe='')}/exists").is_ok:
-            raise judged(f"tag {mirror} as {image}", answer.text(), HoldReason.IMAGE_UNAVAILABLE)
-
-    def _fetch(self, image: str) -> None:
-        action = f"POST /images/pull of {image}"
-        status, body = 0, b""
-        params = {"reference": image, "policy": "missing"}
-        pull = self._wire.stream("POST /images/pull", params=params, within=PULL_WITHIN.total_seconds() / 2)
-        for status, chunk in pull:  # noqa: B007
-            body += chunk
-        answer = Answer(status, body)
-        if not answer.is_ok:
-            raise judged(action, answer.text(), HoldReason.IMAGE_UNAVAILABLE)
-        lines = [json.loads(line) for line in body.splitlines() if line.startswith(b"{")]
-        errors = [str(line["error"]) for line in lines if line.get("error")]
-        if errors or not any(line.get("id") for line in lines):
-            raise judged(action, "; ".join(errors) or "the engine ended without an image", HoldReason.IMAGE_UNAVAILABLE)
 
     def _create_thing(self, kind: str, name: str, request: object, labels: Mapping[str, str]) -> None:
         """Create a network or volume; done where there is one of ours."""
@@ -244,12 +211,6 @@ class PodmanEngine:
         if answer.status != NOT_FOUND and (not answer.is_ok or partial_error(answer)):
             text = partial_error(answer) or answer.text()
             raise judged(f"remove {kind} {name}", text, HoldReason.DEPENDENCY)
-
-    def _remove_image(self, step: RemoveImage) -> None:
-        answer = self._wire.ask("DELETE", f"/images/{quote(step.subject, safe='')}")
-        is_in_use = "in use" in answer.text() or "used by" in answer.text()
-        if not answer.is_ok and answer.status != NOT_FOUND and not is_in_use:
-            raise judged(f"remove image {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
 
     def _create(self, step: CreateContainer) -> None:
         self._demand_volumes(step)

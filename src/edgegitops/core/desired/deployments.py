@@ -5,11 +5,12 @@ nobody uses (a network that no container joins, a volume that none mounts) are j
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgegitops.core.desired.configs import ConfigReader
 from edgegitops.core.desired.containers import Surroundings, is_enabled, read_container
 from edgegitops.core.desired.graph import find_cycle
+from edgegitops.core.desired.mirrors import mirrors_of
 from edgegitops.core.desired.mounts import Sources, unknown
 from edgegitops.core.desired.networks import DEFAULT_NETWORK, read_network
 from edgegitops.core.desired.patching import patched
@@ -82,6 +83,7 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     spec, contents, policy = _read(Cursor(tree, (), scope), application, deployment, _Node(target, means))
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
+    policy = replace(policy, mirrors=mirrors_of(target))
     release = Release(spec.digest(), snapshot.revision, spec, application.version, policy)
     return Resolved(release, contents, layers=layers)
 

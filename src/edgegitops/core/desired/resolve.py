@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.deployments import Means, Resolved, needed_contents, resolve_deployment
+from edgegitops.core.desired.mirrors import mirror_faults
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.ports import Taken
 from edgegitops.core.desired.selectors import matches
@@ -66,7 +67,11 @@ def resolve(
     contents = {digest: data for resolved in found.values() for digest, data in resolved.contents.items()}
     told = [fault for resolved in found.values() for fault in resolved.faults]
     specs = {name: (one.release.spec, one.place("networks")) for name, one in found.items() if one.release}
-    return releases, contents, sort_faults([*told, *_port_conflicts(found), *sharing_conflicts(specs)])
+    return (
+        releases,
+        contents,
+        sort_faults([*told, *_port_conflicts(found), *sharing_conflicts(specs), *mirror_faults(target)]),
+    )
 
 
 def desired_for(

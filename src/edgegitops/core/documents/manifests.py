@@ -8,6 +8,7 @@ from edgegitops.core.model.manifests import (
     Application,
     DeploymentManifest,
     Fleet,
+    Mirror,
     NodeEntry,
     Origin,
     Override,
@@ -24,6 +25,7 @@ def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
         resolver=spec["resolver"],
         values=spec.get("values", {}),
         minimum_profile=spec.get("minimumProfile", "privileged"),  # unwritten: the fleet demands nothing
+        mirrors=_read_mirrors(spec),
     )
 
 
@@ -37,7 +39,12 @@ def read_site(tree: Mapping[str, Tree], origin: Origin) -> Site:
         nodes={name: _read_node(name, node) for name, node in spec["nodes"].items()},
         values=spec.get("values", {}),
         time_zone=spec.get("timeZone", ""),
+        mirrors=_read_mirrors(spec),
     )
+
+
+def _read_mirrors(spec: Mapping[str, Tree]) -> tuple[Mirror, ...]:
+    return tuple(Mirror(one["from"], one["mirror"]) for one in spec.get("registries", ()))
 
 
 def _read_node(name: str, node: Mapping[str, Tree]) -> NodeEntry:

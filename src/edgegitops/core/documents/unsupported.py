@@ -91,7 +91,6 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
     "Site": _rows(
         "",
         {
-            "spec/registries": "registry mirrors are not used yet; configure them in the node's registries.conf",
             "spec/networkPool": "the engine chooses the addresses of networks yet",
             **_WINDOWS,
         },
@@ -99,7 +98,6 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
     "Fleet": _rows(
         "",
         {
-            "spec/registries": "registry mirrors are not used yet; configure them in the node's registries.conf",
             "spec/reports": "reports are not sent yet",
             "spec/maxStaleness": "freshness statements are not read yet",
             "spec/limits": "limits cannot be chosen yet",

@@ -55,6 +55,14 @@ class NodeEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Images below `source` (host[:port][/path]) are asked for at `mirror` first."""
+
+    source: str
+    mirror: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """`fleet.yaml`."""
 
@@ -63,6 +71,7 @@ class Fleet:
     resolver: int
     values: Mapping[str, Tree] = field(default_factory=dict)
     minimum_profile: str = "privileged"
+    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class Site:
     nodes: Mapping[str, NodeEntry]
     values: Mapping[str, Tree] = field(default_factory=dict)
     time_zone: str = ""
+    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
-from edgegitops.core.model.steps import PullImage, RemoveContainer, StartContainer, Step, StoreContent
+from edgegitops.core.model.steps import RemoveContainer, StartContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
@@ -100,7 +100,7 @@ def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
     """What is missing around a container before it can be created again."""
     failure = scene.record.failures.get(f"create-container {part.name}")
     is_image_gone = failure is not None and failure.reason == Refusal.IMAGE_UNKNOWN and not scene.is_local
-    steps: list[Step] = [PullImage(part.spec.create.image)] if is_image_gone else []
+    steps: list[Step] = [parts.pull(part.spec.create.image)] if is_image_gone else []
     joined = [name for name in part.spec.create.networks if parts.networks[name] not in scene.observed.networks]
     steps += [parts.create_network(name) for name in joined]
     volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]

@@ -11,7 +11,7 @@ from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, Restart
-from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume, StopContainer
+from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume, PullImage, StopContainer
 from edgegitops.errors import BrokenInvariantError
 
 
@@ -73,6 +73,12 @@ class Parts:
             seen.labels.get(naming.LABEL_FLEET) == self.fleet
             and seen.labels.get(naming.LABEL_DEPLOYMENT) == self.release.deployment
         )
+
+    def pull(self, image: str) -> PullImage:
+        """The step that makes an image of this release present: mirrors of a longer part of its name come first."""
+        pairs = [pair for pair in self.release.policy.mirrors if image.startswith(f"{pair[0]}/")]
+        pairs.sort(key=lambda pair: -len(pair[0]))
+        return PullImage(image, tuple(dict.fromkeys(mirror + image[len(source) :] for source, mirror in pairs)))
 
     def create_container(self, part: Part) -> CreateContainer:
         """The step that creates this part."""

@@ -19,7 +19,7 @@ from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
 from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.steps import PullImage, StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.model.steps import StartContainer, Step, StopContainer, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
@@ -117,7 +117,7 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
     """What containers need before they can be created."""
     failures = scene.record.failures
     gone = {part.spec.create.image for part in missing if _is_image_gone(failures.get(f"create-container {part.name}"))}
-    pulls = [PullImage(image) for image in sorted({part.spec.create.image for part in missing})]
+    pulls = [new.pull(image) for image in sorted({part.spec.create.image for part in missing})]
     steps: list[Step] = [
         one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
     ]
