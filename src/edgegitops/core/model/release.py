@@ -60,7 +60,6 @@ class UpdatePolicy:
     prune_volumes: VolumePrune = VolumePrune.KEEP
     paused: bool = False
     mirrors: tuple[tuple[str, ...], ...] = ()
-    mirrors: tuple[tuple[str, ...], ...] = ()
     needs: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
 
