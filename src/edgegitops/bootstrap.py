@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
+SENSES = 32  # threads are made as they are needed: some probes that hang must not silence the others
 POLL_TIMEOUT = timedelta(seconds=10)
 KEPT_ENTRIES = 20_000
 
@@ -198,7 +199,7 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
         clock, journal, log = SystemClock(), _journal(config, stack), LineLog(sys.stderr)
-        pool = stack.enter_context(ThreadPoolExecutor(4, "sense"))
+        pool = stack.enter_context(ThreadPoolExecutor(SENSES, "sense"))
         listing = _listing(config)
         prober = NetworkProber(listing.probe_exec)
         resident = Resident(

@@ -72,6 +72,7 @@ class _State:
     listed_at: timedelta = timedelta(days=-1)
     polled_at: timedelta = timedelta(days=-1)
     asking: Future[str | None] | None = None
+    listing: Future[Mapping[str, str]] | None = None
     tip_failed: str = ""
     has_worked: bool = False
     excused: dict[str, str] | None = None
@@ -189,6 +190,7 @@ class Resident:
         state.is_revert_only = state.deaths % (DEATHS_BEFORE_REVERT_ONLY + 1) == DEATHS_BEFORE_REVERT_ONLY
         self._watcher.flush()
         self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=state.is_revert_only)
+        state.listing = None  # what it will say is older than what the worker leaves
         state.worker = self._senses.launch(state.fetch, state.is_revert_only)
         state.reasons, state.fetch = [], False
 
@@ -219,29 +221,44 @@ class Resident:
             self._wake("new-tip", fetch=True)  # or one that an earlier fetch did not bring
 
     def _look(self) -> None:
-        """Compare what runs with what should; a worker in between makes its own looks."""
+        """Ask the engine in the pool what runs, so that one that is silent delays no probe. A worker makes its own
+        looks.
+        """
         state, now = self._state, self._clock.monotonic()
         if state.worker is not None or not state.has_worked:
             return
+        self._take_listing()
         is_proving = any(soak.is_proving for soak in state.handover.soaks)
         every = LIST_WHILE_PROVING if is_proving else LIST_EVERY
-        if not self._senses.has_hint() and now - state.listed_at < every:
+        if state.listing is not None or (not self._senses.has_hint() and now - state.listed_at < every):
             return
         state.listed_at = now
+        state.listing = self._pool.submit(self._senses.listing)
+        self._take_listing()
+
+    def _take_listing(self) -> None:
+        """Compare what runs with what should. What is there and not expected is news once: the worker has the say.
+        What the worker saw running and is gone is news each time: it may have ended again since the last worker.
+        """
+        state = self._state
+        if state.listing is None or not state.listing.done():
+            return
+        asked, state.listing = state.listing, None
         try:
-            running = self._senses.listing()
+            found = dict(asked.result())
         except EdgegitopsError as error:
             self._log.warning("listing-failed", detail=str(error))
             return
-        found = dict(running)
-        if found == dict(state.handover.expected):
+        expected = dict(state.handover.expected)
+        if found == expected:
             state.excused = None
-        elif found != state.excused:
-            state.excused = found  # a worker has the say now; what it leaves as it is needs no second look
+        elif found != state.excused or not expected.items() <= found.items():
+            state.excused = found
             self._wake("drift")
 
     def _patience(self) -> timedelta:
-        if self._state.worker is not None or self._state.asking is not None:
+        state = self._state
+        if state.worker is not None or state.asking is not None or state.listing is not None:
             return min(timedelta(milliseconds=50), self._watcher.next_tick())
         waits = [self._watcher.next_tick(), self._interval, timedelta(seconds=10)]
         if self._state.handover.next_look is not None:

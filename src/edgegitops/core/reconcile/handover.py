@@ -27,7 +27,7 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         if release is None:
             continue
         parts = scene.parts(release)
-        running = [part for part in parts.containers if _is_running(scene, part)]
+        running = [part for part in parts.containers if _is_running(scene, parts, part)]
         watches += [_watch(scene, parts, part) for part in running]
         expected |= {part.name: part.digest for part in running}
         soaks.append(_soak(scene, parts, is_proving=is_proving))
@@ -64,9 +64,10 @@ def _watched(scene: Scene) -> tuple[Release | None, bool]:
     return scene.record.serving, False
 
 
-def _is_running(scene: Scene, part: Part) -> bool:
+def _is_running(scene: Scene, parts: Parts, part: Part) -> bool:
+    """What has our name and is not ours is nothing that the resident would ever list."""
     seen = scene.observed.named(part.name)
-    return seen is not None and seen.state is ContainerState.RUNNING
+    return seen is not None and seen.state is ContainerState.RUNNING and parts.is_ours(seen)
 
 
 def _watch(scene: Scene, parts: Parts, part: Part) -> Watch:
