@@ -128,6 +128,6 @@ def test_name_that_a_foreign_container_holds_is_left_to_it(plant: Plant) -> None
     assert look.ids(first, "claimed") == {name: foreign}
     assert look.containers(first, "claimed") == {name: "running"}
     first.run(["podman", "rename", name, "somebody-elses"])
-    eventually(lambda: look.is_serving(first, "claimed", "2.0.0"), "the name that was given free", first)
+    eventually(lambda: look.is_serving(first, "claimed", "2.0.0"), "the name that was given free", first, seconds=110)
     assert look.ids(first)["somebody-elses"] == foreign
     assert look.record(second, "claimed").phase is Phase.HEALTHY

@@ -16,9 +16,10 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from struct import unpack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgegitops.core.model.spec import Ulimit
+if TYPE_CHECKING:
+    from edgegitops.core.model.spec import Ulimit
 
 
 class ProcessTable:
@@ -89,8 +90,10 @@ def kill_stray(pid: int, container: str) -> bool:
         os.close(handle)
 
 
-def own_limits() -> dict[str, Ulimit]:
+def own_limits() -> "dict[str, Ulimit]":
     """Our own hard limits, which the engine beside us can give away without privilege."""
+    from edgegitops.core.model.spec import Ulimit  # the resident, which never asks this, spares the import
+
     names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     hard = {name: resource.getrlimit(which)[1] for name, which in names.items()}
     bounded = {name: min(value, 2**20) if value >= 0 else 2**20 for name, value in hard.items()}
