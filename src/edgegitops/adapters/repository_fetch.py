@@ -80,7 +80,7 @@ SAID: tuple[tuple[str, str, str], ...] = (
 
 def explain(said: str) -> FetchError:
     """The typed error for what a Git library or program said; user information in URLs is taken out."""
-    clean = re.sub(r"//[^/@\s]*@", "//", " ".join(said.split()))[:300]
+    clean = re.sub(r"//[^/\s]*@", "//", " ".join(said.split()))[:300]
     for pattern, reason, words in SAID:
         if re.search(pattern, said):
             return FetchError(f"{words}: {clean}", reason)

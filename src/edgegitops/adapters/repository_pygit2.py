@@ -287,7 +287,7 @@ class GitRepository:
             self._opened = None
 
     def _failed(self, words: str, reason: str = "") -> UnavailableError:
-        where = re.sub(r"//[^/@\s]*@", "//", self._url)
+        where = re.sub(r"//[^/\s]*@", "//", self._url)
         return UnavailableError("repository", "fetch", f"{where}: {words}", reason=reason or "fetch-failed")
 
 

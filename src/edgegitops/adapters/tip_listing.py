@@ -345,7 +345,7 @@ def _words(error: Exception) -> str:
 
 
 def _failed(url: str, words: str, reason: str = "fetch-failed") -> UnavailableError:
-    where = re.sub(r"//[^/@\s]*@", "//", url)
+    where = re.sub(r"//[^/\s]*@", "//", url)
     return UnavailableError("repository", "list", f"{where}: {words}", reason=reason)
 
 
