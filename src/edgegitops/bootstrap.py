@@ -5,6 +5,7 @@ must not load a Git library.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def read_config(file: str) -> NodeConfig:
     """The node's configuration. InvalidConfigError names the file, the place and what is wrong."""
     from edgegitops.core.documents.node_files import read_node_config
 
-    return _read(file, lambda data: read_node_config(data, file, load_schemas()))
+    return _read(file, lambda data: read_node_config(data, file, load_schemas(), os.environ))
 
 
 def read_policy(file: str) -> "NodePolicy":
@@ -84,7 +85,7 @@ def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
     if isinstance(read, tuple):
         first = read[0]
         at = f" (line {first.position.line}, column {first.position.column})" if first.position else ""
-        raise InvalidConfigError(f"{first.code}: {first.message}{at}", key=first.pointer, file=file)
+        raise InvalidConfigError(f"{first.code}: {first.message}{at}", key=first.pointer, file=first.file or file)
     return read
 
 
@@ -200,7 +201,7 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     with lock, ExitStack() as stack:
         clock, journal, log = SystemClock(), _journal(config, stack), LineLog(sys.stderr)
         pool = stack.enter_context(ThreadPoolExecutor(SENSES, "sense"))
-        listing = _listing(config)
+        listing = listing_of(config)
         prober = NetworkProber(listing.probe_exec)
         resident = Resident(
             watcher=Watcher(journal, prober, clock, pool),
@@ -215,7 +216,8 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
         return resident.run(once=once)
 
 
-def _listing(config: NodeConfig) -> "PodmanListing":
+def listing_of(config: NodeConfig) -> "PodmanListing":
+    """The light door to Podman, for this fleet's containers."""
     from edgegitops.adapters.podman_listing import PodmanListing
 
     return PodmanListing(config.socket, fleet=config.identity().fleet)

@@ -4,24 +4,39 @@ All of it works with the agent dead and without a network, except what is about 
 inside the functions, as in `bootstrap`.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edgegitops import bootstrap
+from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.node_config import NodeConfig
-from edgegitops.errors import EdgegitopsError, JournalError, OutsideError, UnavailableError
+from edgegitops.errors import (
+    DeniedError,
+    EdgegitopsError,
+    InvalidConfigError,
+    JournalError,
+    OutsideError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from edgegitops.adapters.engine_podman import PodmanEngine
     from edgegitops.adapters.journal_sqlite import SqliteJournal
+    from edgegitops.core.documents.overrides import Setting
     from edgegitops.core.model.events import Event
     from edgegitops.core.model.facts import Desired
     from edgegitops.core.model.observed import Observed
+    from edgegitops.core.model.steps import Step
+    from edgegitops.daemon.checkup import Machine
 
+T = TypeVar("T")
+REPORT_KEY = "report.key"
+STOP_WITHIN = timedelta(seconds=10)
 PATIENCE = timedelta(seconds=10)
 
 
@@ -127,3 +142,129 @@ def wake(config: NodeConfig, word: str) -> None:
     from edgegitops.adapters.control_socket import say
 
     say(config.control_socket, word)
+
+
+# --- the node itself --------------------------------------------------------------------------------------------------
+
+
+def read_settings(file: str) -> "tuple[Setting, ...]":
+    """Every key of the configuration, its value, and where that comes from. InvalidConfigError: it cannot be read."""
+    from edgegitops.core.documents import node_files
+
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidConfigError(f"cannot be read: {error.strerror}", file=file) from error
+    read = node_files.read_settings(data, file, bootstrap.load_schemas(), os.environ)
+    return tuple(one for one in read if not isinstance(one, Fault))
+
+
+def examine(config: NodeConfig, settings: "Sequence[Setting]") -> "Machine":
+    """Look at everything that this node needs; what cannot be had is a problem in words, never an exception."""
+    from edgegitops.adapters import machine_linux as linux
+    from edgegitops.daemon.checkup import Machine
+
+    engine, engine_problem = _tried(lambda: bootstrap.listing_of(config).info())
+    tip, tip_problem = _tried(lambda: bootstrap.ask_tip(config))
+    state_problem = linux.write_problem(config.state)
+    ledger, journal_problem = _tried(lambda: remember(config))
+    _, policy_problem = _tried(lambda: bootstrap.read_policy(config.policy_file))
+    ledger = ledger or Ledger()
+    desired = wanted(config, ledger)
+    store = ((engine or {}).get("store") or {}).get("graphRoot")
+    remote = config.remote
+    named = {
+        "repository.keyFile": remote.key_file,
+        "repository.tokenFile": remote.token_file,
+        "repository.knownHostsFile": remote.known_hosts_file,
+        "repository.caFile": remote.ca_file,
+    }
+    secret = {"repository.keyFile", "repository.tokenFile"}
+    return Machine(
+        now=now(),
+        is_clock_synced=linux.is_clock_synced(),
+        floor_at=ledger.floor.clock if ledger.floor else None,
+        engine=engine or {},
+        engine_problem=f"{config.socket}: {engine_problem}" if engine_problem else "",
+        state_problem=state_problem,
+        state_free=linux.free_bytes(config.state),
+        store_free=linux.free_bytes(store) if store else None,
+        journal_problem=journal_problem,
+        policy_problem=policy_problem,
+        files={key: linux.secret_problem(path, is_secret=key in secret) for key, path in named.items() if path},
+        tip=tip,
+        tip_problem=tip_problem,
+        is_agent_running=is_agent_running(config),
+        is_enrolled=desired.is_enrolled if desired else None,
+        keys=[one.key for one in settings if one.origin != "default"],
+    )
+
+
+def _tried(look: "Callable[[], T]") -> "tuple[T | None, str]":
+    try:
+        return look(), ""
+    except EdgegitopsError as error:
+        return None, str(getattr(error, "message", error))
+
+
+def enrol(file: str, keys: "Mapping[tuple[str, ...], str]") -> str:
+    """Make a node of this machine: report key, policy.yaml, state directory, and node.yaml last. The public line of the
+    report key. InvalidConfigError: a key is wrong or missing, or there is a node.yaml already, which stays.
+    """
+    from edgegitops.adapters import machine_linux as linux
+    from edgegitops.core.documents.node_files import closed_policy_text, node_config_text, read_node_config
+
+    if Path(file).exists():
+        words = "this machine is a node already and nothing was changed; edgegitops node retire ends that"
+        raise InvalidConfigError(words, file=file)
+    text = node_config_text(keys)
+    config = read_node_config(text.encode(), file, bootstrap.load_schemas())
+    if not isinstance(config, NodeConfig):
+        faults = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in config)
+        raise InvalidConfigError(f"{faults} (edgegitops node init --help)", file="what was asked for")
+    public = linux.make_ssh_key(Path(file).parent / REPORT_KEY, f"{config.site}/{config.node}")
+    linux.write_new(config.policy_file, closed_policy_text(), mode=0o644)
+    problem = linux.write_problem(config.state)
+    if problem:
+        raise InvalidConfigError(problem, key="stateDirectory")
+    if not linux.write_new(file, text, mode=0o644):
+        raise InvalidConfigError("another command made it meanwhile", file=file)
+    return public
+
+
+def possessions(config: NodeConfig, *, volumes: bool) -> "tuple[Step, ...]":
+    """The steps that take all that is this fleet's from the engine, in their order. UnavailableError: no answer."""
+    from edgegitops.core.model import naming
+    from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, StopContainer
+
+    fleet, observed = config.identity().fleet, _engine(config).observe()
+    names = [one.name for one in observed.owned(fleet)]
+    nets = [name for name, labels in observed.networks.items() if labels.get(naming.LABEL_FLEET) == fleet]
+    kept = [name for name, labels in observed.volumes.items() if labels.get(naming.LABEL_FLEET) == fleet]
+    return (
+        *(StopContainer(name, STOP_WITHIN) for name in names),
+        *(RemoveContainer(name) for name in names),
+        *(RemoveNetwork(name) for name in nets),
+        *(RemoveVolume(name) for name in kept if volumes),
+    )
+
+
+def retire(config: NodeConfig, steps: "Sequence[Step]") -> None:
+    """Do the steps, then remove the state directory. DeniedError: an agent runs, or something could not be removed."""
+    from edgegitops.adapters.lock_flock import FlockLock
+    from edgegitops.adapters.machine_linux import remove_tree
+
+    state = Path(config.state)
+    names = {one.name for one in state.iterdir()} if state.is_dir() else set()
+    if names and not names & {"journal.db", "agent.lock", "mirror.git"}:
+        raise DeniedError("files", "remove", f"{state} does not look like a state directory; remove it by hand")
+    if not state.is_dir():
+        engine = _engine(config)
+        for step in steps:
+            engine.perform(step)
+        return
+    with FlockLock(state / "agent.lock").take(), FlockLock(state / "worker.lock").take():
+        engine = _engine(config)
+        for step in steps:
+            engine.perform(step)
+        remove_tree(state)

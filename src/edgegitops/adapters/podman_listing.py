@@ -132,6 +132,14 @@ class PodmanListing:
         table = ProcessTable(self._proc or "/proc") if self._proc or is_same_machine(self._path) else None
         return {name: seen for name, seen in rows if table is None or table.is_running(seen.pid, seen.id)}
 
+    def info(self) -> Mapping[str, Any]:
+        """Podman's account of itself: `version`, `host`, `store`. UnavailableError: Podman did not answer."""
+        status, body = self._ask("GET", "/info", within=ANSWER_WITHIN)
+        if status != OK:
+            raise _unavailable("info", _text(body))
+        tree: Mapping[str, Any] = _json(body)
+        return tree
+
     def events(self) -> EventStream:
         """Container events from now on. UnavailableError: Podman does not answer."""
         connection = _UnixConnection(self._path, None)

@@ -5,7 +5,6 @@ before; what happened last. All of it comes from this node: journal, mirror and 
 """
 
 import json
-import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import click
 from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
-from edgegitops.cli.plain_words import HOLDS, SHORT, clock, release_words, span, until, visible, why
+from edgegitops.cli.plain_words import HOLDS, SHORT, clock, release_words, span, terminal_width, until, visible, why
 from edgegitops.core.model import events as e
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.facts import Desired
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 LAST = 5
 INDENT = 12
-UNBROKEN = 10_000  # a pipe gets whole lines
 _WINDOWS = (500, 4_000, 1_000_000)
 
 # What a phase means, for somebody who does not know the life cycle.
@@ -257,7 +255,7 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
     if told["knownGood"]:
         lines += _row("known good", *(_short(one) for one in told["knownGood"]))
     lines += _row("last", *_last_lines(told["last"]))
-    width = shutil.get_terminal_size((UNBROKEN, 0)).columns
+    width = terminal_width()
     return [part.rstrip() for line in lines for part in _wrapped(line, width)]
 
 

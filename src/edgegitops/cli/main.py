@@ -43,6 +43,7 @@ COMMANDS = {
     "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
     "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
     "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
+    "node": Place("edgegitops.cli.node:node", "Make this machine a node, check it, and take it out of the fleet."),
     "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
     "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
     "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),

@@ -4,13 +4,16 @@ A reason that is not in the tables is shown as its code: codes are words of thei
 control characters escaped, so that no log line or error message steers a terminal.
 """
 
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from edgegitops.core.model.reasons import Doubt, HoldReason, Refusal
 from edgegitops.core.model.release import Release
 
 SHORT = 12
+UNBROKEN = 10_000
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 # What holds a deployment, and what a person can do about it.
@@ -98,6 +101,11 @@ DOUBTS: Mapping[str, str] = {
 }
 
 
+def terminal_width() -> int:
+    """The columns of the terminal (or of $COLUMNS); a pipe gets whole lines."""
+    return shutil.get_terminal_size((UNBROKEN, 0)).columns
+
+
 def span(length: timedelta) -> str:
     """The two largest units: `2 h 5 min`; below a second, `0 s`."""
     left = max(0, int(length.total_seconds()))
@@ -123,7 +131,7 @@ def until(at: datetime | None, now: datetime) -> str:
     """`until 2026-… UTC (1 h 59 min left)`; empty where there is no end."""
     if at is None:
         return ""
-    left = f" ({span(at - now)} left)" if at > now else ""
+    left = f" ({span(timedelta(seconds=ceil((at - now).total_seconds())))} left)" if at > now else ""
     return f"until {clock(at)}{left}"
 
 

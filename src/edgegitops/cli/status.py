@@ -17,7 +17,7 @@ from rich.text import Text
 from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
-from edgegitops.cli.plain_words import HOLDS, SHORT, clock, span, until, visible, why
+from edgegitops.cli.plain_words import HOLDS, SHORT, clock, span, terminal_width, until, visible, why
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.node_config import NodeConfig
@@ -116,7 +116,7 @@ def _deployment(record: DeploymentRecord, look: Look) -> dict[str, Tree]:
 
 
 def _print(shown: dict[str, Any], now: datetime) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=terminal_width())
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(visible(text), style=style), soft_wrap=False)

@@ -1,25 +1,53 @@
 """Law: the node's own files are judged by their schemas like any manifest, and become values with defaults filled in.
 
-`node.yaml` says who the node is; `policy.yaml` what it allows. A missing policy file is the closed default.
+`node.yaml` says who the node is, its keys may be said anew by the environment (`overrides`); `policy.yaml` says what it
+allows. A missing policy file is the closed default.
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from edgegitops.core.documents.judge import Page, judge
+from edgegitops.core.documents.overrides import Setting, say_anew, settings
 from edgegitops.core.documents.validators import validators_of
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import SchemaSet
-from edgegitops.core.model.node_config import NodeConfig, Remote
+from edgegitops.core.model.node_config import NodeConfig, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
 from edgegitops.core.model.trust import Pin
 
+CLOSED_POLICY = """# What this node allows the fleet's repository to ask of it. The fleet cannot change this file.
+# Nothing here is needed to run containers; each line opens one thing.
+apiVersion: edgegitops/v1
+kind: NodePolicy
+spec:
+  # Registries that images may come from; without this line any may serve, images are pinned by digest.
+  # registries: [registry.plant.example/press]
+  # Paths of this machine that containers may mount, and devices that they may open.
+  # hostPaths: [/etc/ssl/certs]
+  # devices: [/dev/ttyUSB0]
+  # capabilities: [NET_RAW]
+  privileged: false
+  hostNetwork: false
+  # Ports of this machine that containers may publish.
+  # ports: [1883, 8080-8089]
+  # The most that one container may ask for.
+  # ceilings: {memory: 1Gi, cpus: "2"}
+  # deny: nothing new is started or removed; what runs is kept running.
+  updates: allow
+"""
 
-def read_node_config(data: bytes, file: str, schemas: SchemaSet) -> NodeConfig | tuple[Fault, ...]:
-    """The node's configuration, or every fault of the file."""
-    spec = _spec(data, file, schemas, "nodeconfig")
+
+def read_node_config(
+    data: bytes, file: str, schemas: SchemaSet, said: Mapping[str, str] | None = None
+) -> NodeConfig | tuple[Fault, ...]:
+    """The node's configuration, or every fault of the file; `said` are environment variables that say keys anew."""
+    spec = _spec(data, file, schemas, "nodeconfig", said)
     if isinstance(spec, tuple):
         return spec
     remote, pin, engine = spec["repository"], spec["pin"], spec.get("engine", {})
@@ -83,12 +111,46 @@ def _range(entry: int | str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-def _spec(data: bytes, file: str, schemas: SchemaSet, kind: str) -> dict[str, Any] | tuple[Fault, ...]:
+def node_config_text(keys: Mapping[tuple[str, ...], str]) -> str:
+    """A node.yaml of these keys (paths below spec), one or two deep; values are quoted as JSON."""
+    lines = ["apiVersion: edgegitops/v1", "kind: NodeConfig", "spec:"]
+    begun = ""
+    for *above, last in sorted(keys, key=lambda path: (len(path) > 1, path)):
+        if above and above[0] != begun:
+            begun = above[0]
+            lines.append(f"  {begun}:")
+        lines.append(f"{'    ' if above else '  '}{last}: {json.dumps(keys[(*above, last)])}")
+    return "\n".join([*lines, ""])
+
+
+def closed_policy_text() -> str:
+    """A policy.yaml that allows nothing beyond the defaults, and says in comments what may be allowed."""
+    return CLOSED_POLICY
+
+
+def read_settings(
+    data: bytes, file: str, schemas: SchemaSet, said: Mapping[str, str]
+) -> tuple[Setting, ...] | tuple[Fault, ...]:
+    """Every key of the configuration with its value and where that comes from; the faults of what is no YAML."""
+    document = read_yaml(data, file)
+    return document if isinstance(document, tuple) else settings(document, schemas, said)
+
+
+def _spec(
+    data: bytes, file: str, schemas: SchemaSet, kind: str, said: Mapping[str, str] | None = None
+) -> dict[str, Any] | tuple[Fault, ...]:
     document = read_yaml(data, file)
     if isinstance(document, tuple):
         return document
-    faults = judge(validators_of(schemas), kind, document.tree, Page(file, document.root))
+    tree = say_anew(document.tree, schemas, said) if said else document.tree
+    faults = judge(validators_of(schemas), kind, tree, Page(file, document.root))
     if faults:
-        return faults
-    spec: dict[str, Any] = document.tree["spec"]
+        return tuple(_blamed(fault, said or {}) for fault in faults)
+    spec: dict[str, Any] = tree["spec"]
     return spec
+
+
+def _blamed(fault: Fault, said: Mapping[str, str]) -> Fault:
+    """A fault of a word from the environment names its variable, not a line of the file."""
+    variable = variable_of(tuple(fault.pointer.removeprefix("/spec/").split("/")))
+    return replace(fault, file=f"environment {variable}", position=None) if variable in said else fault
