@@ -192,7 +192,7 @@ def opened() -> Iterator[Gateway]:
     """A lab with one enrolled node that has the images."""
     with Lab.start(1) as lab:
         lab.found_fleet()
-        lab.enrol("node-1", poll="1s")
+        lab.enrol("node-1", poll="60s")
         images = {version: lab.registry.publish(App("bench/app", version)) for version in VERSIONS}
         gateway = Gateway(lab, images)
         for image in images.values():
