@@ -171,6 +171,7 @@ def _of_the_node(case: _Case) -> Iterator[Tree]:
     if ledger.refused_tip:
         alarms = ledger.alarms.values()
         detail = next((one.detail for one in alarms if one.code in {"revision-refused", "history-diverged"}), "")
+        detail = detail.removeprefix(f"{ledger.refused_reason}: ")
         text = f"commit {ledger.refused_tip[:SHORT]} is newer and is not believed: {why(ledger.refused_reason, detail)}"
         yield _reason(ledger.refused_reason, text, "have it signed by who may; a newer commit cannot skip it")
     if ledger.invalid_revision:

@@ -78,10 +78,10 @@ def unhold(ctx: click.Context, deployment: str, file: str) -> None:
         for other in holds.values():
             if _is_standing(other, now):
                 name = other.deployment
-                click.echo(f"Held is {name or 'everything'}: edgegitops unhold{f' {name}' if name else ''}")
+                click.echo(f"Still held: {name or 'everything'} (edgegitops unhold{f' {name}' if name else ''})")
         ctx.exit(1)
     bootstrap_node.note(config, [OperatorReleased(deployment)])
-    click.echo(f"{deployment or 'Everything'} is held no more by that hold ({placed.reason}).")
+    click.echo(f"{deployment or 'Everything'} is no longer held ({placed.reason}).")
     _wake(config)
 
 
