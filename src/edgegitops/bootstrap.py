@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from functools import cache
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.facts import Decision, Facts, Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
+    from edgegitops.core.model.plant import Answer, Interlock
     from edgegitops.core.model.policy import NodePolicy
     from edgegitops.daemon.cycle import Order
     from edgegitops.daemon.gear import Gear
@@ -148,6 +149,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
     from edgegitops.adapters.engine_podman import PodmanEngine
     from edgegitops.adapters.floor_file import FloorFile
     from edgegitops.adapters.log_structlog import StructlogLog
+    from edgegitops.adapters.zones_zoneinfo import InstalledZones
     from edgegitops.daemon.gear import Gear
 
     state = Path(config.state)
@@ -160,7 +162,18 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
         log=StructlogLog(sys.stderr, json=not sys.stderr.isatty()),
+        zones=InstalledZones(),
+        askers=_askers(),
     )
+
+
+def _askers() -> "Mapping[str, Callable[[Interlock], Answer]]":
+    """Who asks interlocks, by their way."""
+    from edgegitops.adapters.interlock_exec import ask_program
+    from edgegitops.adapters.interlock_file import ask_file
+    from edgegitops.adapters.interlock_http import ask_url
+
+    return {"exec": ask_program, "file": ask_file, "http": ask_url}
 
 
 def _journal(config: NodeConfig, stack: ExitStack) -> "SqliteJournal":

@@ -26,9 +26,10 @@ FILES = {
     "Site": FLEET / "sites/goteborg-1.yaml",
     "Application": FLEET / "apps/all/app.yaml",
     "Deployment": FLEET / "deployments/all.yaml",
+    "Policy": FLEET / "policies/lines.yaml",
 }
 # `all: true` cannot stand beside requirements; jobs and defaults have the fields of containers
-ELSEWHERE = {("selector", "all"), ("containerDefaults",)}
+ELSEWHERE = {("selector", "all"), ("for", "all"), ("containerDefaults",)}
 
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -18,19 +18,22 @@ from edgegitops.core.desire import desire
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.plant import Interlock, is_plausible
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.steps import Work
 from edgegitops.core.reconcile.handover import hand_over
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
-from edgegitops.core.rollout.gate import Local, may_start
+from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
+from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     works: tuple[Work, ...]
     handover: Handover
+    questions: tuple[Interlock, ...] = ()
 
 
 def decide(facts: Facts) -> Decision:
@@ -40,23 +43,28 @@ def decide(facts: Facts) -> Decision:
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
     plan = _plan(known, desired)
     handover = replace(plan.handover, next_look=earliest(plan.handover.next_look, believed.until))
-    return Decision((*believed.events, *events), plan.works, desired, handover)
+    return Decision((*believed.events, *events), plan.works, desired, handover, plan.questions)
 
 
 def _plan(facts: Facts, desired: Desired | None) -> _Plan:
     works: list[Work] = []
     scenes: list[Scene] = []
+    questions: dict[Interlock, None] = {}
     until = None
     for name in _deployments(facts, desired):
         if name in facts.busy:
             continue
-        scene = _scene(facts, desired, name)
+        agreement = _agreement(facts, desired, name)
+        scene = _scene(facts, desired, name, agreement)
         outlook = _outlook(facts, scene)
         scenes.append(scene)
         until = earliest(until, outlook.until)
+        if outlook.is_asking:
+            questions |= dict.fromkeys(agreement.questions)
         if outlook.work is not None:
             works.append(outlook.work)
-    return _Plan(tuple(works), replace(hand_over(scenes), next_look=until, fetched=facts.tip or ""))
+    handover = replace(hand_over(scenes), next_look=until, fetched=facts.tip or "")
+    return _Plan(tuple(works), handover, tuple(questions))
 
 
 def _deployments(facts: Facts, desired: Desired | None) -> list[str]:
@@ -80,12 +88,26 @@ def _outlook(facts: Facts, scene: Scene) -> Outlook:
     return tell(scene, Outlook(hold=Hold(HoldReason.OPERATOR, hold.reason, hold.until), until=hold.until))
 
 
-def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
+def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:
+    """What the interlocks of a deployment say, as asked just before this look."""
+    record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
+    target = desired.releases.get(name) if desired else None
+    is_remembered = record.hold_reason == HoldReason.INTERLOCK
+    since = record.transition.phase_at if record.transition else record.hold_since if is_remembered else None
+    held = Held(since, record.hold_detail if is_remembered else "")
+    plant = plant_for(name, desired, target, record.serving)
+    return ask_interlocks(plant.interlocks, facts.answers, held, now=facts.now)
+
+
+def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreement) -> Scene:
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
     target = desired.releases.get(name) if desired else None
     refusals: Mapping[str, tuple[Fault, ...]] = desired.refused.by_deployment if desired else {}
     is_resting = desired is not None and desired.is_in_maintenance
     gate = may_start(name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting))
+    floor = facts.ledger.floor
+    calendar = Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
+    window = is_in_window(plant_for(name, desired, target, record.serving), target or record.serving, calendar)
     return Scene(
         name=name,
         fleet=facts.node.fleet,
@@ -97,7 +119,9 @@ def _scene(facts: Facts, desired: Desired | None, name: str) -> Scene:
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
         gate=None if isinstance(gate, Proceed) else gate,
-        refusal="; ".join(fault.message for fault in refusals.get(name, ())),
+        window=None if isinstance(window, Proceed) else window,
+        interlock=agreement.hold,
+        refusal="; ".join(f"{one.message}{one.expected and f' ({one.expected})'}" for one in refusals.get(name, ())),
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
         alarms=facts.ledger.alarms,

@@ -1,11 +1,13 @@
 """Law: observe, decide, record, act, record, until there is nothing to do; then say what to watch and when to wake.
 
 One thread decides. A fetch and the steps of works run beside it, so that neither a slow pull nor a hanging Git server
-delays healing. Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
+delays healing. Interlocks that a decision wants to hear are asked right before the next look.
+Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
 A worker that may only finish or revert runs after others died: a tip that they had not judged yet gets the blame.
 A turn that only wrote to the journal needs no new look: the next one decides over what was just seen.
 """
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -26,15 +28,18 @@ from edgegitops.core.model.events import (
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.plant import Interlock
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
+from edgegitops.daemon.interlocks import Desk
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
 
 PULLS = 4
 SIDE_BY_SIDE = 32  # threads are made as they are needed; each waits for the engine, which has deadlines
 PATIENCE = timedelta(seconds=2)
-TURNS = 5_000
+TURNS = 50_000
+BETWEEN_QUESTIONS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Cycle:
         self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(PULLS, "pull"))
         self._desired: Desired | None = None
         self._seen: Observed | None = None
+        self._desk = Desk(gear.askers, gear.clock)
+        self._questions: tuple[Interlock, ...] = ()
 
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
         """Work until nothing is left to do, or until told to stop; steps under way are waited for.
@@ -93,10 +100,13 @@ class Cycle:
             decision = self._turn(order)
             handover = decision.handover
             if decision.is_idle and not self._works.busy:
-                if fetching is None:
+                if self._questions:
+                    time.sleep(BETWEEN_QUESTIONS)
+                elif fetching is None:
                     gear.journal.append([WorkerStopped()], gear.clock.now())
                     return handover
-                _await(fetching)
+                else:
+                    _await(fetching)
             elif self._works.busy:
                 self._works.wait(PATIENCE)
         raise BrokenInvariantError(f"no rest after {TURNS} turns; please report this with `edgegitops journal export`")
@@ -111,6 +121,7 @@ class Cycle:
         gear = self._gear
         facts = self._facts(order)
         decision = self._door(facts)
+        self._questions = () if order.is_revert_only else decision.questions
         if decision.events:
             gear.journal.append(decision.events, gear.clock.now())
             ledger = gear.journal.ledger()
@@ -140,6 +151,8 @@ class Cycle:
             busy=self._works.busy,
             present_contents=gear.contents.present(),
             is_revert_only=is_local,
+            zones=gear.zones,
+            answers=self._desk.ask(self._questions),
         )
 
     def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:

@@ -1,16 +1,18 @@
 """What a daemon is made of: its ports, and who it is. Values that bootstrap joins; no rule lives here."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.manifests import SchemaSet
+from edgegitops.core.model.plant import Answer, FixedZones, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.ports import Clock, Contents, Engine, FloorCopy, Journal, Log, Repository
 
 
 @dataclass(frozen=True, slots=True)
 class Gear:
-    """The ports of one worker."""
+    """The ports of one worker. `askers` ask interlocks, by their way: http, file, exec."""
 
     clock: Clock
     repository: Repository
@@ -19,6 +21,8 @@ class Gear:
     floor: FloorCopy
     contents: Contents
     log: Log
+    zones: Zones = field(default_factory=FixedZones)
+    askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,12 @@ def test_same_name_in_two_folders_is_told_at_the_second(fleet):
     assert "sites/emea/goteborg-1.yaml" in fault.message
 
 
-def test_policies_are_refused_rather_than_passed_over(fleet):
-    text = "apiVersion: edgegitops/v1\nkind: Policy\nmetadata: {name: p}\nspec: {selector: {all: true}}\n"
+def test_policy_that_would_overrule_an_interlock_is_refused(fleet):
+    rule = "{file: {path: /a}, onMaxDefer: force-in-window}"
+    spec = f"spec: {{selector: {{all: true}}, interlocks: {{a: {rule}}}}}\n"
+    text = f"apiVersion: edgegitops/v1\nkind: Policy\nmetadata: {{name: p}}\n{spec}"
     (fault,) = fleet.faults({"policies/p.yaml": text})
-    assert (fault.code, fault.position) == ("not-supported-yet", Position(2, 1))
+    assert (fault.code, fault.position.line) == ("not-supported-yet", 4)
 
 
 def test_missing_fleet_is_told(fleet):

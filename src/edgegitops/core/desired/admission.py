@@ -58,11 +58,12 @@ def _image(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault
     name, mark, digest = create.image.partition(_DIGEST_MARK)
     if not mark or not digest:
         yield _refusal(policy, f"{field}.image", f"{create.image} has no digest", _NEVER)
-    if policy.registries and not any(_is_from(name, registry) for registry in policy.registries):
+    if policy.registries and not any(is_from(name, registry) for registry in policy.registries):
         yield _refusal(policy, f"{field}.image", f"{name} is from no allowed registry", "registries")
 
 
-def _is_from(image: str, registry: str) -> bool:
+def is_from(image: str, registry: str) -> bool:
+    """Whether an image comes from a registry, or from below a path of it."""
     prefix = registry.rstrip("/")
     return bool(prefix) and (image == prefix or image.startswith(f"{prefix}/"))
 

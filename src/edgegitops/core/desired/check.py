@@ -1,15 +1,17 @@
 """Law: a revision is judged for all its nodes at once, and each fault is told once.
 
 What nothing is selected by (a deployment, an override) is a warning, never more: retiring the last node of a kind must
-not make every later commit bad.
+not make every later commit bad. What a policy of the fleet refuses is a fault here: a node would refuse the deployment.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from edgegitops.core.desired.deployments import unknown_application
+from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.places import Place, Problem
-from edgegitops.core.desired.resolve import resolve, sort_faults, unknown_resolver
+from edgegitops.core.desired.plant import policies_of
+from edgegitops.core.desired.resolve import resolve, sort_faults, target_of, unknown_resolver
 from edgegitops.core.desired.selectors import matches, node_tags
 from edgegitops.core.desired.values import Judge
 from edgegitops.core.model.faults import Fault
@@ -18,7 +20,9 @@ from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 
 # Faults of these kinds stand in one place and hold for some nodes: a person has to know for which.
-_OF_A_NODE = frozenset({FaultCode.PORT_CONFLICT, FaultCode.UNKNOWN_VALUE, FaultCode.VALUE_INVALID})
+_OF_A_NODE = frozenset(
+    {FaultCode.ADMISSION_DENIED, FaultCode.PORT_CONFLICT, FaultCode.UNKNOWN_VALUE, FaultCode.VALUE_INVALID}
+)
 
 
 def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[Fault, ...]:
@@ -28,7 +32,10 @@ def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[
     nodes_of: dict[Fault, list[str]] = {}
     for site in sorted(snapshot.sites):
         for node in sorted(snapshot.sites[site].nodes):
-            for fault in resolve(snapshot, site, node, objects, judge)[2]:
+            releases, _, faults = resolve(snapshot, site, node, objects, judge)
+            target = target_of(snapshot, site, node)
+            policies = policies_of(snapshot, target) if target else ()
+            for fault in (*faults, *(one for release in releases.values() for one in narrow(release.spec, policies))):
                 nodes_of.setdefault(fault, []).append(f"{site}/{node}")
     told = [_with_nodes(fault, nodes) for fault, nodes in nodes_of.items()]
     for deployment in snapshot.deployments.values():
@@ -47,6 +54,12 @@ def _nothing_selected(snapshot: Snapshot) -> Iterable[Fault]:
     everybody = [node_tags(site, node) for site in snapshot.sites.values() for node in site.nodes.values()]
     for deployment in snapshot.deployments.values():
         yield from _unselected(deployment, everybody)
+    for policy in snapshot.policies.values():
+        if not any(matches(policy.selector, tags) for tags in everybody):
+            problem = Problem(
+                FaultCode.NOTHING_SELECTED, f"{policy.name}: the selector matches no node", is_warning=True
+            )
+            yield Place(policy.origin, ("spec", "selector")).fault(problem)
 
 
 def _unselected(deployment: DeploymentManifest, everybody: Iterable[Mapping[str, str]]) -> Iterable[Fault]:

@@ -15,6 +15,7 @@ from edgegitops.core.desired.mounts import Sources, unknown
 from edgegitops.core.desired.networks import DEFAULT_NETWORK, read_network
 from edgegitops.core.desired.patching import patched
 from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, trace
+from edgegitops.core.desired.plant import plant_of
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
 from edgegitops.core.desired.sharing import with_shared_names
 from edgegitops.core.desired.updates import read_policy
@@ -83,7 +84,7 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     spec, contents, policy = _read(Cursor(tree, (), scope), application, deployment, _Node(target, means))
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
-    policy = replace(policy, mirrors=mirrors_of(target))
+    policy = replace(policy, mirrors=mirrors_of(target), plant=plant_of(snapshot, deployment, target))
     release = Release(spec.digest(), snapshot.revision, spec, application.version, policy)
     return Resolved(release, contents, layers=layers)
 

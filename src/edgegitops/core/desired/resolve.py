@@ -4,7 +4,7 @@
 2. Every deployment whose selector matches the node's tags is resolved; all faults are collected.
 3. Two containers of one node that publish one host port are a fault of the later one; so are two deployments that
    do not agree on a network that they share.
-4. The node's own policy admits each release; what it refuses is refused alone.
+4. The node's own policy admits each release, and policies of the fleet may refuse it; what is refused is refused alone.
 
 A node that its site does not list is not enrolled: it starts nothing and removes nothing.
 """
@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.deployments import Means, Resolved, needed_contents, resolve_deployment
 from edgegitops.core.desired.mirrors import mirror_faults
+from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.places import Place, Problem
+from edgegitops.core.desired.plant import node_plant, policies_of
 from edgegitops.core.desired.ports import Taken
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.sharing import sharing_conflicts
@@ -86,7 +88,10 @@ def desired_for(
     releases, contents, faults = resolve(snapshot, node.site, node.node, objects, judge)
     if any(not fault.is_warning for fault in faults):
         return Faults(snapshot.revision, faults)
-    judged = {name: admit(release.spec, policy) for name, release in releases.items()}
+    policies = policies_of(snapshot, target)
+    judged = {
+        name: (*admit(release.spec, policy), *narrow(release.spec, policies)) for name, release in releases.items()
+    }
     admitted = {name: release for name, release in releases.items() if not judged[name]}
     needed = frozenset[str]().union(*(needed_contents(release.spec) for release in admitted.values()))
     return Desired(
@@ -95,6 +100,7 @@ def desired_for(
         contents={digest: data for digest, data in contents.items() if digest in needed},
         refused=Refusals({name: refusals for name, refusals in judged.items() if refusals}),
         is_in_maintenance=target.node.is_in_maintenance,
+        plant=node_plant(snapshot, target),
     )
 
 

@@ -54,6 +54,12 @@ class Profile(StrEnum):
 _STRICTNESS = {profile: at for at, profile in enumerate(Profile)}
 
 
+def is_looser(profile: str, least: str) -> bool:
+    """Whether a profile confines less than another; an unknown one confines nothing."""
+    order = list(Profile)
+    return profile not in order or order.index(Profile(profile)) < order.index(Profile(least))
+
+
 def read_security(spot: Cursor, minimum: str) -> Security:
     """The security of a container; `spot` is its security field, or the container where it has none."""
     fields = spot.fields(_KEYS) if spot.key == "security" else {}

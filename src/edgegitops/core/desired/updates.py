@@ -12,13 +12,12 @@ from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
 
 _KEYS = Keys(
-    frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"}),
-    frozenset({"dependsOn", "windows", "interlocks"}),
+    frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"})
+    | {"windows", "interlocks"},
+    frozenset({"dependsOn"}),
 )
 _ROLLOUT_KEYS = Keys(frozenset({"paused"}), frozenset({"waves", "direct"}))
-_ROLLBACK_KEYS = Keys(
-    frozenset({"automatic", "deadline", "soak", "keep", "safe", "maxAttempts", "after"}), frozenset({"needs"})
-)
+_ROLLBACK_KEYS = Keys(frozenset({"automatic", "deadline", "soak", "keep", "safe", "maxAttempts", "after", "needs"}))
 _PRUNE_KEYS = Keys(frozenset({"volumes"}))
 _UPDATE_KEYS = Keys(frozenset({"strategy", "minReady"}))
 _HIGHEST = 100
@@ -45,7 +44,7 @@ def read_policy(deployment: Cursor, application: Mapping[str, Cursor]) -> Update
 def _rollback(spot: Cursor) -> dict[str, Any]:
     fields = spot.fields(_ROLLBACK_KEYS)
     told: dict[str, Any] = {key: fields[key].flag() for key in ("automatic", "safe") if key in fields}
-    told |= {key: read_span(fields[key]) for key in ("deadline", "soak") if key in fields}
+    told |= {key: read_span(fields[key]) for key in ("deadline", "soak", "needs") if key in fields}
     if "keep" in fields:
         told["keep"] = fields["keep"].whole(1, _HIGHEST)
     if "maxAttempts" in fields:

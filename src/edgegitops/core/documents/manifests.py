@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from edgegitops.core.documents.plant import read_rules
 from edgegitops.core.documents.selectors import read_selector
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.manifests import (
@@ -12,6 +13,7 @@ from edgegitops.core.model.manifests import (
     NodeEntry,
     Origin,
     Override,
+    PolicyManifest,
     Site,
 )
 
@@ -39,6 +41,7 @@ def read_site(tree: Mapping[str, Tree], origin: Origin) -> Site:
         nodes={name: _read_node(name, node) for name, node in spec["nodes"].items()},
         values=spec.get("values", {}),
         time_zone=spec.get("timeZone", ""),
+        rules=read_rules(spec, origin.file),
         mirrors=_read_mirrors(spec),
     )
 
@@ -77,4 +80,19 @@ def read_deployment(tree: Mapping[str, Tree], origin: Origin) -> DeploymentManif
             Override(read_selector(override["selector"]), override["patch"]) for override in spec.get("overrides", ())
         ),
         spec=spec,
+        rules=read_rules(spec, origin.file),
+    )
+
+
+def read_policy(tree: Mapping[str, Tree], origin: Origin) -> PolicyManifest:
+    """A policy of the fleet."""
+    spec = tree["spec"]
+    return PolicyManifest(
+        origin=origin,
+        name=tree["metadata"]["name"],
+        selector=read_selector(spec["selector"]),
+        rules=read_rules(spec, origin.file),
+        minimum_profile=spec.get("minimumProfile", ""),
+        registries=tuple(spec.get("registries", ())),
+        require_probes=spec.get("requireProbes", False),
     )

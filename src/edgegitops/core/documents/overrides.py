@@ -58,7 +58,7 @@ def settings(document: Document, schemas: SchemaSet, said: Mapping[str, str]) ->
     tree = say_anew(document.tree, schemas, said)
     found = []
     for path in sorted(keys(schemas)):
-        value = _get(tree.get("spec"), path)
+        value = _get(tree, ("spec", *path))
         mark = document.root.find(("spec", *path))
         if variable_of(path) in said:
             origin = variable_of(path)

@@ -14,8 +14,15 @@ from typing import TypeAlias
 
 from edgegitops.core.documents.judge import Page, in_order, judge
 from edgegitops.core.documents.layout import FLEET_FILE, PLACES, Layout, Leaf, kind_fault, lay_out
-from edgegitops.core.documents.manifests import read_application, read_deployment, read_fleet, read_site
+from edgegitops.core.documents.manifests import (
+    read_application,
+    read_deployment,
+    read_fleet,
+    read_policy,
+    read_site,
+)
 from edgegitops.core.documents.marks import Positions
+from edgegitops.core.documents.plant import rule_faults
 from edgegitops.core.documents.selectors import selector_faults
 from edgegitops.core.documents.unsupported import unsupported_faults
 from edgegitops.core.documents.validators import PATCH, Validators, schema_problem, validators_of
@@ -29,6 +36,7 @@ from edgegitops.core.model.manifests import (
     Faults,
     Fleet,
     Origin,
+    PolicyManifest,
     SchemaSet,
     Site,
     Snapshot,
@@ -36,12 +44,12 @@ from edgegitops.core.model.manifests import (
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 
-Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest
+Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyManifest
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A manifest without faults of its own; `value` is None for kinds that have no model (keys, policies)."""
+    """A manifest without faults of its own; `value` is None for kinds that have no model (keys)."""
 
     value: Manifest | None = None
 
@@ -58,6 +66,7 @@ _READERS: dict[str, Callable[[Mapping[str, Tree], Origin], Manifest]] = {
     "Site": read_site,
     "Application": read_application,
     "Deployment": read_deployment,
+    "Policy": read_policy,
 }
 
 
@@ -117,6 +126,7 @@ def _assemble(
         sites={value.name: value for value in values if isinstance(value, Site)},
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
         deployments={value.name: value for value in deployments if value.application not in unsound},
+        policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
     )
 
 
@@ -206,6 +216,8 @@ def _all_faults(kind: str, tree: Mapping[str, Tree], page: Page, validators: Val
     spec = tree.get("spec")
     if kind == "Deployment" and isinstance(spec, dict):
         yield from _patch_faults(spec, page, validators)
+    if kind in {"Site", "Policy", "Deployment"} and isinstance(spec, dict):
+        yield from rule_faults(spec, page)
     if kind == "Application" and isinstance(spec, dict):
         yield from _value_schema_faults(spec, page)
 

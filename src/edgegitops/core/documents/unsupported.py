@@ -68,10 +68,7 @@ _APPLICATION = (
     Gap(("volumes", "*", "snapshot"), "volumes are not copied before updates yet", _is_other_than("none")),
     Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
 )
-_WINDOWS = {
-    "spec/windows": "maintenance windows are not kept yet; do not rely on them",
-    "spec/interlocks": "interlocks are not asked yet; do not rely on them",
-}
+_FORCED = Gap(("spec", "interlocks", "*", "onMaxDefer"), "an interlock is never overruled yet", _is_other_than("alarm"))
 _BY_KIND: dict[str, tuple[Gap, ...]] = {
     "Application": tuple(Gap(("spec", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
     "Deployment": (
@@ -82,19 +79,12 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
                 "spec/dependsOn": "deployments do not wait for each other yet",
                 "spec/rollout/waves": "waves are not obeyed yet: every node would update at once",
                 "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
-                "spec/rollback/needs": "maintenance windows are not kept yet",
-                **_WINDOWS,
             },
         ),
         Gap(("spec", "rollback", "after"), "a regression is not undone by itself yet", _is_other_than("reported")),
+        _FORCED,
     ),
-    "Site": _rows(
-        "",
-        {
-            "spec/networkPool": "the engine chooses the addresses of networks yet",
-            **_WINDOWS,
-        },
-    ),
+    "Site": (*_rows("", {"spec/networkPool": "the engine chooses the addresses of networks yet"}), _FORCED),
     "Fleet": _rows(
         "",
         {
@@ -103,7 +93,7 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
             "spec/limits": "limits cannot be chosen yet",
         },
     ),
-    "Policy": (Gap(("kind",), "policies are not obeyed yet; remove the file, for nothing that it says would hold"),),
+    "Policy": (_FORCED,),
 }
 
 

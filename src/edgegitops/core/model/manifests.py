@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
+from edgegitops.core.model.plant import Interlock, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,30 @@ class Selector:
 
     requirements: tuple[Requirement, ...] = ()
     is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedWindow:
+    """A window as written (an empty zone is the site's) and the nodes that it is for (None: all)."""
+
+    window: Window
+    selector: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedInterlock:
+    """An interlock as written and the nodes that it is for (None: all)."""
+
+    interlock: Interlock
+    selector: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlantRules:
+    """The windows and interlocks of one manifest, by name."""
+
+    windows: tuple[ScopedWindow, ...] = ()
+    interlocks: tuple[ScopedInterlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +110,7 @@ class Site:
     values: Mapping[str, Tree] = field(default_factory=dict)
     time_zone: str = ""
     mirrors: tuple[Mirror, ...] = ()
+    rules: PlantRules = PlantRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,22 @@ class DeploymentManifest:
     values: Mapping[str, Tree] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
     spec: Mapping[str, Tree] = field(default_factory=dict)
+    rules: PlantRules = PlantRules()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyManifest:
+    """`policies/<name>.yaml`: what it says can only narrow. Registries are host[:port][/path] prefixes; empty texts and
+    lists demand nothing.
+    """
+
+    origin: Origin
+    name: str
+    selector: Selector
+    rules: PlantRules = PlantRules()
+    minimum_profile: str = ""
+    registries: tuple[str, ...] = ()
+    require_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +171,7 @@ class Snapshot:
     sites: Mapping[str, Site]
     applications: Mapping[str, Application]
     deployments: Mapping[str, DeploymentManifest]
+    policies: Mapping[str, PolicyManifest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ class Interlock:
             raise ValueError(f"interlock {self.name}: {ways} ways to ask, one is needed")
 
     @property
+    def way(self) -> str:
+        """How it is asked: http, file or exec."""
+        return "http" if self.url else "file" if self.path else "exec"
+
+    @property
     def label(self) -> str:
         """How people find it."""
         return f"interlock {self.name} ({self.file})"

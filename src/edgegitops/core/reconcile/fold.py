@@ -170,7 +170,14 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
         case e.Unlatched():
             return replace(record, latches=_without(record.latches, event.digest))
         case e.HoldChanged():
-            return replace(record, hold_reason=event.reason, hold_detail=event.detail, hold_until=event.until)
+            since = record.hold_since if event.reason == record.hold_reason else at
+            return replace(
+                record,
+                hold_reason=event.reason,
+                hold_detail=event.detail,
+                hold_until=event.until,
+                hold_since=since if event.reason else None,
+            )
         case _:
             return record
 

@@ -3,7 +3,8 @@
 Rules, in order, for each container of the serving release:
 1. a container under our name that is not ours is never touched: an alarm.
 2. missing, lost, or changed in a stable fact (networks): created anew, at most 3 times in 10 min, then loudly later.
-   With `drift: report` or `pause` a missing or changed one is only reported.
+   One that runs is touched only while the interlocks agree. With `drift: report` or `pause` a missing or changed one
+   is only reported.
 3. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
    its restart policy accepts stays. Starting what ended is not drift.
 4. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
@@ -23,7 +24,7 @@ from edgegitops.core.model.steps import RemoveContainer, StartContainer, Step, S
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
-from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, held, work
 from edgegitops.core.reconcile.standing import has_rested, unmet
 
 
@@ -36,6 +37,7 @@ def heal(scene: Scene, serving: Release) -> Outlook:
     alarms: list[tuple[Alarm, str]] = []
     until: datetime | None = judged.until
     hold: Hold | None = None
+    is_asking = False
     for part in parts.containers:
         found = _heal_part(scene, parts, part)
         if found.work:
@@ -44,10 +46,12 @@ def heal(scene: Scene, serving: Release) -> Outlook:
         until = earliest(until, found.until)
         hold = hold or found.hold
         alarms += found.alarms
+        is_asking = is_asking or found.is_asking
     ready, waiting = due(scene, _distinct(steps))
     if ready or events:
         return work(scene, events=events, steps=ready)
-    return Outlook(hold=hold or waiting.hold, until=earliest(until, waiting.until), alarms=tuple(alarms))
+    until = earliest(until, waiting.until)
+    return Outlook(hold=hold or waiting.hold, until=until, alarms=tuple(alarms), is_asking=is_asking)
 
 
 def _distinct(steps: list[Step]) -> list[Step]:
@@ -92,6 +96,8 @@ def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None
         hold = Hold(HoldReason.RECREATE_LIMIT, detail, again)
         return Outlook(hold=hold, until=again, alarms=((Alarm.RECREATE_LIMIT, detail),))
     if seen is not None and seen.state is ContainerState.RUNNING:
+        if scene.interlock is not None:
+            return held(scene.interlock)
         return work(scene, steps=[RemoveContainer(part.name)])
     return work(scene, steps=_needs(scene, parts, part) or [parts.create_container(part)])
 

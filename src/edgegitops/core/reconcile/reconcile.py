@@ -38,7 +38,7 @@ from edgegitops.core.reconcile.removal import has_something
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, work
 from edgegitops.core.reconcile.transition import proceed
 
-OF_A_LOOK = (Alarm.NAME_CONFLICT, Alarm.RECREATE_LIMIT, Alarm.ADMISSION_DENIED)
+OF_A_LOOK = (Alarm.NAME_CONFLICT, Alarm.RECREATE_LIMIT, Alarm.ADMISSION_DENIED, Alarm.HELD_TOO_LONG)
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
 MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN})
 
@@ -66,6 +66,7 @@ def _next(scene: Scene) -> Outlook:
     until: datetime | None = None
     hold: Hold | None = None
     alarms: list[tuple[Alarm, str]] = []
+    is_asking = False
     for step in (prune, _heal, _forward):
         outlook = step(scene)
         if outlook.work is not None:
@@ -73,7 +74,8 @@ def _next(scene: Scene) -> Outlook:
         until = earliest(until, outlook.until)
         hold = outlook.hold or hold
         alarms += outlook.alarms
-    return Outlook(hold=hold, until=until, alarms=tuple(alarms))
+        is_asking = is_asking or outlook.is_asking
+    return Outlook(hold=hold, until=until, alarms=tuple(alarms), is_asking=is_asking)
 
 
 def _heal(scene: Scene) -> Outlook:

@@ -28,7 +28,9 @@ class Scene:
 
     `target` is the release that is wanted (None: none is); with `is_target_known` False nobody knows what is wanted,
     and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the
-    wanted release was not admitted here. `contents` are the config files that can be stored, `stored` those that are.
+    wanted release was not admitted here. `window` says why a transition may not begin now, `interlock` why a running
+    container may not be stopped for one (None: they may). `contents` are the config files that can be stored, `stored`
+    those that are.
     `is_local`: journal and engine are all there is; nothing may be fetched.
     """
 
@@ -42,6 +44,8 @@ class Scene:
     target: Release | None = None
     is_target_known: bool = True
     gate: Hold | None = None
+    window: Hold | None = None
+    interlock: Hold | None = None
     refusal: str = ""
     contents: frozenset[str] = frozenset()
     stored: frozenset[str] = frozenset()
@@ -79,12 +83,21 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What to do next, or why nothing; `until` is when to look again, `alarms` what a person should look at now."""
+    """What to do next, or why nothing; `until` is when to look again, `alarms` what a person should look at now.
+    `is_asking`: only the interlocks hold it back, and they are worth asking.
+    """
 
     work: Work | None = None
     hold: Hold | None = None
     until: datetime | None = None
     alarms: tuple[tuple[Alarm, str], ...] = ()
+    is_asking: bool = False
+
+
+def held(hold: Hold) -> Outlook:
+    """An outlook that waits for the plant (or for whoever holds); a hold that is overdue is an alarm too."""
+    alarms = ((Alarm.HELD_TOO_LONG, hold.detail),) if hold.is_overdue else ()
+    return Outlook(hold=hold, until=hold.until, alarms=alarms, is_asking=hold.reason is HoldReason.INTERLOCK)
 
 
 def work(scene: Scene, *, events: Iterable[Event] = (), steps: Iterable[Step] = ()) -> Outlook:

@@ -4,7 +4,9 @@ Rules, in order of the road:
 1. pending, preparing, ready: nothing that runs is touched; another wish ends the transition, nothing is lost.
 2. preparing makes everything new beside the old: images, config files, networks, volumes, containers (not started).
    What is not available is tried for ever; what the engine denies is a refusal.
-3. switching asks the start condition once more, stops what the new release does not share, starts the new in order.
+3. ready waits for the windows and, where something running is to be stopped, for the interlocks; what has begun asks
+   nobody. Switching asks the start condition once more, stops what the new release does not share, and starts the new
+   in order.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
@@ -24,7 +26,7 @@ from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
-from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, held, moved, work
 from edgegitops.core.reconcile.standing import has_rested, is_ready, is_up, unmet
 from edgegitops.core.reconcile.stopping import all_stops, stops
 from edgegitops.errors import BrokenInvariantError
@@ -61,9 +63,10 @@ def _is_still_wanted(scene: Scene, release: Release) -> bool:
 def _pending_removal(scene: Scene) -> Outlook:
     if scene.target is not None or scene.refusal:
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
-    if scene.gate is not None:
-        return Outlook(hold=scene.gate, until=scene.gate.until)
-    return work(scene, events=[moved(scene, Phase.REMOVING)])
+    hold = scene.gate or scene.window
+    if hold is None and stops(scene, [scene.record.serving, *scene.record.lkg]):
+        hold = scene.interlock
+    return work(scene, events=[moved(scene, Phase.REMOVING)]) if hold is None else held(hold)
 
 
 def _pending(scene: Scene, release: Release) -> Outlook:
@@ -167,10 +170,9 @@ def _ready(scene: Scene, new: Parts) -> Outlook:
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
     if any(scene.observed.named(part.name) is None for part in new.containers):
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
-    if scene.gate is not None:
-        return Outlook(hold=scene.gate, until=scene.gate.until)
     first = [*stops(scene, [scene.record.serving], keep=new.names()), *_unwell(scene, new)]
-    return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first)
+    hold = scene.gate or scene.window or (scene.interlock if first else None)
+    return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first) if hold is None else held(hold)
 
 
 def _unwell(scene: Scene, new: Parts) -> list[StopContainer]:

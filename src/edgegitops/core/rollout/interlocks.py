@@ -17,37 +17,49 @@ ASKED_AGAIN_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What is remembered of a hold by interlocks: since when the deployment could have gone on, and what was told."""
+
+    since: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
-    """`hold` None: all agree. `questions` are to be asked before the next look, which then is soon."""
+    """`hold` None: all agree. `questions` are to be asked before the next look, which then is to follow soon."""
 
     hold: Hold | None = None
     questions: tuple[Interlock, ...] = ()
 
 
-def ask_interlocks(
-    interlocks: Sequence[Interlock], answers: Answers, *, now: datetime, held_since: datetime | None
-) -> Agreement:
-    """What the interlocks say to a stop now; `held_since` is since when an interlock has held this deployment."""
+def ask_interlocks(interlocks: Sequence[Interlock], answers: Answers, held: Held, *, now: datetime) -> Agreement:
+    """What the interlocks say to a stop now."""
+    is_overdue = any(_is_overdue(one, now, held.since) for one in interlocks)
     unasked = [one for one in interlocks if one not in answers]
     if unasked:
-        return Agreement(_hold(unasked, "asked now", None), tuple(interlocks))
+        detail = held.detail or f"{_labels(unasked)}: asked now"
+        return Agreement(_hold(detail, is_overdue=is_overdue), tuple(interlocks))
     against = [one for one in interlocks if not answers[one].agrees]
     if against:
-        overdue = [one for one in against if _is_overdue(one, now, held_since)]
-        said = "does not agree" if answers[against[0]].agrees is False else "cannot be asked"
-        detail = answers[against[0]].detail
-        hold = _hold(against[:1], f"{said}: {detail}" if detail else said, now + ASKED_AGAIN_AFTER)
-        return Agreement(Hold(hold.reason, hold.detail, hold.until, is_overdue=bool(overdue)))
+        answer = answers[against[0]]
+        said = "does not agree" if answer.agrees is False else "cannot be asked"
+        detail = f"{against[0].label} {said}{answer.detail and ': '}{answer.detail}"
+        return Agreement(_hold(detail, now + ASKED_AGAIN_AFTER, is_overdue=is_overdue))
     short = [one for one in interlocks if answers[one].agreed_for < one.for_at_least]
     if short:
-        longest = max(one.for_at_least for one in short).total_seconds()
-        return Agreement(_hold(short, f"must agree for {longest:g} s without a break", None), tuple(interlocks))
+        seconds = max(one.for_at_least for one in short).total_seconds()
+        detail = f"{_labels(short)}: agrees, and must do so for {seconds:g} s without a break"
+        return Agreement(_hold(detail, is_overdue=is_overdue), tuple(interlocks))
     return Agreement()
 
 
-def _is_overdue(interlock: Interlock, now: datetime, held_since: datetime | None) -> bool:
-    return interlock.max_defer is not None and held_since is not None and now - held_since >= interlock.max_defer
+def _is_overdue(interlock: Interlock, now: datetime, since: datetime | None) -> bool:
+    return interlock.max_defer is not None and since is not None and now - since >= interlock.max_defer
 
 
-def _hold(interlocks: Sequence[Interlock], what: str, until: datetime | None) -> Hold:
-    return Hold(HoldReason.INTERLOCK, f"{', '.join(one.label for one in interlocks)}: {what}", until)
+def _hold(detail: str, until: datetime | None = None, *, is_overdue: bool) -> Hold:
+    return Hold(HoldReason.INTERLOCK, detail, until, is_overdue)
+
+
+def _labels(interlocks: Sequence[Interlock]) -> str:
+    return ", ".join(one.label for one in interlocks)

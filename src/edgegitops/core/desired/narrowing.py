@@ -1,0 +1,42 @@
+"""Law: a policy of the fleet refuses what it does not want on the nodes that it selects; it never allows or changes.
+
+Judged is the resolved spec, after the node's own policy and beside it: whatever one of them refuses is refused. Each
+refusal names the field, the rule and the file of the policy.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from edgegitops.core.desired.admission import is_from
+from edgegitops.core.desired.places import Place, Problem
+from edgegitops.core.desired.security import is_looser
+from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.manifests import PolicyManifest
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec
+
+
+def narrow(spec: DeploymentSpec, policies: Iterable[PolicyManifest]) -> tuple[Fault, ...]:
+    """Why policies of the fleet refuse the spec; empty where none does."""
+    return tuple(
+        fault
+        for policy in policies
+        for name, container in sorted(spec.containers.items())
+        for fault in _refusals(policy, container, f"{spec.deployment}: containers.{name}")
+    )
+
+
+def _refusals(policy: PolicyManifest, container: ContainerSpec, field: str) -> Iterator[Fault]:
+    least, profile = policy.minimum_profile, container.create.security.profile
+    if least and is_looser(profile, least):
+        yield _refusal(policy, "minimumProfile", f"{field}.security.profile: {profile} is looser than {least}")
+    image = container.create.image.partition("@")[0]
+    if policy.registries and not any(is_from(image, one) for one in policy.registries):
+        yield _refusal(policy, "registries", f"{field}.image: {image} is from no allowed registry")
+    if policy.require_probes and container.care.ready is None:
+        yield _refusal(policy, "requireProbes", f"{field}.probes.ready: there is none")
+
+
+def _refusal(policy: PolicyManifest, rule: str, message: str) -> Fault:
+    expected = f"spec.{rule} of {policy.origin.file} to allow it"
+    problem = Problem(FaultCode.ADMISSION_DENIED, message, expected)
+    return Place(policy.origin, ("spec", rule)).fault(problem)
