@@ -58,6 +58,12 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "this node's own policy does not allow it",
         "change the deployment, or the policy file that node.yaml names",
     ),
+    HoldReason.WINDOW: ("no window for changes is open now", "wait for the next one, or change spec.windows"),
+    HoldReason.INTERLOCK: ("the plant does not allow it now", "it is asked again by itself; see spec.interlocks"),
+    HoldReason.CLOCK: (
+        "this node's clock cannot be trusted, so no window counts as open",
+        "set the clock, and start a time service (chrony, timesyncd)",
+    ),
     HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
 }
 
