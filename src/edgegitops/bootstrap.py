@@ -263,7 +263,7 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wa
         return WorkerProcess([*worker, *flags])
 
     return Senses(
-        listing=lambda: {name: seen.digest for name, seen in listing.running().items()},
+        listing=lambda: {name: seen.mark for name, seen in listing.running().items()},
         tip=lambda: ask_tip(config),
         launch=launch,
         has_hint=wakeup.has_hint,

@@ -353,8 +353,8 @@ class PodmanNode:
         for row in self.api("get", "/containers/json", params={"all": "true"}):
             try:
                 self.api("delete", f"/containers/{row['Id']}", params=force)
-            except APIError:  # Podman 5 refuses once where the monitor was killed
-                self.api("delete", f"/containers/{row['Id']}", params=force)
+            except APIError:  # gone by itself meanwhile; or Podman 5, which refuses once where the monitor was killed
+                self.api("delete", f"/containers/{row['Id']}", params={**force, "ignore": "true"})
         for row in self.api("get", "/volumes/json"):
             self.api("delete", f"/volumes/{row['Name']}", params={"force": "true"})
         for row in self.api("get", "/networks/json"):

@@ -26,6 +26,7 @@ def test_only_our_running_containers_are_listed(podman: PodmanRig) -> None:
     seen = podman.run(NAME)
     row = listing.running()[NAME]
     assert (row.id, row.pid, row.digest, row.state) == (seen.id, seen.pid, seen.digest, "running")
+    assert row.mark == seen.mark  # else the resident would see drift for ever
     assert len(listing.running()) == 1
     assert set(PodmanListing(str(podman.node.socket), fleet=FLEET).running()) == {NAME}
     assert PodmanListing(str(podman.node.socket), fleet="urn:test:other").running() == {}

@@ -324,7 +324,7 @@ class Life:
 
     def _listing(self) -> Mapping[str, str]:
         observed = self.engine.observe()
-        return {one.name: one.digest for one in observed.owned(FLEET) if one.state is ContainerState.RUNNING}
+        return {one.name: one.mark for one in observed.owned(FLEET) if one.state is ContainerState.RUNNING}
 
     def _tip(self) -> str | None:
         if self.repository._trouble is not None:

@@ -92,7 +92,9 @@ class MemoryEngine:
         self._let_time_pass()
         return Observed(
             at=self.clock.now(),
-            containers=tuple(one.seen for one in self._containers.values()),
+            containers=tuple(
+                replace(one.seen, networks=tuple(sorted(one.seen.addresses))) for one in self._containers.values()
+            ),
             networks=dict(self._networks),
             volumes=dict(self._volumes),
         )

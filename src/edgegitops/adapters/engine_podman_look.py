@@ -40,6 +40,7 @@ def container_seen(row: Mapping[str, Any]) -> ContainerSeen:
         exit_code=row.get("ExitCode") if has_ended else None,
         started_at=_instant(row.get("StartedAt")),
         ended_at=_instant(row.get("ExitedAt")) if has_ended else None,
+        networks=tuple(sorted(row.get("Networks") or ())),
     )
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, kill_stray
 from edgegitops.core.model import naming
+from edgegitops.core.model.observed import mark
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.errors import UnavailableError
 
@@ -35,12 +36,15 @@ NOT_THERE: Final = ("not found", "no such file", "permission denied", "not a dir
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A container of ours, as the list tells it. `digest` is its container digest, from its label."""
+    """A container of ours, as the list tells it. `digest` is its container digest, from its label; `mark` changes with
+    it and with the networks that it is on, exactly as that of the engine's own look does.
+    """
 
     id: str
     state: str
     pid: int
     digest: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +217,13 @@ class PodmanListing:
 
 
 def _seen(row: Mapping[str, Any]) -> Seen:
-    labels = row.get("Labels") or {}
+    digest = str((row.get("Labels") or {}).get(naming.LABEL_DIGEST, ""))
     return Seen(
         id=str(row["Id"]),
         state=str(row.get("State", "")),
         pid=int(row.get("Pid") or 0),
-        digest=str(labels.get(naming.LABEL_DIGEST, "")),
+        digest=digest,
+        mark=mark(digest, row.get("Networks") or ()),
     )
 
 

@@ -43,8 +43,8 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> digest
-    label); `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
+    """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> mark);
+    `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
     engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
     long and returns early on a hint or a signal.
     """

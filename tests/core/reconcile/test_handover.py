@@ -57,7 +57,8 @@ def test_running_container_is_watched_as_this_life_of_it():
     assert seen is not None
     assert (watch.container, watch.id, watch.started_at) == (seen.name, seen.id, seen.started_at)
     assert (watch.address, watch.health) == (next(iter(seen.addresses.values())), Health.READY)
-    assert hand_over([stage.scene()]).expected == {seen.name: stage.part("app").digest}
+    assert hand_over([stage.scene()]).expected == {seen.name: seen.mark}
+    assert seen.mark.startswith(stage.part("app").digest)
 
 
 def test_container_that_does_not_run_is_not_probed_but_waited_for():

@@ -135,9 +135,9 @@ class SoakWatch:
 class Handover:
     """What the worker leaves to the resident: what to probe and count, what must exist, and when to wake it again.
 
-    `expected` maps engine names of containers that should run to their digest labels. `is_at_rest`: no transition is
-    under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what serves, healthy. `fetched` is
-    the newest tip that was fetched.
+    `expected` maps engine names of containers that should run to their marks (`ContainerSeen.mark`).
+    `is_at_rest`: no transition is under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what
+    serves, healthy. `fetched` is the newest tip that was fetched.
     """
 
     next_look: datetime | None = None

@@ -1,6 +1,6 @@
 """What the engine says is there, in model words, at one instant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,9 +20,16 @@ class ContainerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+def mark(digest: str, networks: Iterable[str]) -> str:
+    """Equal for two looks at a container that nobody changed in between."""
+    return " ".join((digest, *sorted(networks)))
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSeen:
-    """One container of the engine, ours or not. `addresses` maps engine network names to IP addresses."""
+    """One container of the engine, ours or not. `addresses` maps engine network names to IP addresses; `networks` are
+    those names as the engine's list tells them, sorted: the list is all that the resident looks at.
+    """
 
     name: str
     id: str
@@ -34,6 +41,12 @@ class ContainerSeen:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What tells a running container from a changed one in a list: its digest label and its networks."""
+        return mark(self.digest, self.networks)
 
     @property
     def deployment(self) -> str:

@@ -15,8 +15,10 @@ from edgegitops.core.model.spec import CreateSpec, NetworkSpec
 
 @dataclass(frozen=True, slots=True)
 class PullImage:
-    """Make the image present; `subject` is `name@sha256:…`. No network where it is present. `mirrors` are the same image
-    under other names, asked first, in order; it is known as `subject` wherever it came from.
+    """Make the image present; `subject` is `name@sha256:…`. No network where it is present.
+
+    `mirrors` are the same image under other names, asked first, in order; it is known as `subject` wherever it came
+    from.
     """
 
     kind: ClassVar[str] = "pull-image"

@@ -29,7 +29,7 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         parts = scene.parts(release)
         running = [part for part in parts.containers if _is_running(scene, parts, part)]
         watches += [_watch(scene, parts, part) for part in running]
-        expected |= {part.name: part.digest for part in running}
+        expected |= {seen.name: seen.mark for part in running if (seen := scene.observed.named(part.name))}
         soaks.append(_soak(scene, parts, is_proving=is_proving))
     return Handover(
         None,
