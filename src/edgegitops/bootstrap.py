@@ -301,12 +301,13 @@ def _login(config: NodeConfig) -> tuple[str, str] | None:
 def validate_directory(path: Path, schemas: SchemaSet) -> "tuple[Fault, ...]":
     """All faults and warnings of the fleet repository in a directory; DeniedError where it cannot be read."""
     from edgegitops.adapters.objects_directory import DirectoryObjects
+    from edgegitops.adapters.zones_zoneinfo import InstalledZones
     from edgegitops.core.documents.yaml_reader import MAX_SIZE
     from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
     from edgegitops.core.validate import validate_tree
 
     objects = DirectoryObjects(path, MANIFEST_FILES | MANIFEST_FOLDERS, largest=MAX_SIZE)
-    return validate_tree(objects.tree, objects, schemas)
+    return validate_tree(objects.tree, objects, schemas, InstalledZones())
 
 
 def read_ledger(config: NodeConfig) -> "Ledger":

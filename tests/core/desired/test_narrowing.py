@@ -1,12 +1,13 @@
 """Policies of the fleet, and windows and interlocks of site, policies and deployment: what holds on which node."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from tests.core.desired.test_resolve import CLOSED, GW_A
 
 from edgegitops.core.desired.check import check_snapshot
+from edgegitops.core.desired.plant import unknown_zones
 from edgegitops.core.desired.resolve import desired_for
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.manifests import (
@@ -18,7 +19,7 @@ from edgegitops.core.model.manifests import (
     Selector,
     Snapshot,
 )
-from edgegitops.core.model.plant import Interlock, Window, WindowKind
+from edgegitops.core.model.plant import FixedZones, Interlock, Window, WindowKind
 
 ALL = Selector(is_all=True)
 HOUR = timedelta(hours=1)
@@ -123,3 +124,15 @@ def test_window_without_a_zone_has_that_of_the_site(world, zone, site_zone, expe
 
 def test_windows_are_no_part_of_the_digest(world):
     assert desired(world, with_rules(world)).releases["line"].digest == world.release().digest
+
+
+def test_zone_that_is_unknown_here_is_told_before_it_reaches_a_node(world):
+    snapshot, here = with_rules(world, zone="Europe/Stokholm"), FixedZones({"Etc/UTC": UTC})
+    told = list(unknown_zones(snapshot, here))
+    assert [(one.code, one.file) for one in told[1:]] == [
+        ("unknown-reference", "policies/lines.yaml"),
+        ("unknown-reference", "deployments/line.yaml"),
+    ]
+    assert told[0].pointer == "/spec/windows/night/timeZone"
+    assert not list(unknown_zones(with_rules(world, zone="Etc/UTC"), here))
+    assert not list(unknown_zones(snapshot, FixedZones())), "where no zones are installed, nothing can be told"

@@ -4,13 +4,18 @@ Its `for` and, for policies, the policy's selector choose the node. A window wit
 without one has UTC.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.values import Target
+from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import DeploymentManifest, PlantRules, PolicyManifest, Selector, Snapshot
-from edgegitops.core.model.plant import UTC_ZONE, Plant
+from edgegitops.core.model.plant import UTC_ZONE, Plant, Zones
+from edgegitops.core.model.reasons import FaultCode
+
+_EVERYWHERE = "Etc/UTC"
 
 
 def policies_of(snapshot: Snapshot, target: Target) -> tuple[PolicyManifest, ...]:
@@ -26,6 +31,23 @@ def node_plant(snapshot: Snapshot, target: Target) -> Plant:
 def plant_of(snapshot: Snapshot, deployment: DeploymentManifest, target: Target) -> Plant:
     """What holds for one deployment on a node."""
     return node_plant(snapshot, target).with_more(_plant([deployment.rules], target))
+
+
+def unknown_zones(snapshot: Snapshot, zones: Zones) -> Iterator[Fault]:
+    """Faults of windows whose time zone is not known here; none where no zones at all are installed here."""
+    if zones.find(_EVERYWHERE) is None:
+        return
+    written = [
+        *((one.origin, one.rules) for one in snapshot.sites.values()),
+        *((one.origin, one.rules) for one in snapshot.policies.values()),
+        *((one.origin, one.rules) for one in snapshot.deployments.values()),
+    ]
+    for origin, rules in written:
+        for window in (one.window for one in rules.windows):
+            if window.zone and zones.find(window.zone) is None:
+                message = f"window {window.name}: there is no time zone {window.zone!r}; on a node it would never open"
+                problem = Problem(FaultCode.UNKNOWN_REFERENCE, message, "an IANA name such as Europe/Stockholm")
+                yield Place(origin, ("spec", "windows", window.name, "timeZone")).fault(problem)
 
 
 def _plant(rules: Iterable[PlantRules], target: Target) -> Plant:
