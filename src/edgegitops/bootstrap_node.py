@@ -159,7 +159,7 @@ def read_settings(file: str) -> "tuple[Setting, ...]":
     return tuple(one for one in read if not isinstance(one, Fault))
 
 
-def examine(config: NodeConfig, settings: "Sequence[Setting]") -> "Machine":
+def examine(config: NodeConfig) -> "Machine":
     """Look at everything that this node needs; what cannot be had is a problem in words, never an exception."""
     from edgegitops.adapters import machine_linux as linux
     from edgegitops.daemon.checkup import Machine
@@ -196,7 +196,6 @@ def examine(config: NodeConfig, settings: "Sequence[Setting]") -> "Machine":
         tip_problem=tip_problem,
         is_agent_running=is_agent_running(config),
         is_enrolled=desired.is_enrolled if desired else None,
-        keys=[one.key for one in settings if one.origin != "default"],
     )
 
 

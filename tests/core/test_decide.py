@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from tests.core.reconcile.stage import FLEET, LINE, MINUTE, Stage, app, container
 
 from edgegitops.core.decide import decide
-from edgegitops.core.model.events import OperatorHeld
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, OperatorHeld
 from edgegitops.core.model.facts import Decision, Desired, Facts, NodeIdentity, Refusals
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import Ledger, OperatorHold
+from edgegitops.core.model.ledger import AlarmRecord, DeploymentRecord, Ledger, OperatorHold, Transition
 from edgegitops.core.model.policy import NodePolicy
-from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.reasons import Alarm, FaultCode
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.spec import DeploymentSpec, NetworkSpec
+from edgegitops.core.model.spec import Condition, DeploymentSpec, NetworkSpec
 from edgegitops.core.model.trust import Pin
 
 ONE, TWO = app("1"), app("2")
@@ -245,3 +245,29 @@ def test_same_facts_in_another_order_are_the_same_decision(facts, chance):
 @given(nodes())
 def test_deciding_changes_no_fact(facts):
     assert decide(facts) == decide(facts)
+
+
+def impossible(name: str) -> Release:
+    """A release that no resolution would let through: deciding on it meets a broken invariant."""
+    one = container("app", needs={"app": Condition.STARTED})
+    spec = DeploymentSpec(name, {"app": one}, {"net": NetworkSpec()})
+    return Release(spec.digest(), "r", spec)
+
+
+def test_a_bug_that_one_deployment_meets_stops_no_other():
+    stage = healthy()
+    stage.engine.end(stage.part("app").name, 1)
+    pending = Transition("x/1", None, impossible("other"), Phase.PREPARING, stage.clock.now(), stage.clock.now())
+    broken = DeploymentRecord("other", phase=Phase.PREPARING, transition=pending)
+    ledger = replace(stage.ledger, deployments={**stage.ledger.deployments, "other": broken})
+    facts = facts_of(stage, desired(ONE, impossible("other")), ledger=ledger)
+    decision = decide(facts)
+    (alarm,) = decision.events
+    assert isinstance(alarm, AlarmRaised)
+    assert (alarm.code, alarm.subject) == (Alarm.BUG, "other")
+    assert [work.deployment for work in decision.works] == [LINE]
+    assert kinds(decision) == ["container-ended"]
+    standing = {f"{Alarm.BUG} other": AlarmRecord(Alarm.BUG, "other", alarm.detail, stage.clock.now())}
+    assert decide(replace(facts, ledger=replace(ledger, alarms=standing))).events == ()
+    mended = replace(facts, ledger=replace(stage.ledger, alarms=standing), remembered=desired(ONE, other("other")))
+    assert decide(mended).events == (AlarmCleared(Alarm.BUG, "other"),)

@@ -53,7 +53,6 @@ def test_good_machine_is_fit() -> None:
         (replace(GOOD, tip=None, tip_problem="no route"), "repository", Verdict.FAIL),
         (replace(GOOD, is_enrolled=False), "seat", Verdict.WARN),
         (replace(GOOD, is_agent_running=False), "agent", Verdict.WARN),
-        (replace(GOOD, keys=["site", "metrics.listen"]), "node.yaml", Verdict.WARN),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -63,9 +62,9 @@ def test_fault_of_a_machine_is_the_one_that_is_told(machine: Machine, name: str,
 
 def test_whatever_is_not_ok_says_what_to_do() -> None:
     worst = Machine(now=datetime(1970, 1, 1, tzinfo=UTC), engine_problem="x", state_problem="x", tip_problem="x")
-    worst = replace(worst, files={"a": "x"}, policy_problem="x", state_free=0, is_enrolled=False, keys=["fleet"])
+    worst = replace(worst, files={"a": "x"}, policy_problem="x", state_free=0, is_enrolled=False)
     assert all(one.advice for one in findings(worst) if one.verdict is not Verdict.OK)
-    assert len(told(worst)) == 10
+    assert len(told(worst)) == 9
 
 
 def test_clock_that_is_a_little_behind_the_floor_is_right() -> None:

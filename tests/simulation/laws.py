@@ -7,9 +7,10 @@ because it is not as it should be. What failed here is not started again. What i
 
 from tests.simulation.life import FLEET, Life
 
-from edgegitops.core.model.events import Event, Latched, TransitionBegan
+from edgegitops.core.model.events import AlarmRaised, Event, Latched, TransitionBegan
 from edgegitops.core.model.ledger import DeploymentRecord, Health
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import CreateContainer, RemoveContainer, StartContainer, Step, StopContainer
 from edgegitops.core.reconcile.lifecycle import BEGUN
@@ -120,5 +121,7 @@ class Laws:
                 if new is not None:
                     assert new.digest not in self.doomed.get(event.deployment, set()), f"{new.short} begins again"
                     self.known.setdefault(event.deployment, set()).add(new.digest)
+            case AlarmRaised():
+                assert event.code != Alarm.BUG, event.detail
             case _:
                 pass

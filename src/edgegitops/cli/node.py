@@ -118,7 +118,7 @@ def check(ctx: click.Context, file: str, *, as_json: bool) -> None:
 
     config = bootstrap.read_config(file)
     settings = bootstrap_node.read_settings(file)
-    found = findings(bootstrap_node.examine(config, settings))
+    found = findings(bootstrap_node.examine(config))
     is_fit = all(one.verdict is not Verdict.FAIL for one in found)
     told: dict[str, Any] = {
         "site": config.site,

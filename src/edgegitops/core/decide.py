@@ -11,29 +11,37 @@ Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.plant import Interlock, is_plausible
-from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.steps import Work
-from edgegitops.core.reconcile.handover import hand_over
+from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 
+DETAIL = 500
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Plan:
-    works: tuple[Work, ...]
-    handover: Handover
-    questions: tuple[Interlock, ...] = ()
+    """What is gathered, deployment by deployment."""
+
+    events: list[Event] = field(default_factory=list)
+    works: list[Work] = field(default_factory=list)
+    handovers: list[Handover] = field(default_factory=list)
+    questions: dict[Interlock, None] = field(default_factory=dict)
+    until: datetime | None = None
 
 
 def decide(facts: Facts) -> Decision:
@@ -41,30 +49,38 @@ def decide(facts: Facts) -> Decision:
     believed = Believed(facts.ledger) if facts.is_revert_only else believe(facts)
     known = replace(facts, ledger=believed.ledger)
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
-    plan = _plan(known, desired)
-    handover = replace(plan.handover, next_look=earliest(plan.handover.next_look, believed.until))
-    return Decision((*believed.events, *events), plan.works, desired, handover, plan.questions)
+    plan = _Plan(until=believed.until)
+    for name in _deployments(known, desired):
+        if name not in known.busy:
+            _plan(known, desired, name, plan)
+    handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "")
+    told = (*believed.events, *events, *plan.events)
+    return Decision(told, tuple(plan.works), desired, handover, tuple(plan.questions))
 
 
-def _plan(facts: Facts, desired: Desired | None) -> _Plan:
-    works: list[Work] = []
-    scenes: list[Scene] = []
-    questions: dict[Interlock, None] = {}
-    until = None
-    for name in _deployments(facts, desired):
-        if name in facts.busy:
-            continue
+def _plan(facts: Facts, desired: Desired | None, name: str, plan: _Plan) -> None:
+    """Add what one deployment does. A bug of ours that one deployment meets must not stop the healing of the others:
+    it becomes an alarm, and that deployment is left as it is.
+    """
+    alarm = facts.ledger.alarms.get(f"{Alarm.BUG} {name}")
+    try:
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
         outlook = _outlook(facts, scene)
-        scenes.append(scene)
-        until = earliest(until, outlook.until)
-        if outlook.is_asking:
-            questions |= dict.fromkeys(agreement.questions)
-        if outlook.work is not None:
-            works.append(outlook.work)
-    handover = replace(hand_over(scenes), next_look=until, fetched=facts.tip or "")
-    return _Plan(tuple(works), handover, tuple(questions))
+        handover = hand_over([scene])
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
+        detail = f"{type(error).__name__}: {error}; please report it with `edgegitops journal export`"[:DETAIL]
+        if alarm is None or alarm.detail != detail:
+            plan.events.append(AlarmRaised(Alarm.BUG, name, detail))
+        return
+    if alarm is not None:
+        plan.events.append(AlarmCleared(Alarm.BUG, name))
+    plan.handovers.append(handover)
+    plan.until = earliest(plan.until, outlook.until)
+    if outlook.is_asking:
+        plan.questions |= dict.fromkeys(agreement.questions)
+    if outlook.work is not None:
+        plan.works.append(outlook.work)
 
 
 def _deployments(facts: Facts, desired: Desired | None) -> list[str]:

@@ -3,7 +3,7 @@
 Nothing here looks at the machine; what was found there is a value. Each finding that is not ok says what to do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,8 +19,6 @@ BUILT_AFTER = datetime(2025, 1, 1, tzinfo=UTC)
 SKEW = timedelta(minutes=5)
 CONTROLLERS = ("cpu", "memory", "pids")
 # Keys of node.yaml that a later version obeys; what stands there is judged and has no effect yet.
-LATER = ("fleet", "repository.proxy", "engine.connections", "pin.rootVersion")
-LATER_PARTS = ("registry.", "reports.", "log.", "metrics.", "resources.")
 
 
 class Verdict(StrEnum):
@@ -64,7 +62,6 @@ class Machine:
     tip_problem: str = ""
     is_agent_running: bool = False
     is_enrolled: bool | None = None
-    keys: Sequence[str] = ()
 
 
 def findings(machine: Machine) -> tuple[Finding, ...]:
@@ -165,8 +162,4 @@ def _seat(machine: Machine) -> list[Finding]:
     verdict = Verdict.OK if machine.is_agent_running else Verdict.WARN
     advice = "" if machine.is_agent_running else "systemctl enable --now edgegitops"
     found.append(Finding("agent", verdict, running, advice))
-    later = [key for key in machine.keys if key in LATER or key.startswith(LATER_PARTS)]
-    if later:
-        detail = f"not obeyed by this version yet: {', '.join(later)}"
-        found.append(Finding("node.yaml", Verdict.WARN, detail, "nothing breaks; do not rely on it"))
     return found

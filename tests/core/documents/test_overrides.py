@@ -13,6 +13,7 @@ from edgegitops.core.documents.node_files import (
 from edgegitops.core.documents.overrides import DEFAULTS, Setting, keys
 from edgegitops.core.model.node_config import NodeConfig, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.trust import Pin
 
 SCHEMAS = bootstrap.load_schemas()
@@ -71,7 +72,18 @@ def test_numbers_and_lists_are_read_by_their_type() -> None:
     said = {"EDGEGITOPS_PIN_ROOT_VERSION": "3", "EDGEGITOPS_REGISTRY_INSECURE": "a:1, b:2"}
     found = {one.key: one.value for one in read_settings(TEXT, "f", SCHEMAS, said) if isinstance(one, Setting)}
     assert (found["pin.rootVersion"], found["registry.insecure"]) == ("3", '["a:1", "b:2"]')
-    assert isinstance(read_node_config(TEXT, "f", SCHEMAS, said), NodeConfig)
+    faults = read_node_config(TEXT, "f", SCHEMAS, said)
+    assert isinstance(faults, tuple)
+    assert {fault.code for fault in faults} == {FaultCode.NOT_SUPPORTED_YET}  # read, and said to be for later
+
+
+@pytest.mark.parametrize("line", ["log: {level: info}", "metrics: {listen: 127.0.0.1:9464}", "fleet: press"])
+def test_what_is_not_obeyed_yet_is_refused_where_it_stands(line: str) -> None:
+    text = TEXT.rstrip() + f"\n  {line}\n".encode()
+    (fault,) = read_node_config(text, "node.yaml", SCHEMAS)
+    assert fault.code is FaultCode.NOT_SUPPORTED_YET
+    assert fault.position is not None
+    assert fault.position.line == len(text.splitlines())
 
 
 def test_unknown_variables_are_left_alone() -> None:

@@ -5,7 +5,7 @@ allows. A missing policy file is the closed default.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
+from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.trust import Pin
 
 CLOSED_POLICY = """# What this node allows the fleet's repository to ask of it. The fleet cannot change this file.
@@ -41,6 +42,21 @@ spec:
   # deny: nothing new is started or removed; what runs is kept running.
   updates: allow
 """
+
+NOT_YET: Mapping[str, Mapping[str, str]] = {
+    "nodeconfig": {
+        "fleet": "containers are labelled with pin.repository",
+        "repository.proxy": "the repository is reached directly",
+        "engine.connections": "steps run four side by side",
+        "pin.rootVersion": "the root is pinned by its SHA-256",
+        "registry": "Podman's own authfile and registries.conf count",
+        "reports": "reports come with canary waves",
+        "log": "lines go to standard error, as JSON where that is no terminal",
+        "metrics": "there is no endpoint",
+        "resources": "the limits of the fetch are fixed",
+    },
+    "nodepolicy": {"allowIgnoreWindows": "hotfixes come with canary waves"},
+}
 
 
 def read_node_config(
@@ -144,10 +160,21 @@ def _spec(
         return document
     tree = say_anew(document.tree, schemas, said) if said else document.tree
     faults = judge(validators_of(schemas), kind, tree, Page(file, document.root))
+    faults = faults or tuple(_not_yet(tree["spec"], kind, Page(file, document.root)))
     if faults:
         return tuple(_blamed(fault, said or {}) for fault in faults)
     spec: dict[str, Any] = tree["spec"]
     return spec
+
+
+def _not_yet(spec: Mapping[str, Any], kind: str, page: Page) -> Iterator[Fault]:
+    """What the format has and this version does not obey is refused, never taken in silence."""
+    for path, why in NOT_YET[kind].items():
+        head, _, last = path.partition(".")
+        inside = spec.get(head, {}) if last else spec
+        if isinstance(inside, Mapping) and (last or head) in inside:
+            below = ("spec", head, last) if last else ("spec", head)
+            yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, f"{path} is not obeyed by this version yet: {why}", below)
 
 
 def _blamed(fault: Fault, said: Mapping[str, str]) -> Fault:

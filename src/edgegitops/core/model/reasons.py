@@ -134,6 +134,7 @@ class Alarm(StrEnum):
     RESOLVER_UNKNOWN = "resolver-unknown"
     NAME_CONFLICT = "name-conflict"
     RELEASE_FAILED = "release-failed"
+    BUG = "bug"
     STUCK = "stuck"
     REGRESSED = "regressed"
     RECREATE_LIMIT = "recreate-limit"

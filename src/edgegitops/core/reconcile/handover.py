@@ -4,7 +4,7 @@ A container is expected to run where it serves or is being proven. While dependa
 what already runs is probed too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edgegitops.core.model.facts import Handover, SoakWatch, Watch
 from edgegitops.core.model.observed import ContainerState
@@ -38,6 +38,19 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         expected,
         is_at_rest=all(_is_at_rest(scene) for scene in scenes),
         is_as_wanted=all(_is_as_wanted(scene) for scene in scenes),
+    )
+
+
+def together(handovers: Iterable[Handover]) -> Handover:
+    """One handover of several; the next look and the tip are the caller's to add."""
+    all_of = tuple(handovers)
+    return Handover(
+        None,
+        tuple(watch for one in all_of for watch in one.watches),
+        tuple(soak for one in all_of for soak in one.soaks),
+        {name: mark for one in all_of for name, mark in one.expected.items()},
+        is_at_rest=all(one.is_at_rest for one in all_of),
+        is_as_wanted=all(one.is_as_wanted for one in all_of),
     )
 
 
