@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgegitops.core.plan.look import Seat
 
 
-@click.command(epilog="Example: edgegitops match 'region=emea,tier in (production),!legacy' fleet")
+@click.command(epilog="Example: edgegitops match 'region=emea,line-type in (assembly),!legacy' fleet")
 @click.argument("selector")
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON (schemas/output/match.schema.json).")
