@@ -104,7 +104,6 @@ class GitRepository:
         self._limits = limits or FetchLimits()
         self._opened: pygit2.Repository | None = None
         self._opening = Lock()  # a first fetch and a first look begin at the same time
-        self._opening = Lock()
 
     def fetch(self) -> str:
         """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
