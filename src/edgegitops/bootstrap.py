@@ -64,6 +64,9 @@ def read_config(file: str) -> NodeConfig:
     """The node's configuration. InvalidConfigError names the file, the place and what is wrong."""
     from edgegitops.core.documents.node_files import read_node_config
 
+    if not Path(file).exists():
+        hint = "this machine is no node yet (`edgegitops node init` makes it one), or --config names another file"
+        raise InvalidConfigError(f"there is no such file; {hint}", file=file)
     return _read(file, lambda data: read_node_config(data, file, load_schemas(), os.environ))
 
 

@@ -81,7 +81,7 @@ def _usual_base(clone: "Clone", head: "View") -> "Commit | None":
     from edgegitops.core.trust.listing import list_manifests
 
     base = clone.usual_base()
-    if base is None:
+    if base is None or not base.tree:
         return None
     here = _revision(clone, base)
     return clone.parent(base) if list_manifests(here.objects, here.tree) == head.files else base
@@ -92,7 +92,7 @@ def _newest_valid(clone: "Clone", base: "Commit | None", memo: MutableMapping[st
     from edgegitops.core.plan.look import look
 
     for _ in range(_MOST_BAD_BASES):
-        if base is None:
+        if base is None or not base.tree:
             return None
         view = look(_revision(clone, base), load_schemas(), memo)
         if not isinstance(view, Faults):
@@ -215,11 +215,10 @@ def found_fleet(path: Path, names: "Names", held: Mapping[str, Sequence[Path]]) 
     path.mkdir(parents=True, exist_ok=True)
     write_files(path, files)
     signer = {role: by_id[root.roles[role].keys[0]] for role in founding.WORKING_ROLES}
-    daily = NewRepository(path, signer["engineer"], ".edgegitops/allowed_signers")
-    commits = []
-    for role, ours in _by_signer(files, signer, founding.role_of).items():
-        owner = root.keys[root.roles[role].keys[0]].owner.partition("@")[0]
-        commits.append(daily.commit(ours, f"{role}: a new fleet", key=signer[role], owner=owner))
+    owner = root.keys[root.roles["engineer"].keys[0]].owner.partition("@")[0]
+    daily = NewRepository(path, signer["engineer"], ".edgegitops/allowed_signers", owner=owner)
+    groups = _by_signer(files, signer, founding.role_of)
+    commits = [daily.commit(ours, f"{role}: a new fleet", key=signer[role]) for role, ours in groups.items()]
     return Founded(
         repository=names.repository,
         root_sha256=sha256_hex(text.encode()),

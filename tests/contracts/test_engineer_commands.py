@@ -275,3 +275,19 @@ def test_yaml_that_is_shown_reads_back_as_what_it_shows(tree: dict[str, Any]) ->
     read = read_yaml("\n".join(_yaml(tree)).encode(), "shown")
     assert isinstance(read, Document), read
     assert read.tree == tree
+
+
+def test_a_fleet_in_a_folder_of_its_repository_is_planned_too(fleet: Path, tmp_path: Path) -> None:
+    top = tmp_path / "whole"
+    top.mkdir()
+    git(top, "init", "-q", "--initial-branch=main")
+    (top / "README").write_text("nothing of a fleet yet")
+    commit(top, "a repository")
+    shutil.copytree(fleet, top / "plant" / "fleet", ignore=shutil.ignore_patterns(".git"))
+    commit(top, "the fleet comes in")
+    edit(top / "plant" / "fleet", BROKER, "version: ", "version: 9")
+    inside = top / "plant" / "fleet"
+    assert {group.change.kind for group in asked(inside, "HEAD~1").groups} == {Kind.APPEARS}
+    assert asked(inside).nodes == asked(fleet).nodes
+    with pytest.raises(InvalidDocumentError):
+        asked(top)

@@ -39,11 +39,16 @@ def sign(data: bytes, key: Path, namespace: str) -> bytes:
 
 
 class NewRepository:
-    """A Git repository that is made at `path`; `signer` is the key that the person's own commits are signed with."""
+    """A Git repository that is made at `path`; `signer` is the key that the person's own commits are signed with, and
+    `owner` the name of that person where git knows none: without a name plain `git commit` would refuse.
+    """
 
-    def __init__(self, path: Path, signer: Path, signers_file: str) -> None:
+    def __init__(self, path: Path, signer: Path, signers_file: str, *, owner: str) -> None:
         self._path = path
         self._git("init", "-q", "--initial-branch=main")
+        for key, value in (("user.name", owner), ("user.email", f"{owner}@localhost")):
+            if not self._known(key):
+                self._git("config", key, value)
         for key, value in (
             ("gpg.format", "ssh"),
             ("user.signingkey", str(signer)),
@@ -53,14 +58,10 @@ class NewRepository:
         ):
             self._git("config", key, value)
 
-    def commit(self, files: Sequence[str], message: str, *, key: Path, owner: str) -> str:
-        """Commit these files, signed by `key`; the commit's id. `owner` is the author where git knows none."""
+    def commit(self, files: Sequence[str], message: str, *, key: Path) -> str:
+        """Commit these files, signed by `key`; the commit's id."""
         self._git("add", "--force", "--", *files)
-        settings = ["-c", f"user.signingkey={key}"]
-        for setting, value in (("user.name", owner), ("user.email", f"{owner}@localhost")):
-            if not self._known(setting):
-                settings += ["-c", f"{setting}={value}"]
-        self._git(*settings, "commit", "-q", "--no-verify", "-S", "-m", message)
+        self._git("-c", f"user.signingkey={key}", "commit", "-q", "--no-verify", "-S", "-m", message)
         return self._git("rev-parse", "HEAD")
 
     def _known(self, setting: str) -> bool:

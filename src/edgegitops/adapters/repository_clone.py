@@ -22,7 +22,10 @@ _RANGE = re.compile(r"(?P<base>[^.].*?)?(?P<dots>\.{2,3})(?P<head>.*)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of the clone; `name` is how the person called it, with the abbreviated id."""
+    """A commit of the clone; `name` is how the person called it, with the abbreviated id.
+
+    `tree` is the fleet's; empty where the commit does not have its folder.
+    """
 
     id: str
     tree: str
@@ -31,16 +34,19 @@ class Commit:
 
 
 class Clone:
-    """The Git repository whose working directory is `path`."""
+    """The Git repository in whose working directory `path` lies: its top, or the folder of the fleet in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         pygit2.settings.owner_validation = False  # objects are read, nothing of the clone is run
-        try:
-            self._repo = pygit2.Repository(str(path.resolve()))
-        except (pygit2.GitError, KeyError, ValueError) as error:
-            hint = "give the top folder of a clone of the fleet repository"
-            raise DeniedError(_PORT, f"open {path}", f"no Git repository is there; {hint}") from error
+        found = pygit2.discover_repository(str(path.resolve()))
+        if found is None:
+            hint = "give a folder of a clone of the fleet repository"
+            raise DeniedError(_PORT, f"open {path}", f"no Git repository is there; {hint}")
+        self._repo = pygit2.Repository(found)
+        top = self._repo.workdir
+        inside = path.resolve().relative_to(Path(top).resolve()) if top else Path()
+        self._folder = "" if inside == Path() else inside.as_posix()
 
     @property
     def odb(self) -> pygit2.Odb:
@@ -86,4 +92,13 @@ class Clone:
         short = str(commit.id)[:12]
         shown = short if str(commit.id).startswith(name) else f"{name} ({short})"
         parent = str(commit.parent_ids[0]) if commit.parent_ids else ""
-        return Commit(str(commit.id), str(commit.tree_id), shown, parent)
+        return Commit(str(commit.id), self._tree(commit), shown, parent)
+
+    def _tree(self, commit: pygit2.Commit) -> str:
+        if not self._folder:
+            return str(commit.tree_id)
+        try:
+            found = commit.tree[self._folder]
+        except KeyError:
+            return ""
+        return str(found.id) if isinstance(found, pygit2.Tree) else ""

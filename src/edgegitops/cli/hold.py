@@ -24,9 +24,9 @@ LONGEST = timedelta(days=366)
 @click.command(epilog='Example: edgegitops hold vision-qa --reason "audit, ask Ada" --until 2h')
 @click.argument("deployment", default="")
 @CONFIG
-@click.option("--reason", required=True, help="Why, and who to ask; shown in status and explain.")
+@click.option("--reason", default="", help="Required: why, and who to ask; shown in status and explain.")
 @click.option(
-    "--until", "end", required=True, metavar="WHEN", help="A span (2h, 3d) or an instant (2026-12-24T18:00Z)."
+    "--until", "end", default="", metavar="WHEN", help="Required: a span (2h, 3d) or an instant (2026-12-24T18:00Z)."
 )
 @click.option("--all", "stops_healing", is_flag=True, help="Stop healing too: what ends stays ended.")
 @click.option("--ahead", is_flag=True, help="Also where no such deployment is known here yet.")
@@ -40,11 +40,13 @@ def hold(  # noqa: PLR0913 - click passes by name
     """
     from edgegitops import bootstrap, bootstrap_node
 
+    lacking = [name for name, said in (("--reason", reason.strip()), ("--until", end)) if not said]
+    if lacking:
+        example = 'edgegitops hold --reason "audit, ask Ada" --until 2h'
+        raise click.UsageError(f"{' and '.join(lacking)}: say why (and who to ask) and when it ends; {example}")
     config = bootstrap.read_config(file)
     ledger, now = bootstrap_node.remember(config), bootstrap_node.now()
     ends_at = _instant(end, now)
-    if not reason.strip():
-        raise click.BadParameter("say why, and who to ask", param_hint="--reason")
     if deployment and not ahead and deployment not in ledger.deployments:
         click.echo(f"There is no deployment {deployment} here{_near(deployment, ledger)} Nothing is held.")
         click.echo("To hold it before it comes, say --ahead.")

@@ -65,7 +65,8 @@ def up(nodes: int, seats: tuple[str, ...], source: Path | None, *, agent: bool, 
                 fresh.nodes[name].start_agent()
 
     started = Lab.start([name for name, _, _ in places], directory=directory, equip=equip)
-    _say(f"fleet     {started.git_url}  (clone with the keys: {started.fleet.work}, {started.fleet.home / 'keys'})")
+    _say(f"fleet     {started.git_url}")
+    _say(f"clone     {started.fleet.work}, with the keys of every role in {started.fleet.home / 'keys'}")
     _say(f"registry  {started.registry.address}, to the nodes also {started.registry.name}")
     for name, site, node in places:
         _say(f"node      {name}  {started.nodes[name].address}  is {site}/{node}")
@@ -164,10 +165,13 @@ def _places(nodes: int, seats: tuple[str, ...]) -> list[tuple[str, str, str]]:
 
 
 def _node(directory: Path, name: str) -> VirtualNode:
+    """A node by its name in the lab, or as SITE/NODE."""
     running = Lab.open(directory)
-    if name not in running.nodes:
+    site, slash, node = name.partition("/")
+    known = next((one for one in (name, f"{site}.{node}", node) if one in running.nodes and (slash or one == name)), "")
+    if not known:
         raise InvalidConfigError(f"no node {name!r} in this lab; it has {', '.join(running.nodes)}")
-    return running.nodes[name]
+    return running.nodes[known]
 
 
 def _row(node: VirtualNode) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*\Z")
 _NOT_PLAIN = re.compile(r"(?:true|false|null|yes|no|on|off|y|n)\Z", re.IGNORECASE)
 _LONGEST_VALUE = 60
+_MOST_NAMED = 12
 
 
 @click.command(epilog="Example: edgegitops render --site goteborg-1 --node gw-line --why fleet")
@@ -51,7 +53,7 @@ def render(path: Path, site: str, node: str, deployment: str, *, why: bool, form
     view = view_directory(path)
     seats = list(view.seats(site, node))
     if not seats:
-        raise click.UsageError(f"there is no node {site}/{node}" if node else f"there is no site {site!r} with nodes")
+        raise click.UsageError(_unknown(view, site, node))
     rendered = [_Rendered(view, seat, deployment) for seat in seats]
     if deployment and not any(one.releases or one.faults for one in rendered):
         raise click.UsageError(f"no deployment {deployment!r} selects {'this node' if node else 'a node of the site'}")
@@ -64,6 +66,15 @@ def render(path: Path, site: str, node: str, deployment: str, *, why: bool, form
             _text(rendered, path, why=why)
     if any(one.faults for one in rendered):
         sys.exit(1)
+
+
+def _unknown(view: "View", site: str, node: str) -> str:
+    """That there is no such place, and which there are."""
+    known = sorted({seat.node.name if node else seat.site.name for seat in view.seats(site if node else "")})
+    near = get_close_matches(node or site, known, n=1)
+    words = f"there is no node {site}/{node}" if node and known else f"there is no site {site!r} with nodes"
+    told = f"did you mean {near[0]}?" if near else f"known are {', '.join(known[:_MOST_NAMED]) or 'none'}"
+    return f"{words}; {told}{' …' if not near and len(known) > _MOST_NAMED else ''}"
 
 
 class _Rendered:

@@ -81,7 +81,7 @@ class Fleet:
 
     def push(self, *, force: bool = False) -> str:
         """Push main to the lab's Git server; the tip."""
-        self.git("push", "-q", *(["--force"] if force else []), "origin", "HEAD:main")
+        self.git("push", "-q", "--set-upstream", *(["--force"] if force else []), "origin", "HEAD:main")
         return self.tip()
 
     def tip(self) -> str:
@@ -121,6 +121,15 @@ def found(home: Path, url: str, *, repository: str = REPOSITORY, fleet_file: str
     fleet.work.mkdir(parents=True)
     fleet.git("init", "-q", "--initial-branch=main")
     fleet.git("remote", "add", "origin", url)
+    for setting, value in {  # for a person who tries a change here with plain git
+        "user.name": "engineer",
+        "user.email": "engineer@lab.example",
+        "gpg.format": "ssh",
+        "user.signingkey": str(fleet.key("engineer").path),
+        "commit.gpgsign": "true",
+        "tag.gpgsign": "true",
+    }.items():
+        fleet.git("config", setting, value)
     root = _root_text(_root(fleet, repository))
     signatures = {
         f"trust/root/000001.sig/{fleet.key(name).id}.sig": sign(root.encode(), fleet.key(name), "edgegitops-root")
