@@ -159,3 +159,25 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 4096)
     except OSError:
         return b""
+
+
+def write_keys(folder: Path, site: str, nodes: str) -> None:
+    path = folder / f"trust/nodes/{site}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"apiVersion: edgegitops/v1\nkind: NodeKeys\nmetadata: {{name: {site}}}\nspec:\n  nodes: {{{nodes}}}\n"
+    )
+
+
+def test_keys_of_a_node_that_no_site_names_are_told(folder):
+    write_keys(folder, "nowhere-1", "gw-x: {ageKey: age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p}")
+    done = run(folder)
+    assert done.exit_code == 0
+    assert "no manifest under sites/ names the node nowhere-1/gw-x" in done.output
+
+
+def test_report_key_that_nobody_would_believe_is_a_fault(folder):
+    write_keys(folder, "nowhere-1", "gw-x: {reportKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG}")
+    done = run(folder)
+    assert done.exit_code == 1
+    assert "the reportKey of gw-x is no key that is believed" in done.output

@@ -9,13 +9,16 @@ from edgegitops.core.model.manifests import (
     Application,
     DeploymentManifest,
     Fleet,
+    KeysOfNode,
     Mirror,
     NodeEntry,
+    NodeKeys,
     Origin,
     Override,
     PolicyManifest,
     Site,
 )
+from edgegitops.core.model.quantities import parse_duration
 
 
 def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
@@ -28,7 +31,15 @@ def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
         values=spec.get("values", {}),
         minimum_profile=spec.get("minimumProfile", "privileged"),  # unwritten: the fleet demands nothing
         mirrors=_read_mirrors(spec),
+        max_staleness=parse_duration(spec["maxStaleness"]) if "maxStaleness" in spec else None,
     )
+
+
+def read_node_keys(tree: Mapping[str, Tree], origin: Origin) -> NodeKeys:
+    """The keys of the nodes of a site."""
+    nodes = tree["spec"]["nodes"]
+    found = {name: KeysOfNode(keys.get("reportKey", ""), keys.get("ageKey", "")) for name, keys in nodes.items()}
+    return NodeKeys(origin, tree["metadata"]["name"], found)
 
 
 def read_site(tree: Mapping[str, Tree], origin: Origin) -> Site:

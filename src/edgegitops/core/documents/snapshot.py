@@ -18,10 +18,12 @@ from edgegitops.core.documents.manifests import (
     read_application,
     read_deployment,
     read_fleet,
+    read_node_keys,
     read_policy,
     read_site,
 )
 from edgegitops.core.documents.marks import Positions
+from edgegitops.core.documents.node_keys import keys_twice
 from edgegitops.core.documents.plant import rule_faults
 from edgegitops.core.documents.selectors import selector_faults
 from edgegitops.core.documents.unsupported import unsupported_faults
@@ -35,6 +37,7 @@ from edgegitops.core.model.manifests import (
     DeploymentManifest,
     Faults,
     Fleet,
+    NodeKeys,
     Origin,
     PolicyManifest,
     SchemaSet,
@@ -44,14 +47,14 @@ from edgegitops.core.model.manifests import (
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 
-Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyManifest
+Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyManifest | NodeKeys
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A manifest without faults of its own; `value` is None for kinds that have no model (keys)."""
+    """A manifest without faults of its own."""
 
-    value: Manifest | None = None
+    value: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ _READERS: dict[str, Callable[[Mapping[str, Tree], Origin], Manifest]] = {
     "Application": read_application,
     "Deployment": read_deployment,
     "Policy": read_policy,
+    "NodeKeys": read_node_keys,
 }
 
 
@@ -109,12 +113,11 @@ def read_partly(
             faults.extend(result.faults)
     unsound = {leaf.name for leaf, result in found if isinstance(result, Unsound) and leaf.kind == "Application"}
     values = [result.value for _, result in found if isinstance(result, Sound)]
+    faults.extend(keys_twice([value for value in values if isinstance(value, NodeKeys)]))
     return _assemble(revision, layout, values, unsound), tuple(sorted(faults, key=in_order))
 
 
-def _assemble(
-    revision: str, layout: Layout, values: Sequence[Manifest | None], unsound: Collection[str]
-) -> Snapshot | None:
+def _assemble(revision: str, layout: Layout, values: Sequence[Manifest], unsound: Collection[str]) -> Snapshot | None:
     fleet = next((value for value in values if isinstance(value, Fleet)), None)
     applications = [value for value in values if isinstance(value, Application)]
     deployments = [value for value in values if isinstance(value, DeploymentManifest)]
@@ -127,6 +130,7 @@ def _assemble(
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
         deployments={value.name: value for value in deployments if value.application not in unsound},
         policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
+        keys={value.site: value for value in values if isinstance(value, NodeKeys)},
     )
 
 
@@ -170,9 +174,8 @@ def _read(leaf: Leaf, objects: Objects, validators: Validators) -> Sound | Unsou
     faults = tuple(sorted(set(_judged(leaf, document, validators)), key=in_order))
     if faults:
         return Unsound(faults)
-    reader = _READERS.get(leaf.kind)
     origin = Origin(leaf.file, PositionsOnDemand(leaf.file, leaf.oid, objects))
-    return Sound(reader(document.tree, origin) if reader else None)
+    return Sound(_READERS[leaf.kind](document.tree, origin))
 
 
 def _bytes(leaf: Leaf, objects: Objects) -> bytes | Fault:

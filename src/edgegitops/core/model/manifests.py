@@ -6,6 +6,7 @@ Fields that only resolution understands (containers, patches, values) stay JSON 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
@@ -89,13 +90,14 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """`fleet.yaml`."""
+    """`fleet.yaml`. `max_staleness`: how old the newest freshness statement may be; None: none is asked for."""
 
     origin: Origin
     repository: str
     resolver: int
     values: Mapping[str, Tree] = field(default_factory=dict)
     minimum_profile: str = "privileged"
+    max_staleness: timedelta | None = None
     mirrors: tuple[Mirror, ...] = ()
 
 
@@ -163,8 +165,27 @@ class PolicyManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysOfNode:
+    """The public keys of a node; empty: it has none. `report` is an OpenSSH line, `age` an age recipient."""
+
+    report: str = ""
+    age: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKeys:
+    """`trust/nodes/<site>.yaml`: keys by node. It lies under `trust/`, so that who lists nodes cannot choose keys."""
+
+    origin: Origin
+    site: str
+    nodes: Mapping[str, KeysOfNode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All manifests at a revision, parsed. Config files are named by blob id and read from the object lookup."""
+    """All manifests at a revision, parsed; `keys` are by site. Config files are named by blob id and read from the
+    object lookup.
+    """
 
     revision: str
     fleet: Fleet
@@ -172,6 +193,7 @@ class Snapshot:
     applications: Mapping[str, Application]
     deployments: Mapping[str, DeploymentManifest]
     policies: Mapping[str, PolicyManifest] = field(default_factory=dict)
+    keys: Mapping[str, NodeKeys] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
