@@ -21,6 +21,7 @@ COMPUTES_ONLY = {
     "decimal",
     "difflib",
     "enum",
+    "fractions",
     "functools",
     "graphlib",
     "hashlib",

@@ -64,6 +64,23 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "this node's clock cannot be trusted, so no window counts as open",
         "set the clock, and start a time service (chrony, timesyncd)",
     ),
+    HoldReason.HALTED: ("somebody halted this rollout", "who may, resumes it: edgegitops rollout resume"),
+    HoldReason.TOO_MANY_FAILURES: (
+        "it failed on more nodes than its waves allow",
+        "release a fix, or forgive the failures: edgegitops rollout retry",
+    ),
+    HoldReason.GATE: ("an earlier wave has not shown yet that it is well", "wait; edgegitops rollout status says who"),
+    HoldReason.APPROVAL: ("its wave waits for an approval", "who may, approves it: edgegitops rollout approve"),
+    HoldReason.TOO_LITTLE_EVIDENCE: (
+        "earlier waves can show too little for it",
+        "who may, approves it: edgegitops rollout approve",
+    ),
+    HoldReason.WAVE_TOO_LARGE: ("its wave has more nodes than it may have", "change the waves, or their max"),
+    HoldReason.EXCLUDED: (
+        "a rollback or revocation excludes it",
+        "release a fix, or end the exclusion: edgegitops rollout retry",
+    ),
+    HoldReason.EVIDENCE: ("this node has not yet read what it reported before", "check the reports repository"),
     HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
 }
 

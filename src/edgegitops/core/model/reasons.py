@@ -122,6 +122,14 @@ class HoldReason(StrEnum):
     WINDOW = "window"
     INTERLOCK = "interlock"
     CLOCK = "clock"
+    HALTED = "halted"
+    TOO_MANY_FAILURES = "too-many-failures"
+    GATE = "gate"
+    APPROVAL = "approval"
+    TOO_LITTLE_EVIDENCE = "too-little-evidence"
+    WAVE_TOO_LARGE = "wave-too-large"
+    EXCLUDED = "excluded"
+    EVIDENCE = "evidence"
 
 
 class Alarm(StrEnum):

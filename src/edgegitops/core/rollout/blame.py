@@ -1,0 +1,54 @@
+"""Law: a failure on one node concerns another where that one is about to start what may fail for the same reason.
+
+A failure of m at revision r concerns n on its road to c where one of these holds:
+1. n's own digest is the same at r and at c;
+2. m's digest is the same at r and at c, and the base did not give m that digest too;
+3. r lies between base and candidate, and no revision after r changed both m's and n's digest: nothing that came since
+   can have mended it for both.
+Removing, retagging or editing either node forgives nothing. A failure at a revision that the chain does not have
+concerns by its digest alone.
+"""
+
+from dataclasses import dataclass
+
+from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.rollout.road import Road, is_changed_for_blame
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A release that failed on a node, as a report told it; `sequence` is that report's."""
+
+    node: str
+    revision: str
+    digest: str
+    sequence: int = 0
+    reason: str = ""
+
+
+def does_concern(failure: Failure, road: Road) -> bool:
+    """Whether a failure counts against the road's node starting the candidate."""
+    at = road.chain.position(failure.revision)
+    if at is None:
+        is_same = failure.digest not in {ABSENT, road.was(road.node)} and failure.digest == road.after.digest(road.node)
+        return is_same or _is_kept(failure.digest, failure.node, road)
+    then = road.chain.edition(at)
+    own = then.digest(road.node)
+    if own != ABSENT and own == road.after.digest(road.node):
+        return True
+    if _is_kept(then.digest(failure.node), failure.node, road):
+        return True
+    return at in road.span and not is_mended(failure.node, at, road)
+
+
+def _is_kept(digest: str, node: str, road: Road) -> bool:
+    return digest != ABSENT and digest == road.after.digest(node) and digest != road.was(node)
+
+
+def is_mended(node: str, at: int, road: Road) -> bool:
+    """Whether a revision after `at` changed both this node and the road's."""
+    later = range(at + 1, road.candidate + 1)
+    return any(
+        is_changed_for_blame(road.chain, road.node, step) and is_changed_for_blame(road.chain, node, step)
+        for step in later
+    )

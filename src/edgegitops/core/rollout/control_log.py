@@ -1,0 +1,128 @@
+"""Law: bad news acts at first sight; good news counts only in an unbroken log that nobody has split.
+
+The log of a deployment is the graph of `previous` over payload digests. A positive statement counts where
+1. its key's owner may make it and is in force, and it has not expired by a trusted clock;
+2. every tag before it, back to `none`, is known;
+3. every other tag that is known stands before or after it: inside a fork nothing positive counts, also once healed.
+Halts, revocations and the exclusion of a rollback act wherever they stand. A halt ends by a counting resume that
+names it; an exclusion by a counting retry that stands after it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from edgegitops.core.model.control import ControlKind, ControlTag, Forgiven
+
+MAY: Mapping[ControlKind, frozenset[str]] = {
+    ControlKind.APPROVE: frozenset(),  # the wave says which roles
+    ControlKind.RESUME: frozenset({"release-manager"}),
+    ControlKind.RETRY: frozenset({"release-manager"}),
+    ControlKind.ROLLBACK: frozenset({"release-manager"}),
+    ControlKind.REVOKE: frozenset({"release-manager", "security"}),
+    ControlKind.HOTFIX: frozenset({"release-manager"}),
+    ControlKind.HALT: frozenset(),  # any known key
+}
+HOTFIX_LASTS_AT_MOST = timedelta(hours=24)
+HOTFIX_OWNERS = 2
+
+
+@dataclass(frozen=True)
+class ControlLog:
+    """The verified control tags of one deployment, as known here; `now` is None where the clock is not trusted."""
+
+    tags: frozenset[ControlTag] = frozenset()
+    now: datetime | None = None
+
+    @cached_property
+    def by_payload(self) -> Mapping[str, ControlTag]:
+        """Tags by what identifies them."""
+        return {tag.payload: tag for tag in self.tags}
+
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        """Payload digests that a known tag continues and nobody here has."""
+        return frozenset(before for tag in self.tags for before in tag.previous) - self.by_payload.keys()
+
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        """Tags that no other continues, for the next one's `Previous`."""
+        continued = {before for tag in self.tags for before in tag.previous}
+        return tuple(sorted(self.by_payload.keys() - continued))
+
+    @cached_property
+    def _before(self) -> Mapping[str, frozenset[str]]:
+        """Everything that stands before each tag, missing ones too."""
+        found: dict[str, frozenset[str]] = {}
+        waiting = sorted(self.by_payload)
+        while waiting:
+            tag = self.by_payload[waiting[-1]]
+            open_ = [one for one in tag.previous if one in self.by_payload and one not in found]
+            if open_:
+                waiting += open_
+                continue
+            waiting.pop()
+            found[tag.payload] = frozenset(tag.previous).union(*(found.get(one, frozenset()) for one in tag.previous))
+        return found
+
+    def stands_after(self, tag: ControlTag, other: ControlTag) -> bool:
+        """Whether the chain of a tag contains another."""
+        return other.payload in self._before[tag.payload]
+
+    def _has_place(self, tag: ControlTag) -> bool:
+        before = self._before[tag.payload]
+        if not before <= self.by_payload.keys():
+            return False
+        return all(one == tag.payload or one in before or tag.payload in after for one, after in self._before.items())
+
+    def counts(self, tag: ControlTag) -> bool:
+        """Whether a positive statement has effect now."""
+        asked = MAY[tag.kind]
+        is_allowed = tag.is_in_force and (not asked or bool(asked & tag.roles))
+        return is_allowed and self._is_in_time(tag) and self._has_place(tag)
+
+    def _is_in_time(self, tag: ControlTag) -> bool:
+        if tag.expires_at is None:
+            return tag.kind is not ControlKind.HOTFIX
+        if self.now is None:
+            return False
+        lasts = HOTFIX_LASTS_AT_MOST if tag.kind is ControlKind.HOTFIX else None
+        return self.now < tag.expires_at and (lasts is None or self.now >= tag.expires_at - lasts)
+
+    def _of(self, kind: ControlKind) -> Iterator[ControlTag]:
+        return (tag for tag in sorted(self.tags, key=lambda one: (one.number, one.payload)) if tag.kind is kind)
+
+    @cached_property
+    def halts(self) -> tuple[ControlTag, ...]:
+        """Halts that nobody resumed."""
+        resumed = {tag.resumes for tag in self._of(ControlKind.RESUME) if self.counts(tag)}
+        return tuple(tag for tag in self._of(ControlKind.HALT) if tag.payload not in resumed)
+
+    @cached_property
+    def approvals(self) -> tuple[ControlTag, ...]:
+        """Approvals that have effect; for which wave and revision is asked elsewhere."""
+        return tuple(tag for tag in self._of(ControlKind.APPROVE) if self.counts(tag))
+
+    @cached_property
+    def retries(self) -> tuple[ControlTag, ...]:
+        """Retries that have effect."""
+        return tuple(tag for tag in self._of(ControlKind.RETRY) if self.counts(tag))
+
+    @cached_property
+    def forgiven(self) -> frozenset[Forgiven]:
+        """The failures that retries name."""
+        return frozenset(one for tag in self.retries for one in tag.forgives)
+
+    @cached_property
+    def exclusions(self) -> tuple[ControlTag, ...]:
+        """Revocations and rollbacks that no retry has ended."""
+        found = (*self._of(ControlKind.REVOKE), *self._of(ControlKind.ROLLBACK))
+        told = (tag for tag in found if MAY[tag.kind] & tag.roles)
+        return tuple(tag for tag in told if not any(self.stands_after(retry, tag) for retry in self.retries))
+
+    def hotfix(self, targets: Iterable[str]) -> tuple[ControlTag, ...]:
+        """The hotfixes of one of these commits, where enough owners asked for it; else nothing."""
+        wanted = set(targets)
+        found = [tag for tag in self._of(ControlKind.HOTFIX) if tag.target in wanted and self.counts(tag)]
+        return tuple(found) if len({tag.owner for tag in found}) >= HOTFIX_OWNERS else ()

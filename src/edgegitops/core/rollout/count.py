@@ -1,0 +1,138 @@
+"""Law: a wave is counted over its covered members, in whole nodes and exact shares.
+
+Covered are the enrolled members of the wave, under the policy that is read, to whom the candidate brings something else
+than their base did. With N of them:
+    need    = max(minCount, ceil(minHealthy * N))
+    allowed = max(0, min(floor(maxFailures * N), N - need))
+Good is who runs what the candidate gives it, healthy through the soak, told freshly, and without a failure that
+concerns the one who asks. Failed are all with such a failure who are in the wave, or were when it happened. Members
+in maintenance are not waited for, as long as they are few; their failures count.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+from edgegitops.core.model.waves import REST, Edition, Gate, RolloutPolicy, Wave
+from edgegitops.core.rollout.blame import Failure
+from edgegitops.core.rollout.evidence import Evidence, Standpoint
+from edgegitops.core.rollout.road import Road
+
+RESTING_AT_MOST = Fraction(1, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A wave in numbers: names of covered members, of the good ones, of those failed, and of those in maintenance.
+
+    `size` is how many nodes the wave has, `fellows` how many of them are enrolled.
+    """
+
+    wave: Wave
+    covered: tuple[str, ...] = ()
+    good: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    resting: tuple[str, ...] = ()
+    size: int = 0
+    fellows: int = 0
+
+    @property
+    def need(self) -> int:
+        """How many must be good."""
+        return needed(self.wave.gate, len(self.covered))
+
+    @property
+    def allowed(self) -> int:
+        """How many may fail."""
+        return allowed(self.wave.gate, len(self.covered))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Covered members that are not good."""
+        return tuple(name for name in self.covered if name not in self.good)
+
+    @property
+    def has_too_many_resting(self) -> bool:
+        """Whether too much of the wave is in maintenance for it to say anything."""
+        return len(self.resting) > max(1, math.floor(RESTING_AT_MOST * self.fellows))
+
+
+def needed(gate: Gate, covered: int) -> int:
+    """How many of so many covered members must be good."""
+    return max(gate.min_count, math.ceil(gate.min_healthy * covered))
+
+
+def allowed(gate: Gate, covered: int) -> int:
+    """How many of them may fail."""
+    return max(0, min(math.floor(gate.max_failures * covered), covered - needed(gate, covered)))
+
+
+def wave_at(policy: RolloutPolicy, index: int) -> Wave:
+    """The wave of an index; the rest behind the last that is written."""
+    return policy.waves[index] if index < len(policy.waves) else Wave(REST)
+
+
+def is_too_large(wave: Wave, size: int, selected: int) -> bool:
+    """Whether an explicit wave has more nodes than it may have."""
+    if wave.most is None:
+        return False
+    most = wave.most if isinstance(wave.most, int) else max(1, math.ceil(wave.most * selected))
+    return size > most
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is counted over: a deployment's evidence, the failures that concern the asking node, and the standpoint."""
+
+    deployment: str
+    evidence: Evidence
+    standpoint: Standpoint
+    failures: Sequence[Failure] = field(default_factory=tuple)
+
+
+def tally(road: Road, policy_of: Edition, upto: int, reading: Reading) -> list[Tally]:
+    """The waves 0 to `upto` of a road under the policy and members of one edition."""
+    groups: list[list[str]] = [[] for _ in range(upto + 1)]
+    for name, member in sorted(policy_of.members.items()):
+        if member.wave <= upto:
+            groups[member.wave].append(name)
+    failed = _failed_waves(road, policy_of, reading.failures)
+    found = []
+    for at, names in enumerate(groups):
+        fellows = [name for name in names if policy_of.members[name].is_enrolled]
+        concerned = [name for name in fellows if road.is_covered(name)]
+        covered = tuple(name for name in concerned if not policy_of.members[name].is_resting)
+        wave = wave_at(policy_of.policy, at)
+        found.append(
+            Tally(
+                wave,
+                covered,
+                _good(wave.gate, covered, road, reading),
+                failed.get(at, frozenset()),
+                resting=tuple(name for name in concerned if policy_of.members[name].is_resting),
+                size=len(names),
+                fellows=len(fellows),
+            )
+        )
+    return found
+
+
+def _good(gate: Gate, covered: Iterable[str], road: Road, reading: Reading) -> frozenset[str]:
+    guilty = {failure.node for failure in reading.failures}
+    is_good = partial(reading.evidence.is_good, gate=gate, standpoint=reading.standpoint)
+    honest = (name for name in covered if name not in guilty)
+    return frozenset(name for name in honest if is_good(name, reading.deployment, road.after.digest(name)))
+
+
+def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -> dict[int, frozenset[str]]:
+    """Who failed, by every wave that each is in or was in when it failed."""
+    found: dict[int, set[str]] = {}
+    for failure in failures:
+        at = road.chain.position(failure.revision)
+        then = road.chain.edition(at) if at is not None else None
+        members = [edition.members.get(failure.node) for edition in (policy_of, then) if edition is not None]
+        for index in {member.wave for member in members if member is not None} or {0}:
+            found.setdefault(index, set()).add(failure.node)
+    return {index: frozenset(names) for index, names in found.items()}

@@ -1,0 +1,236 @@
+"""Law: a node may start the candidate only where the gate of its wave is open under the policy that the candidate
+brings and under the one that it replaces: no commit loosens the rule by which it is judged itself.
+
+In order, under each of the two:
+1. an unresumed halt, or more failures than allowed in any wave up to the node's own, shuts it;
+2. a wave that is larger than it may be shuts it, and so does one with too many members in maintenance;
+3. evidence that is too little - no covered member in any earlier wave, fewer than `minCount` in one, or a revision that
+   changed this node and no covered member of an earlier wave - asks for the covered members that exist and an approval.
+   Where no earlier wave has a covered member at all, a few nodes of one site may go at once;
+4. else every earlier wave must have passed;
+5. the approvals that the wave asks for must be there.
+Where it is open under the candidate's policy, and shut under the old one for a reason other than 1, approvals of the
+new policy by the owners that the old one asks for let the new one alone decide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgegitops.core.model.control import ControlTag
+from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.waves import Edition, Wave
+from edgegitops.core.rollout.blame import does_concern
+from edgegitops.core.rollout.control_log import ControlLog
+from edgegitops.core.rollout.count import Reading, Tally, is_too_large, tally, wave_at
+from edgegitops.core.rollout.road import Road
+
+HARD = frozenset({HoldReason.HALTED, HoldReason.TOO_MANY_FAILURES})
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Why a gate is shut. `approvals` is how many more owners could open it now, of keys with one of `roles`."""
+
+    reason: HoldReason
+    detail: str
+    wave: str = ""
+    approvals: int = 0
+    roles: tuple[str, ...] = ()
+    is_about_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: a road, the control log, and what is counted over (its failures are those that concern it)."""
+
+    road: Road
+    log: ControlLog
+    reading: Reading
+
+
+def case_of(road: Road, log: ControlLog, reading: Reading) -> Case:
+    """The case of a road: only failures that concern it and that nobody forgave are looked at."""
+    named = {(one.node, one.sequence) for one in log.forgiven}
+    failures = [
+        one
+        for one in reading.evidence.failures(reading.deployment)
+        if (one.node, one.sequence) not in named and does_concern(one, road)
+    ]
+    failures.sort(key=lambda one: (one.node, one.sequence, one.revision, one.digest))
+    return Case(road, log, Reading(reading.deployment, reading.evidence, reading.standpoint, tuple(failures)))
+
+
+def ask_gate(case: Case) -> Shut | None:
+    """None: open. The same case, the same answer."""
+    now = _ask_under(case, case.road.after)
+    if now is not None:
+        return now
+    then = _ask_under(case, case.road.before)
+    if then is None or then.reason in HARD:
+        return then
+    given = _policy_owners(case)
+    old = case.road.before
+    own = old.members.get(case.road.node)
+    asked = wave_at(old.policy, own.wave if own else len(old.policy.waves)).approvals
+    lacking = max(1, asked.count) - len(given)
+    if lacking <= 0:
+        return None
+    words = f"under the policy that this revision replaces: {then.detail}"
+    wave = _own_wave(case, case.road.after)
+    return Shut(then.reason, words, wave, lacking, asked.roles, is_about_policy=True)
+
+
+def tallies(case: Case, policy_of: Edition) -> list[Tally]:
+    """The waves up to the node's own under an edition's policy."""
+    member = policy_of.members.get(case.road.node)
+    upto = member.wave if member else len(policy_of.policy.waves)
+    return tally(case.road, policy_of, upto, case.reading)
+
+
+def _own_wave(case: Case, policy_of: Edition) -> str:
+    member = policy_of.members.get(case.road.node)
+    return wave_at(policy_of.policy, member.wave if member else len(policy_of.policy.waves)).name
+
+
+def ask_failures(case: Case, counted: Sequence[Tally]) -> Shut | None:
+    """Rule 1: halts by tag, and halts by failures."""
+    if case.log.halts:
+        first = case.log.halts[0]
+        return Shut(HoldReason.HALTED, f"halted by {first.owner}{first.reason and ': '}{first.reason}")
+    for one in counted:
+        if len(one.failed) > one.allowed:
+            words = f"{_names(one.failed)} failed; wave {one.wave.name} allows {one.allowed}"
+            return Shut(HoldReason.TOO_MANY_FAILURES, words, one.wave.name)
+    return None
+
+
+def _ask_under(case: Case, policy_of: Edition) -> Shut | None:
+    counted = tallies(case, policy_of)
+    own, earlier = counted[-1], counted[:-1]
+    shut = ask_failures(case, counted) or _ask_sizes(counted, len(policy_of.members))
+    if shut is not None:
+        return shut
+    asked = own.wave.approvals
+    count = asked.count
+    if earlier and _is_too_little(case, earlier):
+        if any(one.covered for one in earlier):
+            waiting = _unproven(earlier, is_little=True)
+            if waiting is not None:
+                return waiting
+            count = max(1, count)
+        elif not _is_few(case, policy_of):
+            count = max(1, count)
+    else:
+        waiting = _unproven(earlier, is_little=False)
+        if waiting is not None:
+            return waiting
+    little = earlier and count > asked.count
+    words = "earlier waves can show too little for it" if little else "its gate asks for it"
+    shut = approving(case, replace(own.wave, approvals=replace(asked, count=count)), words)
+    return replace(shut, reason=HoldReason.TOO_LITTLE_EVIDENCE) if shut and little else shut
+
+
+def approving(case: Case, wave: Wave | None = None, words: str = "its gate asks for it") -> Shut | None:
+    """Whether the approvals of a wave (None: the node's own under the candidate's policy) are there."""
+    if wave is None:
+        edition = case.road.after
+        member = edition.members.get(case.road.node)
+        wave = wave_at(edition.policy, member.wave if member else len(edition.policy.waves))
+    asked = wave.approvals
+    lacking = asked.count - len(_owners(case, wave.name, asked.roles))
+    if lacking <= 0:
+        return None
+    detail = f"wave {wave.name} waits for {lacking} approval{'s'[: lacking > 1]}: {words}"
+    return Shut(HoldReason.APPROVAL, detail, wave.name, lacking, asked.roles)
+
+
+def _ask_sizes(counted: Sequence[Tally], selected: int) -> Shut | None:
+    for one in counted:
+        if is_too_large(one.wave, one.size, selected):
+            words = f"wave {one.wave.name} has {one.size} nodes and may have {one.wave.most}"
+            return Shut(HoldReason.WAVE_TOO_LARGE, words, one.wave.name)
+    for one in counted[:-1]:
+        if one.has_too_many_resting:
+            words = f"{len(one.resting)} of the {one.fellows} nodes of wave {one.wave.name} are in maintenance"
+            return Shut(HoldReason.GATE, words, one.wave.name)
+    return None
+
+
+def _is_too_little(case: Case, earlier: Sequence[Tally]) -> bool:
+    if not any(one.covered for one in earlier):
+        return True
+    if any(0 < len(one.covered) < one.wave.gate.min_count for one in earlier):
+        return True
+    witnesses = [name for one in earlier for name in one.covered]
+    return not all(_is_witnessed(case.road, at, witnesses) for at in case.road.own_changes)
+
+
+def _is_witnessed(road: Road, at: int, witnesses: Sequence[str]) -> bool:
+    before = road.chain.edition(at - 1) if at else Edition("")
+    after = road.chain.edition(at)
+    return any(before.digest(name) != after.digest(name) for name in witnesses)
+
+
+def _unproven(earlier: Sequence[Tally], *, is_little: bool) -> Shut | None:
+    """The first earlier wave that has not passed. One without covered members beside others has."""
+    for one in earlier:
+        covered = len(one.covered)
+        need = min(one.need, covered) if is_little or not covered else one.need
+        if len(one.good) < need:
+            words = f"wave {one.wave.name}: {len(one.good)} of {covered} good, {need} needed; missing"
+            return Shut(HoldReason.GATE, f"{words} {_names(one.missing)}", one.wave.name)
+    return None
+
+
+def _is_few(case: Case, policy_of: Edition) -> bool:
+    """Whether all that changed on the whole road is a few nodes of one site."""
+    touched = case.road.touched
+    return len(touched) <= policy_of.policy.direct_most and len({name.partition("/")[0] for name in touched}) <= 1
+
+
+def _owners(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
+    """Distinct owners who approved this wave at a revision after which this node's digest did not change."""
+    last = max(case.road.own_changes, default=-1)
+    return {
+        tag.owner
+        for tag in case.log.approvals
+        if tag.wave == wave and _is_by(tag, roles) and _stands_at(case, tag) >= last
+    }
+
+
+def _policy_owners(case: Case) -> set[str]:
+    """Distinct owners who said that the candidate's policy alone decides, since it last changed."""
+    road = case.road
+    wave = _own_wave(case, road.after)
+    own = road.before.members.get(road.node)
+    old = road.before.policy
+    roles = wave_at(old, own.wave if own else len(old.waves)).approvals.roles
+    return {
+        tag.owner
+        for tag in case.log.approvals
+        if tag.is_for_current_policy and tag.wave == wave and _is_by(tag, roles) and _is_same_since(case, tag)
+    }
+
+
+def _is_same_since(case: Case, tag: ControlTag) -> bool:
+    at = _stands_at(case, tag)
+    if at < max(case.road.own_changes, default=0):
+        return False
+    pages = (case.road.chain.edition(step) for step in range(at, case.road.candidate))
+    after = case.road.after
+    return all(page.policy == after.policy and page.members == after.members for page in pages)
+
+
+def _stands_at(case: Case, tag: ControlTag) -> int:
+    at = case.road.chain.position(tag.target)
+    return at if at is not None and at <= case.road.candidate else -1
+
+
+def _is_by(tag: ControlTag, roles: Sequence[str]) -> bool:
+    return bool(tag.roles & set(roles))
+
+
+def _names(names: Sequence[str] | frozenset[str], most: int = 5) -> str:
+    told = sorted(names)
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + more
