@@ -120,7 +120,8 @@ def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) ->
         gear = _gear(config, journal, repository)
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
-        return Cycle(gear, identity, door=_bounded_door()).run(order, is_stopping=is_stopping)
+        cycle = Cycle(gear, identity, door=_bounded_door(), side_by_side=config.connections)
+        return cycle.run(order, is_stopping=is_stopping)
 
 
 def _bounded_door() -> "Callable[[Facts], Decision]":
@@ -132,18 +133,20 @@ def _bounded_door() -> "Callable[[Facts], Decision]":
 
 
 def _mirror(config: NodeConfig) -> "GitRepository":
-    from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
+    from edgegitops.adapters.repository_pygit2 import FetchLimits, GitCredentials, GitRepository
 
     remote = config.remote
+    limits = FetchLimits(bytes=config.fetch_bytes, memory=config.fetch_memory)
     credentials = GitCredentials(
         user=remote.user,
         password_file=remote.token_file,
         ca_file=remote.ca_file,
         ssh_key_file=remote.key_file,
         known_hosts_file=remote.known_hosts_file,
+        proxy=remote.proxy,
     )
     path = str(Path(config.state) / "mirror.git")
-    return GitRepository(path, remote.url, remote.branch, credentials=credentials)
+    return GitRepository(path, remote.url, remote.branch, credentials=credentials, limits=limits)
 
 
 def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository") -> "Gear":
@@ -164,10 +167,15 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         journal=journal,
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
-        log=StructlogLog(sys.stderr, json=not sys.stderr.isatty()),
+        log=StructlogLog(sys.stderr, _is_json(config), config.log_level),
         zones=InstalledZones(),
         askers=_askers(),
     )
+
+
+def _is_json(config: NodeConfig) -> bool:
+    """True where log lines are JSON: as configured, else where nobody reads along at a terminal."""
+    return config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
 
 
 def _askers() -> "Mapping[str, Callable[[Interlock], Answer]]":
@@ -215,7 +223,11 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
-        clock, journal, log = SystemClock(), _journal(config, stack), LineLog(sys.stderr)
+        clock, journal, log = (
+            SystemClock(),
+            _journal(config, stack),
+            LineLog(sys.stderr, _is_json(config), config.log_level),
+        )
         pool = stack.enter_context(ThreadPoolExecutor(SENSES, "sense"))
         listing = listing_of(config)
         prober = NetworkProber(listing.probe_exec)
@@ -283,7 +295,15 @@ def ask_tip(config: NodeConfig) -> str | None:
 
     remote = config.remote
     ca_file, ssh = remote.ca_file or None, (remote.key_file, remote.known_hosts_file)
-    return list_tip(remote.url, remote.branch, timeout=POLL_TIMEOUT, ca_file=ca_file, login=_login(config), ssh=ssh)
+    return list_tip(
+        remote.url,
+        remote.branch,
+        timeout=POLL_TIMEOUT,
+        ca_file=ca_file,
+        login=_login(config),
+        ssh=ssh,
+        proxy=remote.proxy,
+    )
 
 
 def _login(config: NodeConfig) -> tuple[str, str] | None:

@@ -5,11 +5,13 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgegitops.adapters.log_lines import LineLog
 from edgegitops.adapters.log_structlog import LINE, StructlogLog
 
 HOSTILE = 'evil\x1b[31m\r\nlevel=info "quoted" \x7f\x9b1m \u202e\u2028 ok'
@@ -42,6 +44,24 @@ def test_hostile_text_stays_in_its_line_and_steers_no_terminal(is_json: bool) ->
     StructlogLog(stream, json=is_json).info("seen", detail=HOSTILE)
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue()[:-1].isprintable()
+
+
+@pytest.mark.parametrize("is_line", [True, False])
+def test_least_level_keeps_news_out_and_warnings_in(is_line: bool, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as stream:
+        log = LineLog(stream, json=True, least="warning") if is_line else StructlogLog(stream, True, "warning")
+        log.info("worker")
+        log.warning("worker-died")
+        stream.seek(0)
+        assert [json.loads(line)["event"] for line in stream] == ["worker-died"]
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_form_of_the_residents_lines_is_as_asked_for(is_json: bool, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as stream:
+        LineLog(stream, json=is_json).info("started", version="1")
+        stream.seek(0)
+        assert stream.read().startswith("{") is is_json
 
 
 @given(event=st.text(), detail=st.text(), is_json=st.booleans())

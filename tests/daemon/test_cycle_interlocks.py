@@ -52,7 +52,7 @@ def run(plant: Plant, tmp_path, *, is_revert_only: bool = False) -> None:
             journal=MemoryJournal(),
             floor=MemoryFloor(),
             contents=MemoryContents(),
-            log=LineLog(log),
+            log=LineLog(log, json=True),
             askers={"file": plant.ask},
         )
         worker = Cycle(gear, Identity(NODE, NodePolicy(), SchemaSet({})), door=plant.door)

@@ -4,7 +4,7 @@ structlog and what it imports would more than double the memory of a process tha
 write; a reader that blocks or went away costs the line, never the loop.
 """
 
-import json
+import json as json_format
 import os
 import select
 from datetime import UTC, datetime
@@ -12,15 +12,17 @@ from typing import TextIO
 
 
 class LineLog:
-    """Lines to a stream: JSON, or `key=value` words where the stream is a terminal."""
+    """Lines to a stream: JSON, or `key=value` words; `least` is `info` or `warning`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, json: bool, least: str = "info") -> None:  # noqa: FBT001 - the two forms
         self._file = stream.fileno()
-        self._is_terminal = stream.isatty()
+        self._is_json = json
+        self._least = least
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened."""
-        self._write("info", event, fields)
+        if self._least == "info":
+            self._write("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Something that a person may want to look at."""
@@ -29,10 +31,10 @@ class LineLog:
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251 - the time of a log line
         row = {"timestamp": at, "level": level, "event": event, **fields}
-        if self._is_terminal:
-            text = " ".join(f"{key}={json.dumps(value, default=str)}" for key, value in row.items())
+        if self._is_json:
+            text = json_format.dumps(row, default=str)
         else:
-            text = json.dumps(row, default=str)
+            text = " ".join(f"{key}={json_format.dumps(value, default=str)}" for key, value in row.items())
         _, writable, _ = select.select([], [self._file], [], 0)
         if writable:
             try:

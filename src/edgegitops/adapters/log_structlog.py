@@ -20,9 +20,10 @@ _QUOTED: Final = frozenset(' "=')
 
 
 class StructlogLog:
-    """`ports.Log` on a text stream; `json` asks for JSON lines, else key=value."""
+    """`ports.Log` on a text stream; `json` asks for JSON lines, else key=value; `least` is `info` or `warning`."""
 
-    def __init__(self, stream: TextIO, json: bool) -> None:  # noqa: FBT001 - the two forms of a line
+    def __init__(self, stream: TextIO, json: bool, least: str = "info") -> None:  # noqa: FBT001 - the two forms
+        self._least = least
         self._lines = _Lines(stream)
         self._form: _Form = _JsonForm() if json else _PairForm()
 
@@ -40,7 +41,8 @@ class StructlogLog:
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened."""
-        self._logger.info(event, **fields)
+        if self._least == "info":
+            self._logger.info(event, **fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Something that a person may want to look at."""

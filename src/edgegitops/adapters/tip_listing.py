@@ -33,6 +33,7 @@ OID: Final = re.compile(r"[0-9a-f]{40}")
 FLUSH: Final = b"0000"
 DELIMITER: Final = b"0001"
 SYMBOLIC_DEPTH: Final = 5
+PROXY_HEAD: Final = 8192
 UNSPOKEN: Final = frozenset({400, 405, 406, 411, 415, 500, 501})
 V2_HEADERS: Final = {
     "Git-Protocol": "version=2",
@@ -91,9 +92,11 @@ def list_tip(  # noqa: PLR0913 - one keyword for each kind of proof
     ca_file: str | None = None,
     login: tuple[str, str] | None = None,
     ssh: tuple[str, str] = ("", ""),
+    proxy: str = "",
 ) -> str | None:
     """The commit id of a branch at the remote; None where there is no such branch. `login` is user and password,
-    `ssh` the files of the key and of the known hosts, empty for OpenSSH's own.
+    `ssh` the files of the key and of the known hosts, empty for OpenSSH's own. `proxy` is `http://host:port`, for
+    https alone.
 
     UnavailableError(port="repository", action="list") with reason `fetch-failed` or `credential-denied` otherwise.
     """
@@ -102,7 +105,7 @@ def list_tip(  # noqa: PLR0913 - one keyword for each kind of proof
     parts = urlsplit(url)
     try:
         if parts.scheme in {"http", "https"}:
-            return _Http(parts, ends_at, ca_file, login).tip(ref)
+            return _Http(parts, ends_at, ca_file, login=login, proxy=proxy).tip(ref)
         if parts.scheme == "git":
             return _over_git(parts, ref, ends_at)
         if parts.scheme == "file" or url.startswith("/"):
@@ -117,8 +120,11 @@ def list_tip(  # noqa: PLR0913 - one keyword for each kind of proof
 class _Http:
     """Smart HTTP: ls-refs in one POST, or the v0 advertisement."""
 
-    def __init__(self, parts: SplitResult, ends_at: float, ca_file: str | None, login: tuple[str, str] | None) -> None:
+    def __init__(
+        self, parts: SplitResult, ends_at: float, ca_file: str | None, *, login: tuple[str, str] | None, proxy: str
+    ) -> None:
         self._parts = parts
+        self._proxy = urlsplit(proxy) if proxy else None
         self._ends_at = ends_at
         self._ca_file = ca_file
         self._login = login
@@ -137,7 +143,7 @@ class _Http:
         """The pkt-lines of the answer. UnavailableError by status; ValueError where it is not Git."""
         host = self._parts.hostname or ""
         port = self._parts.port or (443 if self._parts.scheme == "https" else 80)
-        sock = self._secured(_connect(host, port, self._ends_at), host)
+        sock = self._secured(self._reach(host, port), host)
         try:
             connection = http.client.HTTPConnection(host, port)
             connection.sock = _TimedSocket(sock, self._ends_at)
@@ -147,6 +153,18 @@ class _Http:
             yield from _pkt_lines(response)
         finally:
             sock.close()
+
+    def _reach(self, host: str, port: int) -> socket.socket:
+        """A connection to the server; through a proxy it is a tunnel (RFC 9110, 9.3.6)."""
+        if self._proxy is None or self._parts.scheme == "http":
+            return _connect(host, port, self._ends_at)
+        sock = _connect(self._proxy.hostname or "", self._proxy.port or 80, self._ends_at)
+        try:
+            _tunnel(_TimedSocket(sock, self._ends_at), host, port)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def _secured(self, sock: socket.socket, host: str) -> socket.socket:
         if self._parts.scheme == "http":
@@ -182,6 +200,17 @@ class _Http:
         kind = response.getheader("Content-Type", "")
         if not kind.startswith("application/x-git-upload-pack-"):
             raise ValueError(f"the answer is not Git but {kind[:60]!r} (a proxy or a login page?)")
+
+
+def _tunnel(stream: _TimedSocket, host: str, port: int) -> None:
+    """Ask a proxy for a way to the server. OSError: it said no."""
+    stream.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode("ascii"))
+    said = b""
+    while not said.endswith(b"\r\n\r\n") and len(said) < PROXY_HEAD:
+        said += stream.read(1) or b"\r\n\r\n"  # byte by byte: what follows is TLS
+    words = said.partition(b"\r\n")[0].decode("ascii", "replace")
+    if not re.match(r"HTTP/1\.[01] 2\d\d", words):
+        raise OSError(f"the proxy said no: {words[:100]}")
 
 
 def _over_git(parts: SplitResult, ref: str, ends_at: float) -> str | None:

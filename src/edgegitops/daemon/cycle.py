@@ -53,7 +53,9 @@ class Order:
 
 
 class Cycle:
-    """One worker's life: `run` once, from looking to nothing left to do. `door` is the one door to the core."""
+    """One worker's life: `run` once, from looking to nothing left to do. `door` is the one door to the core; at most
+    `side_by_side` steps wait for the engine at once.
+    """
 
     def __init__(
         self,
@@ -62,12 +64,13 @@ class Cycle:
         *,
         pool: Executor | None = None,
         door: Callable[[Facts], Decision] = decide,
+        side_by_side: int = SIDE_BY_SIDE,
     ) -> None:
         self._gear = gear
         self._identity = identity
         self._door = door
-        self._pool = pool or ThreadPoolExecutor(SIDE_BY_SIDE, "step")
-        self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(PULLS, "pull"))
+        self._pool = pool or ThreadPoolExecutor(side_by_side, "step")
+        self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(min(PULLS, side_by_side), "pull"))
         self._desired: Desired | None = None
         self._seen: Observed | None = None
         self._desk = Desk(gear.askers, gear.clock)

@@ -69,21 +69,53 @@ def test_environment_wins_over_the_file_and_fills_what_it_lacks() -> None:
 
 
 def test_numbers_and_lists_are_read_by_their_type() -> None:
-    said = {"EDGEGITOPS_PIN_ROOT_VERSION": "3", "EDGEGITOPS_REGISTRY_INSECURE": "a:1, b:2"}
+    said = {"EDGEGITOPS_ENGINE_CONNECTIONS": "3", "EDGEGITOPS_REGISTRY_INSECURE": "a:1, b:2"}
     found = {one.key: one.value for one in read_settings(TEXT, "f", SCHEMAS, said) if isinstance(one, Setting)}
-    assert (found["pin.rootVersion"], found["registry.insecure"]) == ("3", '["a:1", "b:2"]')
+    assert (found["engine.connections"], found["registry.insecure"]) == ("3", '["a:1", "b:2"]')
     faults = read_node_config(TEXT, "f", SCHEMAS, said)
     assert isinstance(faults, tuple)
     assert {fault.code for fault in faults} == {FaultCode.NOT_SUPPORTED_YET}  # read, and said to be for later
 
 
-@pytest.mark.parametrize("line", ["log: {level: info}", "metrics: {listen: 127.0.0.1:9464}", "fleet: press"])
-def test_what_is_not_obeyed_yet_is_refused_where_it_stands(line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("registry: {authFile: /a}", FaultCode.NOT_SUPPORTED_YET),
+        ("reports: {directory: /mnt}", FaultCode.NOT_SUPPORTED_YET),
+        ("fleet: press", FaultCode.UNKNOWN_FIELD),  # the pin says it
+        ("metrics: {listen: 0.0.0.0:9464}", FaultCode.WRONG_FORMAT),  # nothing protects it
+        ("metrics: {listen: 'gw.example:9464'}", FaultCode.WRONG_FORMAT),
+        ("log: {level: debug}", FaultCode.WRONG_VALUE),
+    ],
+)
+def test_what_is_not_obeyed_is_refused_where_it_stands(line: str, code: FaultCode) -> None:
     text = TEXT.rstrip() + f"\n  {line}\n".encode()
     (fault,) = read_node_config(text, "node.yaml", SCHEMAS)
-    assert fault.code is FaultCode.NOT_SUPPORTED_YET
+    assert fault.code is code
     assert fault.position is not None
     assert fault.position.line == len(text.splitlines())
+
+
+def test_every_key_reaches_the_configuration() -> None:
+    lines = (
+        "engine: {connections: 3}",
+        "log: {level: warning, format: json}",
+        "metrics: {listen: '[::1]:9464'}",
+        "resources: {memory: 256Mi, disk: 1K}",
+    )
+    config = read_node_config(TEXT + "".join(f"  {line}\n" for line in lines).encode(), "node.yaml", SCHEMAS)
+    assert isinstance(config, NodeConfig), config
+    assert (config.connections, config.log_level, config.log_format) == (3, "warning", "json")
+    assert (config.metrics, config.fetch_memory, config.fetch_bytes) == ("[::1]:9464", 256 * 1024**2, 1000)
+
+
+def test_proxy_is_for_http_and_nothing_else() -> None:
+    proxy = {"EDGEGITOPS_REPOSITORY_PROXY": "http://proxy.plant:3128/"}
+    assert (
+        read(EDGEGITOPS_REPOSITORY_URL="https://git.example/f.git", **proxy).remote.proxy == "http://proxy.plant:3128"
+    )
+    (fault,) = read_node_config(TEXT, "node.yaml", SCHEMAS, proxy)  # an ssh address
+    assert (fault.code, fault.file) == (FaultCode.WRONG_VALUE, "environment EDGEGITOPS_REPOSITORY_PROXY")
 
 
 def test_unknown_variables_are_left_alone() -> None:

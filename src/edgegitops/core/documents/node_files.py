@@ -45,15 +45,8 @@ spec:
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
     "nodeconfig": {
-        "fleet": "containers are labelled with pin.repository",
-        "repository.proxy": "the repository is reached directly",
-        "engine.connections": "steps run four side by side",
-        "pin.rootVersion": "the root is pinned by its SHA-256",
         "registry": "Podman's own authfile and registries.conf count",
         "reports": "reports come with canary waves",
-        "log": "lines go to standard error, as JSON where that is no terminal",
-        "metrics": "there is no endpoint",
-        "resources": "the limits of the fetch are fixed",
     },
     "nodepolicy": {"allowIgnoreWindows": "hotfixes come with canary waves"},
 }
@@ -67,12 +60,19 @@ def read_node_config(
     if isinstance(spec, tuple):
         return spec
     remote, pin, engine = spec["repository"], spec["pin"], spec.get("engine", {})
+    log, fetch = spec.get("log", {}), spec.get("resources", {})
     interval = parse_duration(remote["interval"]) if "interval" in remote else timedelta(seconds=60)
     given = {
         "socket": engine.get("socket"),
         "state": spec.get("stateDirectory"),
         "policy_file": spec.get("policyFile"),
         "control": spec.get("socket"),
+        "connections": engine.get("connections"),
+        "log_level": log.get("level"),
+        "log_format": log.get("format"),
+        "metrics": spec.get("metrics", {}).get("listen"),
+        "fetch_memory": parse_memory(fetch["memory"]) if "memory" in fetch else None,
+        "fetch_bytes": parse_memory(fetch["disk"]) if "disk" in fetch else None,
     }
     return NodeConfig(
         site=spec["site"],
@@ -86,6 +86,7 @@ def read_node_config(
             user=remote.get("user", ""),
             known_hosts_file=remote.get("knownHostsFile", ""),
             ca_file=remote.get("caFile", ""),
+            proxy=remote.get("proxy", "").rstrip("/"),
         ),
         pin=Pin(pin["repository"], pin["rootSha256"], pin["checkpoint"]),
         **{key: value for key, value in given.items() if value},
@@ -161,6 +162,7 @@ def _spec(
     tree = say_anew(document.tree, schemas, said) if said else document.tree
     faults = judge(validators_of(schemas), kind, tree, Page(file, document.root))
     faults = faults or tuple(_not_yet(tree["spec"], kind, Page(file, document.root)))
+    faults = faults or tuple(_senseless(tree["spec"], Page(file, document.root)))
     if faults:
         return tuple(_blamed(fault, said or {}) for fault in faults)
     spec: dict[str, Any] = tree["spec"]
@@ -175,6 +177,14 @@ def _not_yet(spec: Mapping[str, Any], kind: str, page: Page) -> Iterator[Fault]:
         if isinstance(inside, Mapping) and (last or head) in inside:
             below = ("spec", head, last) if last else ("spec", head)
             yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, f"{path} is not obeyed by this version yet: {why}", below)
+
+
+def _senseless(spec: Mapping[str, Any], page: Page) -> Iterator[Fault]:
+    """Words that are right by themselves and make no sense together."""
+    remote = spec.get("repository", {})
+    if "proxy" in remote and not remote["url"].startswith("https://"):
+        words = "repository.proxy is for https addresses"
+        yield page.key_fault(FaultCode.WRONG_VALUE, words, ("spec", "repository", "proxy"))
 
 
 def _blamed(fault: Fault, said: Mapping[str, str]) -> Fault:

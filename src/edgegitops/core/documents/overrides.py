@@ -24,6 +24,11 @@ DEFAULTS: Mapping[Path, str] = {
     ("stateDirectory",): "/var/lib/edgegitops",
     ("policyFile",): "/etc/edgegitops/policy.yaml",
     ("socket",): "agent.sock in stateDirectory",
+    ("engine", "connections"): "32",
+    ("log", "level"): "info",
+    ("log", "format"): "auto",
+    ("resources", "memory"): "1Gi",
+    ("resources", "disk"): "512Mi",
 }
 
 

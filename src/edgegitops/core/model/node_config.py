@@ -19,12 +19,15 @@ class Remote:
     user: str = ""
     known_hosts_file: str = ""
     ca_file: str = ""
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root;
-    `control` is the agent's control socket, empty: `agent.sock` in the state directory.
+    `control` is the agent's control socket, empty: `agent.sock` in the state directory. At most `connections` calls
+    wait for the engine at once. `metrics` is host:port of the endpoint, empty: there is none. `fetch_memory` and
+    `fetch_bytes` limit the child that fetches.
     """
 
     site: str
@@ -35,6 +38,12 @@ class NodeConfig:
     state: str = "/var/lib/edgegitops"
     policy_file: str = "/etc/edgegitops/policy.yaml"
     control: str = ""
+    connections: int = 32
+    log_level: str = "info"
+    log_format: str = "auto"
+    metrics: str = ""
+    fetch_memory: int = 1024 * 1024 * 1024
+    fetch_bytes: int = 512 * 1024 * 1024
 
     @property
     def control_socket(self) -> str:
