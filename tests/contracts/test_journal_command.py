@@ -123,6 +123,7 @@ TOLD: list[tuple[e.Event, str]] = [
     (e.WorkerStarted(is_revert_only=True), "a worker started, to revert only"),
     (e.WorkerStopped(), "the worker ended cleanly"),
     (e.FloorMoved(Floor("c" * 40, "a", "b", 1, AT)), "believed 1 commit up to cccccccccccc"),
+    (e.Reanchored("d" * 40, "rewritten"), "an operator told this node to begin anew at dddddddddddd: rewritten"),
     (e.TipRefused("d" * 40, "c" * 40, "unsigned", ""), "refused dddddddddddd at commit cccccccccccc: unsigned"),
     (e.SnapshotAccepted("c" * 40), "manifests of cccccccccccc are valid and in force"),
     (

@@ -195,6 +195,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             what = f"{event.deployment or 'everything'}{', healing too' if event.stops_healing else ''}"
             until = f" until {event.until:%Y-%m-%d %H:%M:%S}" if event.until else ""
             return f"an operator holds {what}{until}{_because('', event.reason)}"
+        case e.Reanchored():
+            return f"an operator told this node to begin anew at {event.commit[:12]}{_because('', event.reason)}"
         case e.OperatorReleased():
             return f"an operator released {event.deployment or 'everything'}"
         case e.RetryAsked():

@@ -81,6 +81,10 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "release a fix, or end the exclusion: edgegitops rollout retry",
     ),
     HoldReason.EVIDENCE: ("this node has not yet read what it reported before", "check the reports repository"),
+    HoldReason.STALE: (
+        "the newest freshness statement is too old, so nothing new is opened",
+        "is the repository reachable, and does somebody still sign statements (edgegitops trust freshness)?",
+    ),
     HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
 }
 
@@ -120,6 +124,9 @@ DOUBTS: Mapping[str, str] = {
     Doubt.ROOT_PIN: "the trust root is not the one that this node was enrolled with",
     Doubt.REPOSITORY_MISMATCH: "the trust root belongs to another fleet",
     Doubt.ROOT_EXPIRED: "the trust root's time is over",
+    Doubt.STATEMENT_MALFORMED: "the freshness statement cannot be read",
+    Doubt.STATEMENT_EARLY: "the freshness statement is from the future; is this node's clock right?",
+    Doubt.STATEMENT_ELSEWHERE: "the freshness statement is about another history",
     Doubt.ROOT_THRESHOLD: "too few root keys signed the new trust root",
 }
 

@@ -1,8 +1,9 @@
 """Law: what is believed of a tip, as events. The floor never moves back; a refused tip is judged once.
 
 A tip that is the floor, or that was refused before, costs nothing; only a doubt that time or a fetch may end (a wrong
-clock, a missing object) is judged again. What the walk accepted moves the floor, even
-where a later commit was refused: the last good prefix is in force and the refusal is an alarm.
+clock, a missing object) is judged again. What the walk accepted moves the floor, even where a later commit was
+refused: the last good prefix is in force and the refusal is an alarm. An anchor, an operator's word, goes before the
+floor until it is reached.
 A tip that ended two workers in a row is passed over for an hour, so that no input, whatever it does to us, keeps a
 node from healing for longer than two tries take.
 """
@@ -41,12 +42,12 @@ def believe(facts: Facts) -> Believed:
     is_settled = facts.tip == ledger.refused_tip and ledger.refused_reason not in PASSING
     if facts.tip is None or facts.objects is None or is_settled:
         return Believed(ledger)
-    if ledger.floor is not None and ledger.floor.commit == facts.tip:
+    if ledger.floor is not None and ledger.floor.commit == facts.tip and not ledger.anchor:
         return Believed(ledger, _cleared(ledger))
     until = _passed_over_until(facts)
     if until is not None:
         return Believed(ledger, until=until)
-    belief = walk(facts.node.pin, ledger.floor, facts.tip, facts.objects, now=facts.now)
+    belief = walk(facts.node.pin, ledger.floor, facts.tip, facts.objects, now=facts.now, anchor=ledger.anchor)
     events = (*_moved(ledger, belief), *_refused(ledger, facts.tip, belief))
     if not belief.refused:
         events = (*events, *_cleared(ledger))
@@ -74,7 +75,8 @@ def _passed_over_until(facts: Facts) -> datetime | None:
 
 
 def _moved(ledger: Ledger, belief: Belief) -> tuple[Event, ...]:
-    if belief.floor is None or belief.floor == ledger.floor:
+    is_anchored = bool(ledger.anchor) and belief.refused is None
+    if belief.floor is None or (belief.floor == ledger.floor and not is_anchored):
         return ()
     last = belief.accepted[-1] if belief.accepted else None
     signer, owner = (last.key, last.owner) if last else ("", "")

@@ -29,6 +29,7 @@ from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
+from edgegitops.core.rollout.staleness import ask_freshness, ends_at
 
 DETAIL = 500
 
@@ -49,12 +50,13 @@ def decide(facts: Facts) -> Decision:
     believed = Believed(facts.ledger) if facts.is_revert_only else believe(facts)
     known = replace(facts, ledger=believed.ledger)
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
-    plan = _Plan(until=believed.until)
+    freshness = _freshness(known, desired)
+    plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
     for name in _deployments(known, desired):
         if name not in known.busy:
             _plan(known, desired, name, plan)
     handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "")
-    told = (*believed.events, *events, *plan.events)
+    told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     return Decision(told, tuple(plan.works), desired, handover, tuple(plan.questions))
 
 
@@ -81,6 +83,33 @@ def _plan(facts: Facts, desired: Desired | None, name: str, plan: _Plan) -> None
         plan.questions |= dict.fromkeys(agreement.questions)
     if outlook.work is not None:
         plan.works.append(outlook.work)
+
+
+def _freshness(facts: Facts, desired: Desired | None) -> Proceed | Hold:
+    """Whether the view of the repository is as new as the fleet asks."""
+    floor = facts.ledger.floor
+    if desired is None or floor is None:
+        return Proceed()
+    return ask_freshness(floor.fresh, desired.max_staleness, max(facts.now, floor.clock))
+
+
+def _stale_at(facts: Facts, desired: Desired | None) -> datetime | None:
+    """When the view will be too old."""
+    floor = facts.ledger.floor
+    if desired is None or desired.max_staleness is None or floor is None or floor.fresh is None:
+        return None
+    return ends_at(floor.fresh, desired.max_staleness)
+
+
+def _staleness_told(facts: Facts, desired: Desired | None, freshness: Proceed | Hold) -> tuple[Event, ...]:
+    alarm = facts.ledger.alarms.get(f"{Alarm.STALE} fleet")
+    if desired is None:
+        return ()
+    if isinstance(freshness, Proceed):
+        return (AlarmCleared(Alarm.STALE, "fleet"),) if alarm is not None else ()
+    if alarm is not None and alarm.detail == freshness.detail:
+        return ()
+    return (AlarmRaised(Alarm.STALE, "fleet", freshness.detail),)
 
 
 def _deployments(facts: Facts, desired: Desired | None) -> list[str]:
@@ -120,7 +149,9 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
     target = desired.releases.get(name) if desired else None
     refusals: Mapping[str, tuple[Fault, ...]] = desired.refused.by_deployment if desired else {}
     is_resting = desired is not None and desired.is_in_maintenance
-    gate = may_start(name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting))
+    gate = may_start(
+        name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, _freshness(facts, desired))
+    )
     floor = facts.ledger.floor
     calendar = Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
     window = is_in_window(plant_for(name, desired, target, record.serving), target or record.serving, calendar)

@@ -84,7 +84,7 @@ def desired_for(
         return Faults(snapshot.revision, faults)
     target = target_of(snapshot, node.site, node.node)
     if target is None:
-        return Desired(snapshot.revision, is_enrolled=False)
+        return Desired(snapshot.revision, is_enrolled=False, max_staleness=snapshot.fleet.max_staleness)
     releases, contents, faults = resolve(snapshot, node.site, node.node, objects, judge)
     if any(not fault.is_warning for fault in faults):
         return Faults(snapshot.revision, faults)
@@ -100,6 +100,7 @@ def desired_for(
         contents={digest: data for digest, data in contents.items() if digest in needed},
         refused=Refusals({name: refusals for name, refusals in judged.items() if refusals}),
         is_in_maintenance=target.node.is_in_maintenance,
+        max_staleness=snapshot.fleet.max_staleness,
         plant=node_plant(snapshot, target),
     )
 

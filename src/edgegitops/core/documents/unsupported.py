@@ -89,7 +89,6 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
         "",
         {
             "spec/reports": "reports are not sent yet",
-            "spec/maxStaleness": "freshness statements are not read yet",
             "spec/limits": "limits cannot be chosen yet",
         },
     ),

@@ -70,6 +70,16 @@ class FloorMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Reanchored:
+    """An operator told this node to begin anew at `commit`, whatever was believed `before` (a commit; may be empty)."""
+
+    kind: ClassVar[str] = "reanchored"
+    commit: str
+    reason: str
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TipRefused:
     """A tip was judged and not believed; `commit` is the first bad one."""
 
@@ -291,6 +301,7 @@ Event: TypeAlias = (
     | WorkerStarted
     | WorkerStopped
     | FloorMoved
+    | Reanchored
     | TipRefused
     | SnapshotAccepted
     | SnapshotRefused

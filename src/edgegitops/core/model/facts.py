@@ -41,7 +41,8 @@ class Refusals:
 class Desired:
     """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256.
     `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed. `plant`
-    is what site and policies say for every deployment of the node, also for those that go.
+    is what site and policies say for every deployment of the node, also for those that go. `max_staleness`: how old
+    the newest freshness statement may be; None: none is asked for.
     """
 
     revision: str
@@ -50,6 +51,7 @@ class Desired:
     refused: Refusals = Refusals()
     is_enrolled: bool = True
     is_in_maintenance: bool = False
+    max_staleness: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
 
 

@@ -164,9 +164,10 @@ class Signed:
 class Ledger:
     """The whole memory.
 
-    `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `snapshot` is the newest revision whose
-    manifests were valid; `refused_tip` is a tip that was judged and not believed, with the reason. `signed` holds the
-    signers of the newest revision and of those that releases here come from.
+    `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `anchor` is the commit where an operator told
+    the node to begin anew, until the floor is there; `snapshot` is the newest revision whose manifests were valid;
+    `refused_tip` is a tip that was judged and not believed, with the reason. `signed` holds the signers of the newest
+    revision and of those that releases here come from.
     """
 
     seq: int = 0
@@ -174,6 +175,7 @@ class Ledger:
     is_daemon_clean: bool = True
     is_worker_clean: bool = True
     floor: Floor | None = None
+    anchor: str = ""
     snapshot: str = ""
     snapshot_tree: str = ""
     refused_tip: str = ""

@@ -35,6 +35,9 @@ class Doubt(StrEnum):
     REPOSITORY_MISMATCH = "repository-mismatch"
     LIMIT_EXCEEDED = "limit-exceeded"
     WORKER_DIED = "worker-died"
+    STATEMENT_MALFORMED = "statement-malformed"
+    STATEMENT_EARLY = "statement-early"
+    STATEMENT_ELSEWHERE = "statement-elsewhere"
 
 
 class FaultCode(StrEnum):
@@ -130,6 +133,7 @@ class HoldReason(StrEnum):
     WAVE_TOO_LARGE = "wave-too-large"
     EXCLUDED = "excluded"
     EVIDENCE = "evidence"
+    STALE = "stale"
 
 
 class Alarm(StrEnum):
@@ -149,3 +153,4 @@ class Alarm(StrEnum):
     UNENROLLED = "unenrolled"
     ADMISSION_DENIED = "admission-denied"
     HELD_TOO_LONG = "held-too-long"
+    STALE = "stale"

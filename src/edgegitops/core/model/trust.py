@@ -70,9 +70,22 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """A believed freshness statement: at `issued_at` the history up to `commit` was all that there was. After
+    `expires_at` it says nothing more. `key` is the id of who signed it.
+    """
+
+    commit: str
+    issued_at: datetime
+    expires_at: datetime
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     """The newest verified commit, never moved back. `payload` is the SHA-256 of the commit without its signature,
-    `tree` its tree id, `root_version` the root in force after it, `clock` the trusted clock floor.
+    `tree` its tree id, `root_version` the root in force after it, `clock` the trusted clock floor, `fresh` the newest
+    believed freshness statement.
     """
 
     commit: str
@@ -80,6 +93,7 @@ class Floor:
     tree: str
     root_version: int
     clock: datetime
+    fresh: Freshness | None = None
 
 
 @dataclass(frozen=True, slots=True)

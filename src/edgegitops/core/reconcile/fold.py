@@ -60,8 +60,10 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
         case e.WorkerStopped():
             return replace(ledger, is_worker_clean=True)
         case e.FloorMoved():
-            moved = replace(ledger, floor=event.floor, refused_tip="", refused_reason="")
+            moved = replace(ledger, floor=event.floor, anchor="", refused_tip="", refused_reason="")
             return replace(moved, signed=_signed(ledger, event, at))
+        case e.Reanchored():
+            return replace(ledger, anchor=event.commit, refused_tip="", refused_reason="")
         case e.TipRefused():
             return replace(ledger, refused_tip=event.tip, refused_reason=event.reason)
         case e.SnapshotAccepted():

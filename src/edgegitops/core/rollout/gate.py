@@ -10,7 +10,7 @@ deployment's own manifest said last; and where nobody knows what is wanted, what
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from edgegitops.core.model.facts import Desired, Hold, Proceed
@@ -26,12 +26,15 @@ CLOCK_LOOKED_AT_AGAIN_AFTER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What counts here besides Git: operators' holds by deployment (empty: all), the node's policy, maintenance."""
+    """What counts here besides Git: operators' holds by deployment (empty: all), the node's policy, maintenance, and
+    whether the view of the repository is fresh enough to open something for the first time (`staleness`).
+    """
 
     now: datetime
     holds: Mapping[str, OperatorHold]
     policy: NodePolicy
     is_in_maintenance: bool
+    freshness: Proceed | Hold = field(default_factory=Proceed)
 
 
 def may_start(deployment: str, target: Release | None, local: Local) -> Proceed | Hold:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused, TrustLimits
-from edgegitops.core.trust.objects import Row, TreeEntry, entry_of, parse_rows
+from edgegitops.core.trust.objects import MODE_TREE, MODES_FILE, Row, TreeEntry, entry_of, parse_rows
 
 CACHED_ENTRIES = 100_000
 
@@ -60,6 +60,23 @@ class Lookup:
         """The entries of a tree."""
         rows = self.rows(oid)
         return rows if isinstance(rows, Refused) else tuple(map(entry_of, rows))
+
+    def file(self, tree: str, path: str) -> bytes | Refused | None:
+        """The bytes of the file at `path` of a tree; None where there is none."""
+        *folders, name = path.split("/")
+        for part in folders:
+            entries = self.tree(tree)
+            if isinstance(entries, Refused):
+                return entries
+            found = next((one.oid for one in entries if one.name == part and one.mode == MODE_TREE), None)
+            if found is None:
+                return None
+            tree = found
+        entries = self.tree(tree)
+        if isinstance(entries, Refused):
+            return entries
+        blob = next((one.oid for one in entries if one.name == name and one.mode in MODES_FILE), None)
+        return None if blob is None else self.blob(blob)
 
     def rows(self, oid: str) -> tuple[Row, ...] | Refused:
         """The entries of a tree as raw bytes."""

@@ -25,6 +25,7 @@ from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused
 
 MODE_TREE = "40000"
+OID = re.compile(r"[0-9a-f]{40}")
 MODES_FILE = frozenset({"100644", "100755"})
 MODES = MODES_FILE | {MODE_TREE, "100664", "120000", "160000"}
 

@@ -1,20 +1,19 @@
 """Law: the bytes of one root document are read strictly, and it must make sense by itself.
 
-Strict JSON: UTF-8, no key twice, whole numbers only, no unknown field. Sense: its version is that of its file name,
+Strict JSON (`strict_json`), no unknown field. Sense: its version is that of its file name,
 its repository the pinned one; each key's id is the SHA-256 of its blob and its type is allowed; roles name known keys
 once and have a threshold that they can reach, the root role without revoked keys; path rules name known roles and are
 literal paths, `<folder>/**`, or `**`. That instants carry an offset is the codec's law. The form is shown in `root`.
 """
 
-import json
 import re
 from collections.abc import Iterator
-from typing import NoReturn
 
-from edgegitops.core.model.codec import Tree, from_tree
+from edgegitops.core.model.codec import from_tree
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import ROOT_ROLE, Refused, Role, RootDocument, TrustKey
 from edgegitops.core.trust import keys
+from edgegitops.core.trust.strict_json import read_strict
 
 FOLDER = "trust/root"
 
@@ -45,13 +44,7 @@ def read_root(data: bytes, *, version: int, repository: str) -> RootDocument | R
 
 
 def _read(data: bytes) -> RootDocument:
-    tree = json.loads(
-        data.decode("utf-8"),
-        object_pairs_hook=_without_twins,
-        parse_float=_no_number,
-        parse_constant=_no_number,
-    )
-    json.dumps(tree, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no UTF-8: UnicodeEncodeError
+    tree = read_strict(data)
     if isinstance(tree, dict) and isinstance(tree.get("keys"), dict):
         for key, fields in tree["keys"].items():
             if isinstance(fields, dict):
@@ -59,17 +52,6 @@ def _read(data: bytes) -> RootDocument:
                     raise ValueError(f"$.keys.{key}: expected no key id")
                 fields["id"] = key
     return from_tree(RootDocument, tree)
-
-
-def _without_twins(pairs: list[tuple[str, Tree]]) -> Tree:
-    tree = dict(pairs)
-    if len(tree) != len(pairs):
-        raise ValueError("a key is there twice")
-    return tree
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text[:40]!r} is no whole number")
 
 
 def _faults(root: RootDocument) -> Iterator[str]:

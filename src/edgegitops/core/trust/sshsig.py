@@ -20,6 +20,7 @@ from edgegitops.core.trust.wire import Wire, string
 
 NAMESPACE_GIT = "git"
 NAMESPACE_ROOT = "edgegitops-root"
+NAMESPACE_FRESHNESS = "edgegitops-freshness"
 
 MAGIC = b"SSHSIG"
 ARMOR_SIZE_MOST = 32 * 1024

@@ -12,22 +12,25 @@
    otherwise a server could publish a prepared rotation in a commit of its own and make the histories diverge.
 4. The first commit that is not believed stops the walk; the prefix before it stands.
 5. Expired keys and roots: such a commit stands once a later commit of the chain, by a key that counts and holds roles
-   for the same paths, follows. Only the tail behind the last such commit is refused. A node back from months offline
-   would otherwise be wedged.
+   for the same paths, follows, or a freshness statement (`freshness`) names it or a later one. Only the tail behind the
+   last such commit is refused. A node back from months offline would otherwise be wedged.
 6. Time is max(now, clock floor); the committer's date is never looked at. The clock floor is moved by signed
-   statements only (`issuedAt` of a root in force), never by the local clock, which may be wrong for a while.
+   statements only (`issuedAt` of a root in force or of a freshness statement), never by the local clock alone, which
+   may be wrong for a while.
+7. An anchor is the word of an operator at the node: the walk begins there instead of at the floor, as it begins at the
+   checkpoint of an enrolment. Root version and clock of the floor still hold: recovery takes back no revocation.
 
 The floor follows signatures: whether the manifests of a believed commit are valid is not asked here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Doubt
-from edgegitops.core.model.trust import Accepted, Belief, Floor, Pin, Refused, TrustLimits, TrustState
-from edgegitops.core.trust import sshsig
+from edgegitops.core.model.trust import Accepted, Belief, Floor, Freshness, Pin, Refused, TrustLimits, TrustState
+from edgegitops.core.trust import freshness, sshsig
 from edgegitops.core.trust.changes import Change, changes
 from edgegitops.core.trust.lookup import Lookup, about
 from edgegitops.core.trust.objects import Commit, first_parent, parse_commit
@@ -41,12 +44,15 @@ EXPIRED = frozenset({Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED})
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the walk stands: after a commit with this tree, under this authority, with this clock floor."""
+    """Where the walk stands: after a commit with this tree, under this authority, with this clock floor and the newest
+    freshness statement.
+    """
 
     tree: str
     state: TrustState
     authority: Authority
     clock: datetime
+    fresh: Freshness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +68,33 @@ class _Allowed:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A commit that may stand, and where the walk is after it."""
+    """A commit that may stand, and where the walk is after it. `vouched`: up to which commit its statement speaks."""
 
     accepted: Accepted
     after: _Place
     needs: frozenset[frozenset[str]]
     roles: frozenset[str]
     late: Refused | None
+    vouched: str = ""
 
 
 def walk(  # noqa: PLR0913 - the whole question: what is pinned, where we stand, what is offered, and when
-    pin: Pin, floor: Floor | None, tip: str, objects: Objects, *, now: datetime, limits: TrustLimits | None = None
+    pin: Pin,
+    floor: Floor | None,
+    tip: str,
+    objects: Objects,
+    *,
+    now: datetime,
+    limits: TrustLimits | None = None,
+    anchor: str = "",
 ) -> Belief:
-    """What is believed of `tip`. `now` is the wall clock (aware); `floor` None: nothing was believed before."""
-    if floor and floor.commit == tip:
+    """What is believed of `tip`. `now` is the wall clock (aware); `floor` None: nothing was believed before. `anchor`:
+    the commit that an operator told to begin at; empty where none did.
+    """
+    if floor and floor.commit == tip and not anchor:
         return Belief(floor)
     lookup = Lookup(objects, limits or TrustLimits())
-    start = floor or _enrolled(pin, lookup)
+    start = _enrolled(anchor or pin.checkpoint, floor, lookup) if anchor or floor is None else floor
     if isinstance(start, Refused):
         return Belief(floor, (), start)
     place = _standing_at(start, pin, lookup)
@@ -86,9 +102,11 @@ def walk(  # noqa: PLR0913 - the whole question: what is pinned, where we stand,
         return Belief(floor, (), place)
     chain = _chain_after(start.payload, tip, lookup)
     if isinstance(chain, Refused):
-        return Belief(floor, (), _said_of_checkpoint(chain, pin) if floor is None else chain)
-    if floor is None:
-        start = Floor(start.commit, start.payload, start.tree, place.state.root.version, place.clock)
+        return Belief(floor, (), chain if start is floor else _said_of_start(chain, anchor or pin.checkpoint, anchor))
+    if start is not floor:
+        fresh = freshness.find_freshness(lookup, start.commit, start.tree, place.authority, at=max(now, place.clock))
+        place = _refreshed(place, fresh)
+        start = replace(start, root_version=place.state.root.version, clock=place.clock, fresh=place.fresh)
     steps, refused = _longest_prefix(chain, place, lookup, now)
     return Belief(_floor_after(steps, start), tuple(step.accepted for step in steps), refused)
 
@@ -97,25 +115,29 @@ def _floor_after(steps: list[_Step], start: Floor) -> Floor:
     if not steps:
         return start
     last = steps[-1]
-    version, clock = last.after.state.root.version, last.after.clock
-    return Floor(last.accepted.commit, last.accepted.payload, last.accepted.tree, version, clock)
+    after, of = last.after, last.accepted
+    return Floor(of.commit, of.payload, of.tree, after.state.root.version, after.clock, after.fresh)
 
 
-def _enrolled(pin: Pin, lookup: Lookup) -> Floor | Refused:
-    """The checkpoint as a floor, before its roots are read."""
-    data = lookup.commit(pin.checkpoint)
+def _enrolled(checkpoint: str, floor: Floor | None, lookup: Lookup) -> Floor | Refused:
+    """The checkpoint (or anchor) as a floor, before its roots are read; roots and time of the floor stay."""
+    data = lookup.commit(checkpoint)
     commit = parse_commit(data) if isinstance(data, bytes) else data
     if isinstance(commit, Refused):
-        detail = f"the enrolment checkpoint cannot be read: {commit.detail}; check the repository and the enrolment"
-        return Refused(pin.checkpoint, Doubt.CHECKPOINT_MISSING, detail)
-    return Floor(pin.checkpoint, sha256_hex(commit.payload), commit.tree, 0, NO_TIME_KNOWN)
+        what = "the commit to begin anew at" if floor else "the enrolment checkpoint"
+        detail = f"{what} cannot be read: {commit.detail}; check the repository and what was pinned"
+        return Refused(checkpoint, Doubt.CHECKPOINT_MISSING, detail)
+    version, clock = (floor.root_version, floor.clock) if floor else (0, NO_TIME_KNOWN)
+    return Floor(checkpoint, sha256_hex(commit.payload), commit.tree, version, clock)
 
 
-def _said_of_checkpoint(refused: Refused, pin: Pin) -> Refused:
+def _said_of_start(refused: Refused, commit: str, anchor: str) -> Refused:
     if refused.doubt is not Doubt.HISTORY_DIVERGED:
         return refused
-    detail = f"the first-parent history of this tip does not contain the enrolment checkpoint {pin.checkpoint}"
-    return Refused(refused.subject, Doubt.CHECKPOINT_MISSING, detail)
+    what, doubt = (
+        ("commit to begin anew at,", refused.doubt) if anchor else ("enrolment checkpoint", Doubt.CHECKPOINT_MISSING)
+    )
+    return Refused(refused.subject, doubt, f"the first-parent history of this tip does not contain the {what} {commit}")
 
 
 def _standing_at(floor: Floor, pin: Pin, lookup: Lookup) -> _Place | Refused:
@@ -126,14 +148,23 @@ def _standing_at(floor: Floor, pin: Pin, lookup: Lookup) -> _Place | Refused:
     if state.root.version < floor.root_version:
         detail = f"the floor was under root {floor.root_version}, its tree has root {state.root.version}"
         return Refused(floor.commit, Doubt.ROOT_VERSION, detail)
-    return _place(floor.tree, state, floor.clock)
+    return _place(floor.tree, state, floor.clock, fresh=floor.fresh)
 
 
-def _place(tree: str, state: TrustState, clock: datetime, *, like: _Place | None = None) -> _Place:
+def _place(
+    tree: str, state: TrustState, clock: datetime, *, fresh: Freshness | None, like: _Place | None = None
+) -> _Place:
     is_same = like is not None and like.state is state
     authority = like.authority if like is not None and is_same else Authority(state.root)
     issued_at = state.root.issued_at
-    return _Place(tree, state, authority, max(clock, issued_at) if issued_at else clock)
+    return _Place(tree, state, authority, max(clock, issued_at) if issued_at else clock, fresh)
+
+
+def _refreshed(place: _Place, found: Freshness | Refused | None) -> _Place:
+    """The place with this statement, where it is believed and newer."""
+    if not isinstance(found, Freshness) or (place.fresh and place.fresh.issued_at >= found.issued_at):
+        return place
+    return replace(place, fresh=found, clock=max(place.clock, found.issued_at))
 
 
 def _chain_after(payload: str, tip: str, lookup: Lookup) -> list[str] | Refused:
@@ -168,21 +199,25 @@ def _longest_prefix(
 ) -> tuple[list[_Step], Refused | None]:
     """The commits that stand, and why the one after them does not."""
     steps: list[_Step] = []
-    uncovered: dict[frozenset[frozenset[str]], int] = {}
+    uncovered: dict[frozenset[frozenset[str]], list[int]] = {}
     refused: Refused | None = None
     for oid in chain:
         step = _judge(oid, place, lookup, max(now, place.clock))
         if isinstance(step, Refused):
             refused = step
             break
+        if uncovered and step.vouched:
+            upto = next((at for at, one in enumerate(steps) if one.accepted.commit == step.vouched), -1)
+            left = {needs: [at for at in places if at > upto] for needs, places in uncovered.items()}
+            uncovered = {needs: places for needs, places in left.items() if places}
         if step.late:
-            uncovered.setdefault(step.needs, len(steps))
+            uncovered.setdefault(step.needs, []).append(len(steps))
         elif uncovered:
-            uncovered = {needs: at for needs, at in uncovered.items() if not _has_all(step.roles, needs)}
+            uncovered = {needs: places for needs, places in uncovered.items() if not _has_all(step.roles, needs)}
         steps.append(step)
         place = step.after
     if uncovered:
-        first = min(uncovered.values())
+        first = min(places[0] for places in uncovered.values())
         return steps[:first], steps[first].late
     return steps, refused
 
@@ -208,14 +243,19 @@ def _judge(oid: str, place: _Place, lookup: Lookup, at: datetime) -> _Step | Ref
     state = _state_after(place, commit.tree, differing, lookup)
     if isinstance(state, Refused):
         return about(oid, state, where=state.subject)
-    after = _place(commit.tree, state, place.clock, like=place)
+    after = _place(commit.tree, state, place.clock, fresh=place.fresh, like=place)
     allowed = _authorise(signed.key_id, differing, (place, after), at, lookup.limits)
     if isinstance(allowed, Refused):
         return about(oid, allowed)
     owner = place.authority.owner_of(signed.key_id) or after.authority.owner_of(signed.key_id)
     accepted = Accepted(oid, sha256_hex(commit.payload), commit.tree, signed.key_id, owner)
     late = about(oid, allowed.late) if allowed.late else None
-    return _Step(accepted, after, allowed.needs, allowed.roles, late)
+    step = _Step(accepted, after, allowed.needs, allowed.roles, late)
+    if not any(change.path.startswith(f"{freshness.FOLDER}/") for change in differing):
+        return step
+    fresh = freshness.find_freshness(lookup, oid, commit.tree, place.authority, at=at)
+    vouched = fresh.commit if isinstance(fresh, Freshness) else ""
+    return replace(step, after=_refreshed(after, fresh), vouched=vouched)
 
 
 def _state_after(place: _Place, tree: str, differing: tuple[Change, ...], lookup: Lookup) -> TrustState | Refused:
