@@ -1,5 +1,6 @@
 """The contract of `ports.Engine`: the twin in memory and Podman over both runtimes keep the same promises."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from edgegitops.core.model.steps import (
     CreateNetwork,
     CreateVolume,
     PullImage,
+    ReloadContainer,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -233,6 +235,25 @@ def test_exec_probe_of_a_stopped_container_says_nothing_of_it(rig: AnyRig) -> No
     rig.create(NAME)
     with pytest.raises(UnavailableError):
         rig.engine.probe_exec(NAME, ["/bin/true"], SPAN)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_live_configs_are_told_once_they_are_in_place(rig: AnyRig, runs: bool) -> None:
+    mounts = (Mount("/etc/folder", live="folder"),)
+    reload = ReloadContainer(NAME, mounts, {"/etc/folder": {}}, "b" * 64, "SIGWINCH")
+    with pytest.raises(UnavailableError) as missing:
+        rig.engine.perform(reload)
+    assert missing.value.reason == HoldReason.DEPENDENCY
+    rig.engine.perform(PullImage(rig.image))
+    made = replace(rig.step(NAME, mounts=mounts), configs={"/etc/folder": {}}, configs_digest="a" * 64)
+    rig.engine.perform(made)
+    if runs:
+        rig.engine.perform(StartContainer(NAME))
+    born = rig.seen(NAME)
+    assert born.configs == "a" * 64
+    for _ in range(2):
+        rig.engine.perform(reload)
+        assert rig.seen(NAME) == replace(born, configs="b" * 64)
 
 
 def test_logs_are_the_last_lines(rig: AnyRig) -> None:

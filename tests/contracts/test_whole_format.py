@@ -101,6 +101,8 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert not first.create.tty, "a written null of the patch deletes"
     assert first.care.restart is Restart.ALWAYS
     assert release.spec.containers["c"].create.env == {"D": "1.10"}
+    told = release.spec.containers["c"].care
+    assert (told.config_signal, set(told.configs)) == ("SIGHUP", {"/etc/d", "/etc/i"})
     assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
     assert release.policy.mirrors == (

@@ -22,6 +22,11 @@ def names(release: Release | None) -> frozenset[str]:
     return parts_of(FLEET, release).names() if release else frozenset()
 
 
+def configs(release: Release | None) -> dict[str, str]:
+    """The digest of what the live mounts of a release's containers must show, by engine name."""
+    return {one.name: one.spec.care.configs_digest() for one in parts_of(FLEET, release).containers} if release else {}
+
+
 class Laws:
     """Watches a life. `strangers` are foreign containers by name, as they must stay."""
 
@@ -70,6 +75,11 @@ class Laws:
             latched = transition.new is not None and transition.new.digest in record.latches
             assert not latched, f"{name} starts although its release failed here"
         assert name in allowed, f"{name} is started and belongs to no release that may run"
+        may_run = record.serving
+        if transition is not None and transition.phase in BEGUN:
+            may_run = transition.old if transition.phase is Phase.REVERTING else transition.new
+        one = self.life.engine._containers.get(name)
+        assert one is None or one.seen.configs == configs(may_run)[name], f"{name} is started with other configs"
 
     def _may_stop(self, record: DeploymentRecord, step: StopContainer | RemoveContainer) -> None:
         one = self.life.engine._containers.get(step.subject)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from edgegitops.adapters.engine_memory import Behaviour
+from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.release import Release, UpdatePolicy
 from edgegitops.core.model.spec import (
@@ -40,13 +41,25 @@ BEHAVIOURS = {**GOOD, **BAD}
 
 
 def image(container: str, version: str) -> str:
-    """`registry.example/<container>-<version>@sha256:…`; the version's word before the dash names its behaviour."""
-    return f"registry.example/{container}-{version}@sha256:{'0' * 64}"
+    """`registry.example/<container>-<version>@sha256:…`; the version's word before the dash names its behaviour. What
+    stands after a slash is a config that changes under the running program, and names its behaviour alike.
+    """
+    return f"registry.example/{container}-{version.partition('/')[0]}@sha256:{'0' * 64}"
 
 
-def behaviour(version: str) -> Behaviour:
-    """How an image of this version acts."""
-    return BEHAVIOURS[version.partition("-")[0]]
+def behaviours(container: str, version: str) -> dict[str, Behaviour]:
+    """How an image of this version acts, and how it does with the version's config."""
+    of_image, _, config = version.partition("/")
+    found = {image(container, version): BEHAVIOURS[of_image.partition("-")[0]]}
+    if config:
+        found[_care(config).configs_digest()] = BEHAVIOURS[config.partition("-")[0]]
+    return found
+
+
+def _care(config: str) -> Care:
+    if not config:
+        return Care()
+    return Care(config_signal="SIGHUP", configs={"/etc/app.conf": {"": sha256_hex(config.encode())}})
 
 
 def release(
@@ -56,10 +69,12 @@ def release(
     containers: dict[str, ContainerSpec] = {}
     before = ""
     for at, (name, version) in enumerate(versions.items()):
+        config = version.partition("/")[2]
         mounts = (Mount(target="/data", volume="data"),) if at == len(versions) - 1 else ()
+        mounts += (Mount(target="/etc/app.conf", live="file"),) if config else ()
         create = CreateSpec(image=image(name, version), mounts=mounts, networks={"net": Attachment(aliases=(name,))})
         needs = {before: Condition.READY if at % 2 else Condition.STARTED} if before else {}
-        containers[name] = ContainerSpec(create, Care(ready=READY, depends_on=needs))
+        containers[name] = ContainerSpec(create, replace(_care(config), ready=READY, depends_on=needs))
         before = name
     spec = DeploymentSpec(deployment, containers, {"net": NetworkSpec()}, {"data": VolumeSpec()}, attempt)
     return Release(spec.digest(), "", spec, version="+".join(versions.values()), policy=policy)
@@ -67,10 +82,12 @@ def release(
 
 def desired(revision: str, *releases: Release) -> Desired:
     """What a revision wants of the node."""
-    return Desired(revision, {one.deployment: replace(one, revision=revision) for one in releases})
+    configs = [version.partition("/")[2].encode() for one in releases for version in one.version.split("+")]
+    contents = {sha256_hex(config): config for config in configs if config}
+    return Desired(revision, {one.deployment: replace(one, revision=revision) for one in releases}, contents)
 
 
 def is_good(wanted: Release) -> bool:
-    """Whether every image of it behaves."""
-    words = [one.create.image.split("@")[0].rpartition("/")[2].split("-")[1] for one in wanted.spec.containers.values()]
-    return all(word in GOOD for word in words)
+    """Whether every image and every config of it behaves."""
+    parts = [part for version in wanted.version.split("+") for part in version.split("/")]
+    return all(part.partition("-")[0] in GOOD for part in parts)

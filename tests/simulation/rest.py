@@ -1,6 +1,6 @@
 """What a node looks like when a story is over: at one release, recorded as such, and nothing of another is there."""
 
-from tests.simulation.laws import Laws, names
+from tests.simulation.laws import Laws, configs, names
 from tests.simulation.life import FLEET, Life
 
 from edgegitops.core.model.ledger import DeploymentRecord
@@ -26,6 +26,8 @@ def assert_at(life: Life, laws: Laws, deployment: str, release: Release | None) 
     assert serving == (release.digest if release else None), story
     assert life.running(deployment) - laws.tampered == names(release), story
     present = {seen.name for seen in life.engine.observe().owned(FLEET, deployment)}
+    told = {seen.name: seen.configs for seen in life.engine.observe().owned(FLEET, deployment)}
+    assert all(told[name] == of for name, of in configs(release).items() if name in told), story
     assert present - laws.tampered == names(release), story
     assert not life.journal.ledger().intents, story
     assert life.journal.verify() is None

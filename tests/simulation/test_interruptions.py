@@ -10,13 +10,15 @@ from datetime import timedelta
 import pytest
 from tests.simulation.laws import Laws
 from tests.simulation.life import DaemonDies, Life, PowerCut, WorkerDies
-from tests.simulation.releases import behaviour, desired, image, release
+from tests.simulation.releases import behaviours, desired, release
 from tests.simulation.rest import assert_at, assert_latched, is_resting
 
-OLD = {"db": "good-1", "web": "good-1"}
+OLD = {"db": "good-1", "web": "good-1/good-1"}
 UPDATES = {
     "good": {"db": "good-1", "web": "slow-2"},
     "all new": {"db": "good-2", "web": "good-2", "cache": "good-2"},
+    "config": {"db": "good-1", "web": "good-1/good-2"},
+    "mute config": {"db": "good-2", "web": "good-1/mute-2"},
     "short": {"db": "good-2", "web": "short-2"},
     "mute": {"db": "mute-2", "web": "good-1"},
     "unstartable": {"db": "good-2", "web": "unstartable-2"},
@@ -27,7 +29,7 @@ BLOWS = {"worker": WorkerDies, "daemon": DaemonDies, "power": PowerCut}
 UPDATE_AT = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=20)
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
-WHOLE = frozenset({"good", "short"})  # these are struck everywhere in every run, the others at every sixth point
+WHOLE = frozenset({"good", "short", "config"})  # struck everywhere in every run, others at each sixth point
 
 
 class Story:
@@ -38,10 +40,10 @@ class Story:
         self.laws = Laws(self.life)
         self.new = release("app", UPDATES[update]) if UPDATES[update] else None
         self.old = release("app", OLD)
-        self.is_good = update in {"good", "all new", "gone"}
+        self.is_good = update in {"good", "all new", "gone", "config"}
         for versions in (OLD, UPDATES[update]):
             for container, version in versions.items():
-                self.life.engine.behaviours[image(container, version)] = behaviour(version)
+                self.life.engine.behaviours |= behaviours(container, version)
         self.life.push(lambda tip: desired(tip, self.old))
         self.life.at(UPDATE_AT, lambda: self.life.push(lambda tip: desired(tip, *([self.new] if self.new else []))))
 

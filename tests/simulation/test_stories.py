@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.simulation.laws import Laws, names
 from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, WorkerDies
-from tests.simulation.releases import behaviour, desired, image, release
+from tests.simulation.releases import BEHAVIOURS, behaviours, desired, image, release
 from tests.simulation.rest import assert_at, assert_latched, is_resting
 
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
@@ -31,7 +31,7 @@ def wanted(life: Life, *, at: timedelta = timedelta(), attempt: int = 1, **versi
     """A release of the deployment `app` that the fleet wants from this age on."""
     made = release("app", versions, attempt=attempt)
     for container, version in versions.items():
-        life.engine.behaviours[image(container, version)] = behaviour(version)
+        life.engine.behaviours |= behaviours(container, version)
     life.at(at, lambda: life.push(lambda tip: desired(tip, made)))
     return made
 
@@ -130,7 +130,7 @@ def test_failed_release_starts_again_with_a_new_attempt_only(life, laws):
     settle(life, life.age + MINUTE)
     assert_latched(assert_at(life, laws, "app", old), bad)
     again = wanted(life, at=life.age, attempt=2, web="short-2")
-    life.engine.behaviours[image("web", "short-2")] = behaviour("good")
+    life.engine.behaviours |= {image("web", "short-2"): BEHAVIOURS["good"]}
     settle(life, life.age + MINUTE)
     assert_at(life, laws, "app", again)
 

@@ -11,7 +11,7 @@ from random import Random
 
 from tests.simulation.laws import Laws, names
 from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, Slow, WorkerDies
-from tests.simulation.releases import BAD, GOOD, behaviour, desired, image, release
+from tests.simulation.releases import BAD, GOOD, behaviours, desired, release
 
 from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
@@ -22,6 +22,7 @@ CALM_AT = timedelta(hours=1)
 DEPLOYMENTS = ("line", "vision")
 CONTAINERS = ("db", "web", "cache")
 LONGEST = 300
+CONFIGS = (*GOOD, *GOOD, "dead", "short", "mute", "fading")
 
 
 @dataclass
@@ -108,11 +109,14 @@ class Weather:
         count = random.randint(1, len(CONTAINERS))
         versions = {one: f"good-{random.randint(1, 3)}" for one in CONTAINERS[:count]}
         versions[random.choice(list(versions))] = f"{random.choice(kinds)}-{random.randint(1, 3)}"
+        if count > 1 and random.random() < 0.5:
+            changed = random.choice([one for one, version in versions.items() if version.partition("-")[0] in GOOD])
+            versions[changed] += f"/{random.choice(CONFIGS)}-{random.randint(1, 3)}"
         return self._known(release(name, versions))
 
     def _known(self, made: Release) -> Release:
         for container, version in zip(made.spec.containers, made.version.split("+"), strict=True):
-            self.life.engine.behaviours[image(container, version)] = behaviour(version)
+            self.life.engine.behaviours |= behaviours(container, version)
         self.history[made.deployment].append(made)
         return made
 

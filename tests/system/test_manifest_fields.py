@@ -1,13 +1,16 @@
 """Fields of manifests, seen from inside of real containers: what is written is what a program finds."""
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.system.manifest_plant import Plant
+from tests.system.manifest_plant import FLEET, Plant
 
 from edgegitops.core.model.reasons import HoldReason, Refusal
-from edgegitops.core.model.steps import PullImage, RemoveImage
+from edgegitops.core.model.steps import PullImage, RemoveContainer, RemoveImage, StartContainer, StopContainer
+from edgegitops.core.reconcile.parts import Parts, parts_of
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.lab.lab import Lab
 
@@ -243,3 +246,59 @@ def test_mirror_is_asked_first_and_the_name_stays(plant: Plant) -> None:
     assert plant.node.run(["podman", "images", "--all", "--quiet"]) == ""
     with pytest.raises(UnavailableError, match=r"nobody\.invalid"):
         plant.engine.perform(PullImage(elsewhere, ("127.0.0.1:1/fields@" + shown,)))
+
+
+SIGNALLED = """
+version: "1"
+configs: {rules: {inline: "RULES"}, lines: {directory: lines}}
+containers:
+  one:
+    image: IMAGE
+    entrypoint:
+    - /bin/sh
+    - -c
+    - trap 'cat /etc/rules /etc/lines/* > /tmp/read' HUP; cat /etc/rules > /tmp/first; while :; do sleep 0.1; done
+    onConfigChange: signal:HUP
+    mounts: {/etc/rules: {config: rules, mode: 0440}, /etc/lines: {config: lines}}
+"""
+
+
+def test_changed_config_reaches_the_running_program_and_goes_back(plant: Plant) -> None:
+    old = plant.run(SIGNALLED.replace("RULES", "old"), {"apps/line/lines/a": "a1 ", "apps/line/lines/b": "b1 "})
+    born = plant.seen(old, "one")
+    assert born.configs == old.containers[0].spec.care.configs_digest()
+    (plant.directory / "apps/line/lines/b").unlink()
+    files = {"apps/line/lines/a": "a2 ", "apps/line/lines/c/d": "d2 "}
+    new = parts_of(FLEET, plant.releases({"line": SIGNALLED.replace("RULES", "new")}, files)["line"])
+    assert new.release.digest != old.release.digest
+    assert [part.name for part in new.containers] == [part.name for part in old.containers]
+
+    plant.engine.perform(new.containers[0].reload())
+    reads(plant, new, "newa2")
+    assert plant.inside(new, "one", "ls /etc/lines; cat /etc/lines/c/d; stat -Lc %a /etc/rules") == "a\nc\nd2 440"
+    now = plant.seen(new, "one")
+    assert (now.id, now.started_at) == (born.id, born.started_at)
+    assert now.configs == new.containers[0].spec.care.configs_digest()
+
+    plant.node.run(["podman", "restart", "--time", "0", new.containers[0].name])
+    assert plant.inside(new, "one", "cat /tmp/first") == "new"
+    plant.engine.perform(old.containers[0].reload())
+    reads(plant, old, "olda1 b1")
+
+    (plant.contents / "live" / new.containers[0].name / "told").unlink()
+    plant.engine.perform(StopContainer(new.containers[0].name, timedelta()))
+    assert plant.seen(new, "one").configs == ""
+    plant.engine.perform(new.containers[0].reload())
+    plant.engine.perform(StartContainer(new.containers[0].name))
+    assert plant.inside(new, "one", "cat /etc/rules") == "new"
+    plant.engine.perform(RemoveContainer(new.containers[0].name))
+    assert list((plant.contents / "live").iterdir()) == []
+
+
+def reads(plant: Plant, parts: Parts, text: str) -> None:
+    """Wait until the program has read this after its signal."""
+    for _ in range(50):
+        if plant.inside(parts, "one", "cat /tmp/read 2>/dev/null || true") == text:
+            return
+        time.sleep(0.1)
+    assert plant.inside(parts, "one", "cat /tmp/read") == text

@@ -2,8 +2,8 @@
 
 1. What a step leaves is what the real engine leaves: same states, same reasons of refusal, same idempotence.
 2. Time comes from the clock alone. Ends that a behaviour foretells happen at their instant, seen at the next look.
-3. How an image behaves is a table (`behaviours`, by image; the rest runs for ever). Ids, processes and addresses are
-   counted, never drawn, so a run can be repeated.
+3. How an image behaves is a table (`behaviours`, by image, or by the digest of live configs; the rest runs for ever).
+   Ids, processes and addresses are counted, never drawn, so a run can be repeated.
 4. Faults are switches: `is_down`, `is_disk_full`, `unavailable`, `credential_denied`, `wrong_digest`, `lose_replies`,
    `fail_next`. A lost reply is a step that was done and answered with UnavailableError.
 """
@@ -22,6 +22,7 @@ from edgegitops.core.model.steps import (
     CreateNetwork,
     CreateVolume,
     PullImage,
+    ReloadContainer,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -210,6 +211,8 @@ class MemoryEngine:
                 self._add(self._volumes, step)
             case CreateContainer():
                 self._create(step)
+            case ReloadContainer():
+                self._reload(step)
             case StartContainer():
                 self._start(step)
             case StopContainer():
@@ -283,8 +286,15 @@ class MemoryEngine:
             state=ContainerState.CREATED,
             labels={**step.create.labels, **step.labels},
             image=step.create.image,
+            configs=step.configs_digest,
         )
         self._containers[step.subject] = _Container(seen, step.create, networks, volumes)
+
+    def _reload(self, step: ReloadContainer) -> None:
+        one = self._ours(step)
+        if one is None:
+            raise _later(step, "there is no such container (any more)", HoldReason.DEPENDENCY)
+        one.seen = replace(one.seen, configs=step.configs_digest)
 
     def _start(self, step: StartContainer) -> None:
         one = self._ours(step)
@@ -328,7 +338,7 @@ class MemoryEngine:
         elif one.seen.state in ALIVE:
             one.seen = _ended(one.seen, self.clock.now(), 0)
 
-    def _ours(self, step: StartContainer | StopContainer | RemoveContainer) -> _Container | None:
+    def _ours(self, step: ReloadContainer | StartContainer | StopContainer | RemoveContainer) -> _Container | None:
         one = self._containers.get(step.subject)
         if one is not None and not one.seen.labels.get(naming.LABEL_FLEET):
             raise _never(step, "exists without our labels", Refusal.NAME_CONFLICT)
@@ -347,7 +357,7 @@ class MemoryEngine:
                 one.seen = _ended(one.seen, started_at + span, self._behaviour(one).exit_code)
 
     def _behaviour(self, one: _Container) -> Behaviour:
-        return self.behaviours.get(one.seen.image, Behaviour())
+        return self.behaviours.get(one.seen.configs) or self.behaviours.get(one.seen.image, Behaviour())
 
     def _find(self, container: str) -> _Container | None:
         by_name = self._containers.get(container)

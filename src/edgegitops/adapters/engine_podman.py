@@ -25,6 +25,7 @@ from typing import Any, assert_never
 from urllib.parse import quote
 
 from edgegitops.adapters import engine_podman_folders as folders
+from edgegitops.adapters import engine_podman_live as live
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
 from edgegitops.adapters.engine_podman_images import pull, remove_image
 from edgegitops.adapters.engine_podman_look import (
@@ -51,6 +52,7 @@ from edgegitops.core.model.steps import (
     CreateNetwork,
     CreateVolume,
     PullImage,
+    ReloadContainer,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -116,7 +118,10 @@ class PodmanEngine:
 
     def _look_closer(self, seen: ContainerSeen, networks: object) -> ContainerSeen:
         """What the list does not tell of our containers: whether they live, and where."""
-        if seen.state not in WITH_PROCESS or not is_ours(seen.labels, self._fleet):
+        if not is_ours(seen.labels, self._fleet):
+            return seen
+        seen = replace(seen, configs=live.told(self._contents_dir, seen.name))
+        if seen.state not in WITH_PROCESS:
             return seen
         table = self._process_table()
         if table and not table.is_running(seen.pid or 0, seen.id) and table.is_lost(seen.id, self._inspect):
@@ -175,6 +180,8 @@ class PodmanEngine:
                 self._create_thing("volumes", step.subject, volume_request(step), step.labels)
             case CreateContainer():
                 self._create(step)
+            case ReloadContainer():
+                self._reload(step)
             case StartContainer():
                 self._start(step)
             case StopContainer():
@@ -182,6 +189,7 @@ class PodmanEngine:
             case RemoveContainer():
                 if self._ours("containers", step.subject, "remove") is not None:
                     self._delete(step.subject)
+                live.forget(self._contents_dir, step.subject)
             case RemoveNetwork():
                 self._remove_thing("networks", step.subject)
             case RemoveVolume():
@@ -215,6 +223,12 @@ class PodmanEngine:
     def _create(self, step: CreateContainer) -> None:
         self._demand_volumes(step)
         request = self._request(step)
+        self._create_as(step, request)
+        if step.configs:
+            live.link(self._wire, step.subject, step.create.mounts)
+            live.tell(self._contents_dir, step.subject, step.configs_digest)
+
+    def _create_as(self, step: CreateContainer, request: object) -> None:
         first = self._wire.ask("POST", "/containers/create", body=request)
         if first.is_ok:
             self._demand_weight(step, first)
@@ -248,6 +262,7 @@ class PodmanEngine:
             folders.demand_host_paths(step.create)
             absent = folders.absent_devices(step.create)
             folders.dress(step.create, self._contents_dir)
+            live.put(self._contents_dir, step.subject, step.create.mounts, step.configs)
             limits = own_limits()
             return container_request(step, self._contents_dir, limits, absent=absent, is_unified=UNIFIED.exists())
         except (ValueError, MissingError) as impossible:
@@ -263,6 +278,22 @@ class PodmanEngine:
         if warnings and step.create.resources.io_weight is not None:
             self._delete(step.subject)
             raise denied(f"create container {step.subject}", "; ".join(warnings), Refusal.CREATE_FAILED)
+
+    def _reload(self, step: ReloadContainer) -> None:
+        present = self._ours("containers", step.subject, "reload")
+        if present is None:
+            raise unavailable(f"reload {step.subject}", "there is no such container (any more)", HoldReason.DEPENDENCY)
+        try:
+            live.put(self._contents_dir, step.subject, step.mounts, step.configs)
+        except MissingError as lost:
+            raise denied(f"reload {step.subject}", str(lost), Refusal.CONTENT_MISSING) from lost
+        except OSError as broken:
+            raise judged(f"reload {step.subject}", str(broken), HoldReason.DEPENDENCY) from broken
+        if present.get("State", {}).get("Status") == "running":
+            live.send(self._wire, step.subject, step.signal)
+        else:
+            live.link(self._wire, step.subject, step.mounts)
+        live.tell(self._contents_dir, step.subject, step.configs_digest)
 
     def _start(self, step: StartContainer) -> None:
         action = f"start container {step.subject}"

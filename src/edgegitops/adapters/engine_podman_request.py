@@ -6,7 +6,8 @@
 3. Limits are all or none: Podman replaces its defaults when one limit is given, and then asks for more processes than
    the kernel allows; so `nofile` and `nproc` are both sent whenever any limit is.
 4. A read-only root gets a writable /tmp and /run, unless the spec mounts something there.
-5. Config files are bound read-only from the content store, where they are named by their SHA-256.
+5. Config files are bound read-only from the content store, where they are named by their SHA-256; live ones from a
+   folder of their container, which is bound as a whole: a file that is bound alone would stay the old one.
 6. What is left to do in volumes before the program starts stands in a label, for a start knows only the container.
 7. Weights are those of control groups v2; v1 counts processor shares, of which 1024 are the usual weight of 100.
 
@@ -18,6 +19,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.spec import Attachment, CreateSpec, Logging, Mount, NetworkSpec, Resources, Security, Ulimit
 from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
 
@@ -30,6 +32,9 @@ UNLIMITED = 2**64 - 1
 LEAST_SHARES = 2
 SCRATCH = ("/run", "/tmp")  # noqa: S108 - paths inside a container
 
+
+LIVE_FOLDER = "/.edgegitops"
+"""Where a container sees the folders of live configs that are files; a link at their target leads there."""
 
 LABEL_VOLUME_WORK = "io.edgegitops.volume-work"
 """JSON: what is to be done in volumes at each start (see `volume_work`)."""
@@ -67,7 +72,7 @@ def container_request(
         else {},
         "r_limits": _ulimits(spec.ulimits, limits),
         "volumes": _named_volumes(spec, step.volumes),
-        "mounts": _mounts(spec, contents_dir),
+        "mounts": _mounts(spec, contents_dir, step.subject),
         **_identity(spec),
         **_security(spec.security),
         **_devices(spec, absent),
@@ -311,7 +316,7 @@ def _access(mount: Mount) -> list[str]:
     return ["ro" if mount.read_only else "rw", *label, *spread]
 
 
-def _mounts(spec: CreateSpec, contents_dir: str) -> list[Request]:
+def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
     """Everything but volumes, outer paths first, so that a deeper mount lands inside of a shallower one."""
     mounts: list[Request] = []
     for mount in spec.mounts:
@@ -321,6 +326,10 @@ def _mounts(spec: CreateSpec, contents_dir: str) -> list[Request]:
             mounts.append(_tmpfs(mount))
         elif mount.host:
             mounts.append(_bind(mount.host, mount.target, ["rbind", *_access(mount)]))
+        elif mount.live:
+            key = live_key(mount)
+            shown = mount.target if mount.live == "folder" else f"{LIVE_FOLDER}/{key}"
+            mounts.append(_bind(f"{live_folder(contents_dir, name)}/{key}", shown, ["rbind", "ro"]))
         elif mount.file:
             mounts.append(_bind(content_path(contents_dir, mount.file, mount), mount.target, ["rbind", "ro"]))
         for path, sha256 in mount.folder.items():
@@ -340,6 +349,16 @@ def content_path(contents_dir: str, sha256: str, mount: Mount) -> str:
         return f"{contents_dir}/{sha256}"
     mode = 0o444 if mount.mode is None else mount.mode
     return f"{contents_dir}/dressed/{sha256}.{mode:o}.{mount.uid or 0}.{mount.gid or 0}"
+
+
+def live_folder(contents_dir: str, name: str) -> str:
+    """Where the live configs of a container (engine name) lie on the engine's host."""
+    return f"{contents_dir}/live/{name}"
+
+
+def live_key(mount: Mount) -> str:
+    """The folder of one live mount, in that of its container."""
+    return sha256_hex(mount.target.encode())[:12]
 
 
 def _bind(source: str, target: str, options: list[str]) -> Request:

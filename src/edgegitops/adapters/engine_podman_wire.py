@@ -30,6 +30,7 @@ NOT_FOUND = 404
 NOT_MODIFIED = 304
 BAD_REQUEST = 400
 JSON_TYPE = {"Content-Type": "application/json"}
+TAR_TYPE = {"Content-Type": "application/x-tar"}
 
 Params: TypeAlias = Mapping[str, str]
 
@@ -173,11 +174,12 @@ class Wire:
     ) -> Iterator[tuple[int, bytes]]:
         """`METHOD /path` -> (status, chunk) until the answer ends, an empty chunk first; all in twice `within`."""
         method, path = action.split(" ", 1)
-        data = None if body is None else json.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        kind = TAR_TYPE if isinstance(body, bytes) else JSON_TYPE
         end = time.monotonic() + 2 * within
         with self._client(action) as client:
             answer = getattr(client.api, method.lower())(
-                path, params=params, data=data, headers=JSON_TYPE if data else None, timeout=within, stream=True
+                path, params=params, data=data, headers=kind if data else None, timeout=within, stream=True
             )
             try:
                 yield answer.status_code, b""

@@ -192,7 +192,7 @@ class Watcher:
 def _is_same(before: Watch | None, after: Watch | None) -> bool:
     if before is None or after is None:
         return False
-    return (before.id, before.started_at) == (after.id, after.started_at)
+    return (before.id, before.started_at, before.configs) == (after.id, after.started_at, after.configs)
 
 
 def _subject(watch: SoakWatch) -> tuple[object, ...]:

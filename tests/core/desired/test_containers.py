@@ -268,7 +268,7 @@ WRONG = [
     ({"dependsOn": {"db": "ready"}}, "unknown-reference", "dependsOn/db"),
     ({"stop": {"pre": {}}}, "missing-field", "stop/pre"),
     ({"stop": {"signal": "9"}}, "wrong-format", "stop/signal"),
-    ({"onConfigChange": "signal:HUP"}, "not-supported-yet", "onConfigChange"),
+    ({"onConfigChange": "signal:"}, "wrong-value", "onConfigChange"),
     ({"logging": {"driver": "syslog"}}, "wrong-value", "logging/driver"),
     ({"enabled": "maybe"}, "wrong-value", "enabled"),
 ]

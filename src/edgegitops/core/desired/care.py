@@ -42,9 +42,21 @@ def read_care(fields: Mapping[str, Cursor]) -> Care:
             care = replace(care, stop_pre=_pre(stop["pre"]))
     if "restartLimit" in fields:
         care = replace(care, restart_limit=_restart_limit(fields["restartLimit"]))
-    if "onConfigChange" in fields and fields["onConfigChange"].text() != "recreate":
-        fields["onConfigChange"].note(FaultCode.NOT_SUPPORTED_YET, "only recreate is supported yet", "recreate")
+    if "onConfigChange" in fields:
+        care = replace(care, config_signal=_config_signal(fields["onConfigChange"]))
     return care
+
+
+def _config_signal(spot: Cursor) -> str:
+    """The signal that tells of changed configs, with its SIG; empty where the container is made anew."""
+    text = spot.text()
+    if text == "recreate":
+        return ""
+    kind, _, name = text.partition(":")
+    if kind != "signal" or not _SIGNAL.match(name):
+        spot.note(FaultCode.WRONG_VALUE, f"{text!r} is nothing that can be done", "recreate, or signal:HUP")
+        return ""
+    return f"SIG{name.removeprefix('SIG')}"
 
 
 def _pre(spot: Cursor) -> tuple[str, ...]:

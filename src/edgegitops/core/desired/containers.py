@@ -13,6 +13,7 @@ from typing import Any
 from edgegitops.core.desired.care import CARE_FIELDS, read_care, read_stop_signal
 from edgegitops.core.desired.devices import read_cgroup_rules, read_devices
 from edgegitops.core.desired.environment import read_env
+from edgegitops.core.desired.live import with_live_configs
 from edgegitops.core.desired.mounts import Sources, read_mounts
 from edgegitops.core.desired.networks import default_attachments, is_address, read_attachments, read_extra_hosts
 from edgegitops.core.desired.ports import read_ports
@@ -126,7 +127,7 @@ def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
     told["security"] = read_security(fields.get("security", spot), around.target.fleet.minimum_profile)
     told |= _beside_security(fields, told)
     care = read_care(fields)
-    create = apply_profile(CreateSpec(**told), spot)
+    create, care = with_live_configs(spot, apply_profile(CreateSpec(**told), spot), care)
     return ContainerSpec(create, care) if len(spot.scope.faults) == before else None
 
 

@@ -123,9 +123,7 @@ def _read(
 
 def needed_contents(spec: DeploymentSpec) -> frozenset[str]:
     """The SHA-256 of every config file that a spec mounts."""
-    mounts = [mount for container in spec.containers.values() for mount in container.create.mounts]
-    files = {mount.file for mount in mounts if mount.file}
-    return frozenset(files.union(*(mount.folder.values() for mount in mounts)))
+    return frozenset[str]().union(*(container.contents() for container in spec.containers.values()))
 
 
 def _named(fields: Mapping[str, Cursor], key: str) -> list[tuple[str, Cursor]]:

@@ -45,10 +45,7 @@ _CONTAINER_ROWS = {
     )
 }
 
-_CONTAINER = (
-    *_rows("", _CONTAINER_ROWS),
-    Gap(("onConfigChange",), "a changed config always recreates the container yet", _is_other_than("recreate")),
-)
+_CONTAINER = _rows("", _CONTAINER_ROWS)
 _APPLICATION = (
     *(
         Gap((*prefix, *gap.path), gap.sentence, gap.applies)

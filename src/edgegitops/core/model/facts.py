@@ -98,8 +98,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One running container that the resident looks after: its probes are due while it runs. Another `id` or another
-    `started_at` is another life, of which nothing is known yet.
+    """One running container that the resident looks after: its probes are due while it runs. Another `id`, another
+    `started_at` or other live `configs` are another life, of which nothing is known yet.
     """
 
     deployment: str
@@ -113,6 +113,7 @@ class Watch:
     live: Probe | None = None
     startup: Probe | None = None
     started_at: datetime | None = None
+    configs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

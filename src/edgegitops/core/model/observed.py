@@ -28,7 +28,8 @@ def mark(digest: str, networks: Iterable[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class ContainerSeen:
     """One container of the engine, ours or not. `addresses` maps engine network names to IP addresses; `networks` are
-    those names as the engine's list tells them, sorted: the list is all that the resident looks at.
+    those names as the engine's list tells them, sorted: the list is all that the resident looks at. `configs` is the
+    digest of the live configs that were put in place whole, and of which a running program was told.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ContainerSeen:
     ended_at: datetime | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
+    configs: str = ""
 
     @property
     def mark(self) -> str:

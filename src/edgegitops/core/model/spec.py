@@ -88,12 +88,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host is set.
+    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host, live is set.
 
     `file` is the SHA-256 of the content, kept in the node's content store; `folder` maps relative paths to such
     digests; `tmpfs_size` in bytes; `host` is an absolute path on the node. `mode`, `uid` and `gid` are those of the
     file, of the root of the tmpfs or volume, or of the host directory that `host_create` makes. `copy_once`: a file or
     folder is copied into the volume that is mounted above it, where it is absent, instead of being mounted.
+    `live` says `file` or `folder` of a config whose content may change while the container runs (`Care.configs`).
     """
 
     target: str
@@ -113,9 +114,10 @@ class Mount:
     host_create: bool = False
     relabel: str = ""
     propagation: str = ""
+    live: str = ""
 
     def __post_init__(self) -> None:
-        sources = sum(map(bool, (self.volume, self.file, self.folder, self.tmpfs, self.host)))
+        sources = sum(map(bool, (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live)))
         if sources != 1:
             raise ValueError(f"mount {self.target}: {sources} sources, one is needed")
 
@@ -250,7 +252,8 @@ class RestartLimit:
 @dataclass(frozen=True, slots=True)
 class Care:
     """What the agent does around a container. `depends_on` maps container names of the same deployment; `stop_pre` is
-    run inside before the stop signal, for at most `stop_timeout`.
+    run inside before the stop signal, for at most `stop_timeout`. `configs` are the contents of its live mounts, by
+    target: relative path (empty for a file) to SHA-256. `config_signal` tells the program that they changed.
     """
 
     ready: Probe | None = None
@@ -262,6 +265,12 @@ class Care:
     stop_timeout: timedelta = timedelta(seconds=30)
     stop_pre: tuple[str, ...] = ()
     restart_limit: RestartLimit | None = None
+    config_signal: str = ""
+    configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def configs_digest(self) -> str:
+        """Names the contents of the live mounts; empty where there are none."""
+        return digest(to_tree(self.configs)) if self.configs else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +304,12 @@ class ContainerSpec:
 
     create: CreateSpec
     care: Care = Care()
+
+    def contents(self) -> frozenset[str]:
+        """SHA-256 of every config file that it mounts or copies."""
+        folders = [*(mount.folder for mount in self.create.mounts), *self.care.configs.values()]
+        files = {mount.file for mount in self.create.mounts if mount.file}
+        return frozenset(files.union(*(folder.values() for folder in folders)))
 
 
 @dataclass(frozen=True, slots=True)

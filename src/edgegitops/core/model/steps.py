@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import ClassVar, TypeAlias
 
 from edgegitops.core.model.events import Event
-from edgegitops.core.model.spec import CreateSpec, NetworkSpec
+from edgegitops.core.model.spec import CreateSpec, Mount, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class CreateContainer:
     """Create, not start, the container `subject` (engine name), replacing one of that name that is ours.
 
     `networks` and `volumes` map names of the spec to engine names; `alias` is the container's DNS name there.
+    `configs` are the contents of its live mounts (see `Care`), `configs_digest` their name.
     """
 
     kind: ClassVar[str] = "create-container"
@@ -69,6 +70,20 @@ class CreateContainer:
     networks: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
     stop_timeout: timedelta = timedelta(seconds=30)
+    configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    configs_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadContainer:
+    """Put these contents where the container's live mounts show them, then send it the signal if it runs."""
+
+    kind: ClassVar[str] = "reload-container"
+    subject: str
+    mounts: tuple[Mount, ...]
+    configs: Mapping[str, Mapping[str, str]]
+    configs_digest: str
+    signal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,7 @@ Step: TypeAlias = (
     | CreateNetwork
     | CreateVolume
     | CreateContainer
+    | ReloadContainer
     | StartContainer
     | StopContainer
     | RemoveContainer

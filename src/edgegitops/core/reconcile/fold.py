@@ -269,6 +269,8 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
         case "start-container":
             start = Start(at, event.boot_id)
             known = replace(known, start=start, health=Health.UNKNOWN, health_at=at, health_detail="", is_resting=False)
+        case "reload-container":  # how it is with them has to be seen anew
+            known = replace(known, health=Health.UNKNOWN, health_at=at, health_detail="")
         case "stop-container":
             known = replace(known, start=None, health=Health.UNKNOWN)
         case "create-container":

@@ -101,6 +101,7 @@ def _watch(scene: Scene, parts: Parts, part: Part) -> Watch:
         live=care.live,
         startup=care.startup,
         started_at=seen.started_at if seen else None,
+        configs=seen.configs if seen else "",
     )
 
 

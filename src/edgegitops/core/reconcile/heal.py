@@ -5,9 +5,10 @@ Rules, in order, for each container of the serving release:
 2. missing, lost, or changed in a stable fact (networks): created anew, at most 3 times in 10 min, then loudly later.
    One that runs is touched only while the interlocks agree. With `drift: report` or `pause` a missing or changed one
    is only reported.
-3. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
+3. its live configs are not in place: put there, and the program told; only reported like 2.
+4. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
    its restart policy accepts stays. Starting what ended is not drift.
-4. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
+5. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
 Left to others: transitions, leftovers (prune), whether it is healthy (the resident's probes), what follows (regress).
 """
 
@@ -25,7 +26,7 @@ from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, res
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, held, work
-from edgegitops.core.reconcile.standing import has_rested, unmet
+from edgegitops.core.reconcile.standing import has_rested, is_told, unmet
 
 
 def heal(scene: Scene, serving: Release) -> Outlook:
@@ -67,9 +68,11 @@ def _heal_part(scene: Scene, parts: Parts, part: Part) -> Outlook:
         detail = f"container {part.name} exists and does not belong to this fleet; rename or remove it"
         hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
         return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
+    if seen.state is ContainerState.RUNNING and not _is_as_created(parts, part, seen):
+        return _recreate(scene, parts, part, seen)
+    if not is_told(scene, part):
+        return _reload(scene, parts, part)
     if seen.state is ContainerState.RUNNING:
-        if not _is_as_created(parts, part, seen):
-            return _recreate(scene, parts, part, seen)
         return _not_live(scene, part)
     if seen.state in (ContainerState.STOPPING, ContainerState.UNKNOWN):
         return Outlook()
@@ -100,6 +103,15 @@ def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None
             return held(scene.interlock)
         return work(scene, steps=[RemoveContainer(part.name)])
     return work(scene, steps=_needs(scene, parts, part) or [parts.create_container(part)])
+
+
+def _reload(scene: Scene, parts: Parts, part: Part) -> Outlook:
+    drift = parts.release.policy.drift
+    if drift is not DriftPolicy.CORRECT:
+        detail = f"the configs of container {part.container} were changed; drift is {drift}"
+        return Outlook(hold=Hold(HoldReason.DRIFT_PAUSED, detail))
+    steps: list[Step] = [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]
+    return work(scene, steps=steps or [part.reload()])
 
 
 def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:

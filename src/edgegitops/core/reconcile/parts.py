@@ -11,7 +11,14 @@ from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, Restart
-from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume, PullImage, StopContainer
+from edgegitops.core.model.steps import (
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    PullImage,
+    ReloadContainer,
+    StopContainer,
+)
 from edgegitops.errors import BrokenInvariantError
 
 
@@ -38,6 +45,12 @@ class Part:
     def stop(self) -> StopContainer:
         """The step that stops it with the patience that it asks for."""
         return StopContainer(self.name, self.spec.care.stop_timeout, self.spec.care.stop_pre)
+
+    def reload(self) -> ReloadContainer:
+        """The step that puts the contents of its live mounts in place and tells the program."""
+        care = self.spec.care
+        live = tuple(mount for mount in self.spec.create.mounts if mount.live)
+        return ReloadContainer(self.name, live, care.configs, care.configs_digest(), care.config_signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,8 @@ class Parts:
             networks={name: self.networks[name] for name in part.spec.create.networks},
             volumes={mount.volume: self.volumes[mount.volume] for mount in part.spec.create.mounts if mount.volume},
             stop_timeout=part.spec.care.stop_timeout,
+            configs=part.spec.care.configs,
+            configs_digest=part.spec.care.configs_digest(),
         )
 
     def create_network(self, name: str) -> CreateNetwork:
@@ -116,9 +131,7 @@ class Parts:
 
     def contents(self, parts: Iterable[Part]) -> frozenset[str]:
         """SHA-256 of every config file that these containers mount or copy."""
-        mounts = [mount for part in parts for mount in part.spec.create.mounts]
-        files = {mount.file for mount in mounts if mount.file}
-        return frozenset(files | {sha256 for mount in mounts for sha256 in mount.folder.values()})
+        return frozenset[str]().union(*(part.spec.contents() for part in parts))
 
 
 def parts_of(fleet: str, release: Release) -> Parts:

@@ -2,6 +2,7 @@
 
 1. up: it runs, or rests. 2. at rest: it ended as its restart policy accepts, and was seen to, or nothing is remembered
 of it (a lost journal: an end in peace is believed). 3. ready: it runs and its probes agree, or it rests.
+4. told: the contents of its live mounts are in place, and a running program was told of them.
 A container is started only after what it depends on: `started` means up, `ready` ready, `completed` rested with 0.
 """
 
@@ -34,6 +35,12 @@ def is_ready(scene: Scene, part: Part) -> bool:
     if seen is not None and seen.state is ContainerState.RUNNING:
         return scene.remembered(part).health is Health.READY
     return has_rested(scene, part, seen)
+
+
+def is_told(scene: Scene, part: Part) -> bool:
+    """True where its live mounts show what this release says; one that is not there is made with them."""
+    seen = scene.observed.named(part.name)
+    return seen is None or seen.configs == part.spec.care.configs_digest() or not part.spec.care.configs
 
 
 def unmet(scene: Scene, parts: Parts, part: Part) -> Iterator[tuple[str, Condition]]:

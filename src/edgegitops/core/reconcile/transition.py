@@ -5,8 +5,8 @@ Rules, in order of the road:
 2. preparing makes everything new beside the old: images, config files, networks, volumes, containers (not started).
    What is not available is tried for ever; what the engine denies is a refusal.
 3. ready waits for the windows and, where something running is to be stopped, for the interlocks; what has begun asks
-   nobody. Switching asks the start condition once more, stops what the new release does not share, and starts the new
-   in order.
+   nobody. Switching asks the start condition once more, stops what the new release does not share, tells what stays of
+   its changed configs, and starts the new in order.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
@@ -27,7 +27,7 @@ from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, held, moved, work
-from edgegitops.core.reconcile.standing import has_rested, is_ready, is_up, unmet
+from edgegitops.core.reconcile.standing import has_rested, is_ready, is_told, is_up, unmet
 from edgegitops.core.reconcile.stopping import all_stops, stops
 from edgegitops.errors import BrokenInvariantError
 
@@ -86,7 +86,7 @@ def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
         return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
     missing = [part for part in new.containers if scene.observed.named(part.name) is None]
-    lost = new.contents(missing) - scene.stored - scene.contents
+    lost = _contents(scene, new) - scene.stored - scene.contents
     if lost:
         return _refuse(scene, new.release, Refusal.CONTENT_MISSING, f"{', '.join(sorted(lost))} is not known")
     creates: list[Step] = [new.create_container(part) for part in missing]
@@ -124,12 +124,19 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
     steps: list[Step] = [
         one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
     ]
-    steps += [StoreContent(sha256) for sha256 in sorted(new.contents(missing) - scene.stored)]
+    steps += [StoreContent(sha256) for sha256 in sorted(_contents(scene, new) - scene.stored)]
     steps += [
         new.create_network(name) for name, at in sorted(new.networks.items()) if at not in scene.observed.networks
     ]
     steps += [new.create_volume(name) for name, at in sorted(new.volumes.items()) if at not in scene.observed.volumes]
     return steps
+
+
+def _contents(scene: Scene, new: Parts) -> frozenset[str]:
+    """Config files that containers need before they are created, or told of a change."""
+    return new.contents(
+        part for part in new.containers if scene.observed.named(part.name) is None or not is_told(scene, part)
+    )
 
 
 def _is_image_gone(failure: StepFailure | None) -> bool:
@@ -236,8 +243,13 @@ def _proving(scene: Scene, transition: Transition, new: Parts) -> Outlook:
 _OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, Alarm.STUCK, Alarm.REGRESSED)
 
 
-def _starts(scene: Scene, new: Parts) -> list[StartContainer]:
-    """Containers that do not run and may start now: nothing that they depend on is missing."""
+def _starts(scene: Scene, new: Parts) -> list[Step]:
+    """Changed configs of containers that stay, then containers that do not run and may start now: nothing that they
+    depend on is missing.
+    """
+    reloads: list[Step] = [part.reload() for part in new.containers if not is_told(scene, part)]
+    if reloads:
+        return reloads
     down = [part for part in new.containers if not is_up(scene, part)]
     return [StartContainer(part.name) for part in down if not any(unmet(scene, new, part))]
 
