@@ -8,8 +8,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edgegitops import __version__
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig
-from edgegitops.errors import InvalidConfigError, InvalidDocumentError, UnavailableError
+from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
 
 if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.policy import NodePolicy
     from edgegitops.daemon.cycle import Order
     from edgegitops.daemon.gear import Gear
-    from edgegitops.daemon.resident import Senses, Worker
+    from edgegitops.daemon.resident import Resident, Senses, Worker
     from edgegitops.ports import Log, Repository
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
 SENSES = 32  # threads are made as they are needed: some probes that hang must not silence the others
 POLL_TIMEOUT = timedelta(seconds=10)
 KEPT_ENTRIES = 20_000
+JOURNAL_AGAIN_AFTER = timedelta(seconds=5)
 
 
 @cache
@@ -80,6 +83,13 @@ def read_policy(file: str) -> "NodePolicy":
     return _read(file, lambda data: read_node_policy(data, file, load_schemas()))
 
 
+def policy_of(config: NodeConfig) -> "NodePolicy":
+    """The node's own policy, with the folders that this agent and its engine have on this machine sealed."""
+    policy = read_policy(config.policy_file)
+    folders = (config.state, *(str(Path(one).parent) for one in (config.policy_file, config.socket)))
+    return replace(policy, sealed=(*policy.sealed, *(one for one in folders if one != "/")))
+
+
 def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
     try:
         data = Path(file).read_bytes()
@@ -98,14 +108,23 @@ def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
 
 def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool]) -> None:
     """A worker that dies with the resident which started it, and answers it on standard output."""
-    from edgegitops.adapters.worker_process import answer, die_with_parent
+    from edgegitops.adapters.worker_process import answer, confine, die_with_parent
 
     die_with_parent()
-    answer(work(read_config(file), order, is_stopping))
+    confine()
+    answer(work(read_config(file), order, is_stopping, tell=answer))
 
 
-def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) -> "Handover":
-    """One worker's life in this process, under `worker.lock`. Where it fetches, the rest is loaded meanwhile."""
+def work(
+    config: NodeConfig,
+    order: "Order",
+    is_stopping: Callable[[], bool],
+    *,
+    tell: "Callable[[Handover], None]" = lambda _: None,
+) -> "Handover":
+    """One worker's life in this process, under `worker.lock`. Where it fetches, the rest is loaded meanwhile. `tell`
+    hears of every handover that differs from the one before.
+    """
     from edgegitops.adapters.lock_flock import FlockLock
     from edgegitops.adapters.repository_early import EarlyFetch
 
@@ -115,12 +134,12 @@ def work(config: NodeConfig, order: "Order", is_stopping: Callable[[], bool]) ->
         from edgegitops.daemon.cycle import Cycle
         from edgegitops.daemon.gear import Identity
 
-        policy = read_policy(config.policy_file)
+        policy = policy_of(config)
         journal = _journal(config, stack)
         gear = _gear(config, journal, repository)
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
-        cycle = Cycle(gear, identity, door=_bounded_door(), side_by_side=config.connections)
+        cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
         return cycle.run(order, is_stopping=is_stopping)
 
 
@@ -210,38 +229,67 @@ def config_by_child(file: str) -> NodeConfig:
 
 
 def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
-    """The resident in this process, under `agent.lock`. DeniedError: another one runs, named by its process id."""
-    from concurrent.futures import ThreadPoolExecutor
+    """The resident in this process, under `agent.lock`. DeniedError: another one runs, named by its process id.
 
-    from edgegitops.adapters.clock_system import SystemClock
+    JournalError: the journal cannot be opened, or not used with `once`. One that fails later ends everything that acts;
+    what runs is left alone, and the resident begins anew when the journal can be written again (or ends when told to).
+    """
     from edgegitops.adapters.lock_flock import FlockLock
     from edgegitops.adapters.log_lines import LineLog
-    from edgegitops.adapters.probe_http import NetworkProber
-    from edgegitops.daemon.resident import Resident
-    from edgegitops.daemon.watch import Watcher
+    from edgegitops.core.model.facts import Handover
 
     Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
-        clock, journal, log = (
-            SystemClock(),
-            _journal(config, stack),
-            LineLog(sys.stderr, _is_json(config), config.log_level),
-        )
-        pool = stack.enter_context(ThreadPoolExecutor(SENSES, "sense"))
-        listing = listing_of(config)
-        prober = NetworkProber(listing.probe_exec)
-        resident = Resident(
-            watcher=Watcher(journal, prober, clock, pool),
-            journal=journal,
-            clock=clock,
-            log=log,
-            senses=_senses(config, file, listing, _ears(config, log, stack)),
-            pool=pool,
-            interval=config.remote.interval,
-            version=__version__,
-        )
-        return resident.run(once=once)
+        log, listing = LineLog(sys.stderr, _is_json(config), config.log_level), listing_of(config)
+        senses = _senses(config, file, listing, _ears(config, log, stack))
+        journal = _journal(config, stack)
+        while True:
+            try:
+                return _session(config, journal, senses, listing, log).run(once=once)
+            except JournalError as error:
+                if once:
+                    raise
+                journal.close()
+                log.warning("journal-failed", detail=str(error))
+            reopened = _reopened(config, senses, stack)
+            if reopened is None:
+                return Handover()
+            journal = reopened
+
+
+def _session(
+    config: NodeConfig, journal: "SqliteJournal", senses: "Senses", listing: "PodmanListing", log: "Log"
+) -> "Resident":
+    from edgegitops.adapters.clock_system import SystemClock
+    from edgegitops.adapters.pool_threads import DaemonPool
+    from edgegitops.adapters.probe_http import NetworkProber
+    from edgegitops.daemon.resident import Resident
+    from edgegitops.daemon.watch import Watcher
+
+    clock, pool = SystemClock(), DaemonPool(SENSES, "sense")
+    return Resident(
+        watcher=Watcher(journal, NetworkProber(listing.probe_exec), clock, pool),
+        journal=journal,
+        clock=clock,
+        log=log,
+        senses=senses,
+        pool=pool,
+        interval=config.remote.interval,
+        version=__version__,
+    )
+
+
+def _reopened(config: NodeConfig, senses: "Senses", stack: ExitStack) -> "SqliteJournal | None":
+    """The journal, as soon as it can be written again; None where a stop was asked for before."""
+    while not senses.is_stopping():
+        senses.notify("WATCHDOG=1")
+        ends_at = time.monotonic() + JOURNAL_AGAIN_AFTER.total_seconds()
+        while not senses.is_stopping() and time.monotonic() < ends_at:
+            senses.sleep(JOURNAL_AGAIN_AFTER)
+        with suppress(JournalError):
+            return _journal(config, stack)
+    return None
 
 
 def listing_of(config: NodeConfig) -> "PodmanListing":

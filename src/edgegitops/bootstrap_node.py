@@ -105,7 +105,7 @@ def wanted(config: NodeConfig, ledger: Ledger) -> "Desired | None":
             now=at,
             boot_id="",
             node=config.identity(),
-            policy=bootstrap.read_policy(config.policy_file),
+            policy=bootstrap.policy_of(config),
             ledger=ledger,
             observed=Observed(at),
             objects=GitRepository(str(mirror), config.remote.url, config.remote.branch).objects(),

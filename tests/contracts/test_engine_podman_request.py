@@ -174,7 +174,7 @@ def told(**spec: object) -> dict[str, object]:
                     "type": "bind",
                     "source": "/contents/dressed/ab.440.0.5",
                     "destination": "/f",
-                    "options": ["rbind", "ro"],
+                    "options": ["rbind", "ro", "nosuid", "nodev"],
                 }
             ],
         ),

@@ -20,6 +20,9 @@ class Ended:
     def poll(self):
         return 0
 
+    def news(self):
+        return None
+
     def handover(self):
         return Handover(expected=RUNS)
 

@@ -271,3 +271,11 @@ def test_a_bug_that_one_deployment_meets_stops_no_other():
     assert decide(replace(facts, ledger=replace(ledger, alarms=standing))).events == ()
     mended = replace(facts, ledger=replace(stage.ledger, alarms=standing), remembered=desired(ONE, other("other")))
     assert decide(mended).events == (AlarmCleared(Alarm.BUG, "other"),)
+
+
+def test_deployment_whose_steps_are_under_way_is_still_watched():
+    facts = facts_of(healthy(), desired(ONE), busy=frozenset({LINE}))
+    decision = decide(facts)
+    assert decision.works == ()
+    assert [watch.deployment for watch in decision.handover.watches] == [LINE]
+    assert decision.handover.expected

@@ -165,6 +165,9 @@ class DeadWorker:
         """Its exit code."""
         return self._code
 
+    def news(self) -> None:
+        """It is over already: what it has to say is its handover."""
+
     def handover(self) -> Handover:
         """What it left."""
         return self._handover

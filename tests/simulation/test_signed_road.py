@@ -6,20 +6,24 @@ the writes that move the floor and accept a snapshot.
 
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.simulation.laws import Laws
-from tests.simulation.life import FLEET, DaemonDies, Life, PowerCut, WorkerDies
+from tests.simulation.life import FLEET, DaemonDies, Life, PowerCut, WorkerDies, journalled
 from tests.simulation.releases import BEHAVIOURS
 from tests.simulation.rest import assert_at, assert_latched, is_resting
 
+from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import FloorMoved
 from edgegitops.core.model.facts import Decision, Facts, NodeIdentity
-from edgegitops.core.model.trust import Pin
+from edgegitops.core.model.release import Phase
+from edgegitops.core.model.trust import Floor, Pin
+from edgegitops.errors import UnavailableError
 from edgegitops.lab import fleet as fleets
 from edgegitops.lab.commands import run
 
@@ -270,3 +274,76 @@ def _begun(life: Life):
     """The newest release that a transition set out for."""
     began = [entry.event for entry in life.journal.entries() if entry.event.kind == "transition-began"]
     return began[-1].transition.new
+
+
+def at_two(road: Road) -> tuple[Life, MemoryJournal]:
+    """A node at the second release, and its journal as a backup of the first one has it."""
+    life = road.live()
+    road.show(life, "one")
+    life.live(timedelta(minutes=10), is_enough=lambda: is_resting(life, "line"))
+    backup = deepcopy(life.journal)
+    road.show(life, "two")
+    life.live(life.age + timedelta(minutes=10), is_enough=lambda: life.record("line").phase is Phase.HEALTHY)
+    assert life.journal.ledger().floor.commit == road.commits["two"]
+    return life, backup
+
+
+def test_journal_from_a_backup_goes_on_at_the_newer_copy_of_the_floor(road):
+    life, backup = at_two(road)
+    life.journal = backup
+    road.show(life, "one")  # a server that wants the node back at what it once believed
+    life.live(life.age + timedelta(minutes=10))
+    assert life.journal.ledger().floor.commit == road.commits["two"]
+    assert life.floor.read().commit == road.commits["two"]
+
+
+def test_copy_that_lags_behind_is_written_again_and_never_believed(road):
+    life, _ = at_two(road)
+    newest, older = life.floor.read(), next(one for one in floors(life) if one.commit == road.commits["one"])
+    life.floor.write(older)
+    life.live(life.age + timedelta(minutes=2))
+    life.engine.end(next(iter(life.running("line"))), 1)
+    life.live(life.age + timedelta(minutes=2))
+    assert life.floor.read() == life.journal.ledger().floor == newest
+
+
+def floors(life: Life) -> list[Floor]:
+    return [one.floor for one in journalled(life, FloorMoved)]
+
+
+def test_copy_of_the_floor_that_cannot_be_written_is_an_alarm_and_healing_goes_on(road, monkeypatch):
+    life = road.live()
+    writes = life.floor.write
+
+    def fails(_: Floor) -> None:
+        raise UnavailableError("floor", "write", "the disk is full")
+
+    monkeypatch.setattr(life.floor, "write", fails)
+    road.show(life, "one")
+    life.live(timedelta(minutes=10), is_enough=lambda: is_resting(life, "line"))
+    name = next(iter(life.running("line")))
+    assert [one.code for one in life.journal.ledger().alarms.values()] == ["floor-copy-failed"]
+    life.engine.end(name, 1)
+    life.live(life.age + timedelta(minutes=2))
+    assert life.running("line") == {name}
+    monkeypatch.setattr(life.floor, "write", writes)
+    road.show(life, "two")
+    life.live(life.age + timedelta(minutes=10), is_enough=lambda: life.record("line").phase is Phase.HEALTHY)
+    assert not life.journal.ledger().alarms
+    assert life.floor.read().commit == road.commits["two"]
+
+
+def test_revision_in_force_that_cannot_be_read_any_more_is_an_alarm_and_what_runs_is_healed(road):
+    life, _ = at_two(road)
+    (name,) = life.running("line")
+    kept = dict(life.repository._mirror)
+    life.repository.go_offline()
+    life.repository._mirror = {oid: one for oid, one in kept.items() if one.kind != "blob"}
+    life.engine.end(name, 1)
+    life.live(life.age + timedelta(minutes=2))
+    assert life.running("line") == {name}
+    assert "snapshot-lost fleet" in life.journal.ledger().alarms
+    life.repository.come_back()
+    life.engine.end(name, 1)
+    life.live(life.age + timedelta(minutes=2))
+    assert not life.journal.ledger().alarms

@@ -33,6 +33,7 @@ LEAST_SHARES = 2
 SCRATCH = ("/run", "/tmp")  # noqa: S108 - paths inside a container
 
 
+CONTENT_OPTIONS = ["rbind", "ro", "nosuid", "nodev"]  # content from Git is data, whatever its mode says
 LIVE_FOLDER = "/.edgegitops"
 """Where a container sees the folders of live configs that are files; a link at their target leads there."""
 
@@ -329,12 +330,12 @@ def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
         elif mount.live:
             key = live_key(mount)
             shown = mount.target if mount.live == "folder" else f"{LIVE_FOLDER}/{key}"
-            mounts.append(_bind(f"{live_folder(contents_dir, name)}/{key}", shown, ["rbind", "ro"]))
+            mounts.append(_bind(f"{live_folder(contents_dir, name)}/{key}", shown, CONTENT_OPTIONS))
         elif mount.file:
-            mounts.append(_bind(content_path(contents_dir, mount.file, mount), mount.target, ["rbind", "ro"]))
+            mounts.append(_bind(content_path(contents_dir, mount.file, mount), mount.target, CONTENT_OPTIONS))
         for path, sha256 in mount.folder.items():
             target = f"{mount.target.rstrip('/')}/{path}"
-            mounts.append(_bind(content_path(contents_dir, sha256, mount), target, ["rbind", "ro"]))
+            mounts.append(_bind(content_path(contents_dir, sha256, mount), target, CONTENT_OPTIONS))
     if spec.security.read_only_root:
         taken = {mount.target.rstrip("/") for mount in spec.mounts}
         mounts += [_tmpfs(Mount(target=path, tmpfs=True, mode=0o1777)) for path in SCRATCH if path not in taken]

@@ -38,6 +38,6 @@ class LineLog:
         _, writable, _ = select.select([], [self._file], [], 0)
         if writable:
             try:
-                os.write(self._file, f"{text}\n".encode())
+                os.write(self._file, text.encode()[: select.PIPE_BUF - 1] + b"\n")  # so much never blocks halfway
             except OSError:
                 return

@@ -14,8 +14,10 @@ from datetime import datetime, timedelta
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, FloorMoved, TipRefused
 from edgegitops.core.model.facts import Facts
 from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Alarm, Doubt
-from edgegitops.core.model.trust import Belief
+from edgegitops.core.model.trust import Belief, Floor
+from edgegitops.core.trust.descent import is_after
 from edgegitops.core.trust.walk import walk
 
 PASSING = frozenset(
@@ -62,6 +64,21 @@ def blamed(ledger: Ledger, tip: str) -> tuple[Event, ...]:
     words = "two workers died while they judged it; it is passed over and tried again every hour, please report this"
     detail = f"{Doubt.WORKER_DIED}: commit {tip[:12]}: {words}"
     return TipRefused(tip, tip, Doubt.WORKER_DIED, words), AlarmRaised(Alarm.REVISION_REFUSED, "fleet", detail)
+
+
+def is_newer(copy: Floor, floor: Floor | None, objects: Objects | None) -> bool:
+    """Whether the second copy of the floor is ahead of the journal's: the journal was lost or put back from a backup.
+
+    Where the mirror cannot tell, the versions of the trust root and the clock floor do: neither ever goes back.
+    """
+    if floor is None:
+        return True
+    if copy.payload == floor.payload:
+        return False
+    is_descendant = is_after(copy.commit, floor.commit, objects) if objects is not None else None
+    if is_descendant is None:
+        return (copy.root_version, copy.clock) > (floor.root_version, floor.clock)
+    return is_descendant
 
 
 def _passed_over_until(facts: Facts) -> datetime | None:

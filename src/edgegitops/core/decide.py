@@ -6,6 +6,7 @@
 4. gate      whether each deployment may start something now             (rollout)
 5. plan      what each deployment does next, or why it waits             (reconcile)
 6. hand over what the resident has to watch until the next look          (reconcile)
+   also of deployments whose steps are under way
 
 Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
 """
@@ -53,8 +54,7 @@ def decide(facts: Facts) -> Decision:
     freshness = _freshness(known, desired)
     plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
     for name in _deployments(known, desired):
-        if name not in known.busy:
-            _plan(known, desired, name, plan)
+        _plan(known, desired, name, plan)
     handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "")
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     return Decision(told, tuple(plan.works), desired, handover, tuple(plan.questions))
@@ -68,14 +68,14 @@ def _plan(facts: Facts, desired: Desired | None, name: str, plan: _Plan) -> None
     try:
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
-        outlook = _outlook(facts, scene)
+        outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
         detail = f"{type(error).__name__}: {error}; please report it with `edgegitops journal export`"[:DETAIL]
         if alarm is None or alarm.detail != detail:
             plan.events.append(AlarmRaised(Alarm.BUG, name, detail))
         return
-    if alarm is not None:
+    if alarm is not None and name not in facts.busy:
         plan.events.append(AlarmCleared(Alarm.BUG, name))
     plan.handovers.append(handover)
     plan.until = earliest(plan.until, outlook.until)

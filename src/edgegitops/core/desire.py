@@ -1,7 +1,8 @@
 """Law: what is wanted here is what the newest valid believed revision says; an invalid one changes nothing.
 
 Rules, in order: a revision is read once; faults keep the last good revision in force and are told with their places;
-a desired state that was computed for the revision in force is taken as it is (`Facts.remembered`).
+a desired state that was computed for the revision in force is taken as it is (`Facts.remembered`); a revision in force
+that cannot be read any more is an alarm, and what runs is kept.
 """
 
 from edgegitops.core.desired.resolve import desired_for
@@ -30,16 +31,28 @@ def desire(facts: Facts) -> tuple[Desired | None, tuple[Event, ...]]:
             return None, ()
         if facts.remembered is not None and facts.remembered.revision == ledger.snapshot:
             return facts.remembered, ()
-        again = _read(facts, facts.objects, ledger.snapshot, ledger.snapshot_tree)
-        return (again, ()) if isinstance(again, Desired) else (None, ())
+        return _again(facts, facts.objects)
     read = _read(facts, facts.objects, head, ledger.floor.tree)
     if isinstance(read, Desired):
         return read, _accepted(facts, read, ledger.floor.tree)
     kept = facts.remembered
     if ledger.snapshot and (kept is None or kept.revision != ledger.snapshot):
-        before = _read(facts, facts.objects, ledger.snapshot, ledger.snapshot_tree)
-        kept = before if isinstance(before, Desired) else None
+        kept, lost = _again(facts, facts.objects)
+        return kept, (*lost, *_refused(read))
     return kept, _refused(read)
+
+
+def _again(facts: Facts, objects: Objects) -> tuple[Desired | None, tuple[Event, ...]]:
+    """The revision in force, read once more; it was valid, so what hinders now is told."""
+    ledger = facts.ledger
+    read = _read(facts, objects, ledger.snapshot, ledger.snapshot_tree)
+    standing = ledger.alarms.get(f"{Alarm.SNAPSHOT_LOST} fleet")
+    if isinstance(read, Desired):
+        return read, (AlarmCleared(Alarm.SNAPSHOT_LOST, "fleet"),) if standing else ()
+    detail = f"{_first(read)}; what runs is kept, and nothing new begins"
+    if standing is not None and standing.detail == detail:
+        return None, ()
+    return None, (AlarmRaised(Alarm.SNAPSHOT_LOST, "fleet", detail),)
 
 
 def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> Desired | Faults:
@@ -61,8 +74,8 @@ def _whole(revision: str, message: str) -> Faults:
 def _accepted(facts: Facts, desired: Desired, tree: str) -> tuple[Event, ...]:
     events: list[Event] = [SnapshotAccepted(desired.revision, tree)]
     unenrolled = f"{Alarm.UNENROLLED} fleet"
-    if f"{Alarm.REVISION_INVALID} fleet" in facts.ledger.alarms:
-        events.append(AlarmCleared(Alarm.REVISION_INVALID, "fleet"))
+    over = (Alarm.REVISION_INVALID, Alarm.SNAPSHOT_LOST)
+    events += [AlarmCleared(code, "fleet") for code in over if f"{code} fleet" in facts.ledger.alarms]
     if not desired.is_enrolled and unenrolled not in facts.ledger.alarms:
         who = f"{facts.node.site}/{facts.node.node}"
         events.append(
@@ -74,10 +87,13 @@ def _accepted(facts: Facts, desired: Desired, tree: str) -> tuple[Event, ...]:
 
 
 def _refused(read: Faults) -> tuple[Event, ...]:
-    first = read.faults[0]
-    at = f":{first.position.line}:{first.position.column}" if first.position else ""
-    detail = f"{read.revision[:12]}: {len(read.faults)} faults, first {first.file}{at}: {first.code}: {first.message}"
     return (
         SnapshotRefused(read.revision, len(read.faults), read.faults[:KEPT_FAULTS]),
-        AlarmRaised(Alarm.REVISION_INVALID, "fleet", detail),
+        AlarmRaised(Alarm.REVISION_INVALID, "fleet", _first(read)),
     )
+
+
+def _first(read: Faults) -> str:
+    first = read.faults[0]
+    at = f":{first.position.line}:{first.position.column}" if first.position else ""
+    return f"{read.revision[:12]}: {len(read.faults)} faults, first {first.file}{at}: {first.code}: {first.message}"

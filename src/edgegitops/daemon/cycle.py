@@ -5,15 +5,16 @@ delays healing. Interlocks that a decision wants to hear are asked right before 
 Intents that an earlier worker left open are closed first: the engine is looked at, not the memory.
 A worker that may only finish or revert runs after others died: a tip that they had not judged yet gets the blame.
 A turn that only wrote to the journal needs no new look: the next one decides over what was just seen.
+What is to be watched is told whenever it changes: a worker may live for hours, and what it started is probed at once.
 """
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from edgegitops.core.believe import blamed
+from edgegitops.core.believe import blamed, is_newer
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import (
     AlarmCleared,
@@ -30,6 +31,7 @@ from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.plant import Interlock
 from edgegitops.core.model.reasons import Alarm
+from edgegitops.core.model.trust import Floor
 from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
 from edgegitops.daemon.interlocks import Desk
@@ -53,11 +55,11 @@ class Order:
 
 
 class Cycle:
-    """One worker's life: `run` once, from looking to nothing left to do. `door` is the one door to the core; at most
-    `side_by_side` steps wait for the engine at once.
+    """One worker's life: `run` once, from looking to nothing left to do. `door` is the one door to the core, `tell`
+    hears of each handover that differs from the one before; at most `side_by_side` steps wait for the engine at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of, by name
         self,
         gear: Gear,
         identity: Identity,
@@ -65,13 +67,17 @@ class Cycle:
         pool: Executor | None = None,
         door: Callable[[Facts], Decision] = decide,
         side_by_side: int = SIDE_BY_SIDE,
+        tell: Callable[[Handover], None] = lambda _: None,
     ) -> None:
         self._gear = gear
         self._identity = identity
         self._door = door
+        self._tell = tell
+        self._told: Handover | None = None
         self._pool = pool or ThreadPoolExecutor(side_by_side, "step")
         self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(min(PULLS, side_by_side), "pull"))
         self._desired: Desired | None = None
+        self._copied: Floor | None = None
         self._seen: Observed | None = None
         self._desk = Desk(gear.askers, gear.clock)
         self._questions: tuple[Interlock, ...] = ()
@@ -127,15 +133,20 @@ class Cycle:
         self._questions = () if order.is_revert_only else decision.questions
         if decision.events:
             gear.journal.append(decision.events, gear.clock.now())
-            ledger = gear.journal.ledger()
-            if ledger.floor is not None:
-                gear.floor.write(ledger.floor)
-                gear.repository.pin(ledger.floor.commit)
+            self._copy_floor()
         self._desired = decision.desired
         self._works.begin(decision.works, decision.desired)
         is_only_journalled = not decision.is_idle and not self._works.busy
         self._seen = facts.observed if is_only_journalled else None
+        self._hand_over(decision.handover)
         return decision
+
+    def _hand_over(self, handover: Handover) -> None:
+        """Tell what is to be watched from now on; when to look again is told at the end."""
+        news = replace(handover, next_look=None)
+        if news != self._told:
+            self._told = news
+            self._tell(handover)
 
     def _facts(self, order: Order) -> Facts:
         gear = self._gear
@@ -169,13 +180,35 @@ class Cycle:
         return blamed(ledger, tip) if tip is not None else ()
 
     def _restore_floor(self) -> None:
-        """A journal that was lost begins again at the second copy of the floor, never below it."""
+        """A journal that was lost, or put back from an older copy, goes on at the second copy of the floor, never below
+        it. A copy that is missing or older is written again.
+        """
         gear = self._gear
-        if gear.journal.ledger().floor is not None:
-            return
-        copy = gear.floor.read()
-        if copy is not None:
+        copy, floor = gear.floor.read(), gear.journal.ledger().floor
+        if copy is not None and is_newer(copy, floor, gear.repository.objects()):
             gear.journal.append([FloorMoved(copy, commits=0)], gear.clock.now())
+        self._copied = copy
+        self._copy_floor()
+
+    def _copy_floor(self) -> None:
+        """Keep the second copy in step. It is the second: that it cannot be kept is an alarm, and healing goes on."""
+        gear = self._gear
+        ledger = gear.journal.ledger()
+        if ledger.floor is None or ledger.floor == self._copied:
+            return
+        standing = ledger.alarms.get(f"{Alarm.FLOOR_COPY_FAILED} fleet")
+        try:
+            gear.repository.pin(ledger.floor.commit)
+            gear.floor.write(ledger.floor)
+        except (UnavailableError, DeniedError) as error:
+            if standing is None or standing.detail != error.message:
+                gear.log.warning("floor-copy-failed", detail=error.message)
+                alarm = AlarmRaised(Alarm.FLOOR_COPY_FAILED, "fleet", error.message)
+                gear.journal.append([alarm], gear.clock.now())
+            return
+        self._copied = ledger.floor
+        if standing is not None:
+            gear.journal.append([AlarmCleared(Alarm.FLOOR_COPY_FAILED, "fleet")], gear.clock.now())
 
     def _note_fetch(self, fetching: Future[Event | None] | None) -> Future[Event | None] | None:
         if fetching is None or not fetching.done():

@@ -3,8 +3,12 @@
 It holds `agent.lock`, asks probes, counts soak, lists the engine, polls the tip of the branch, and starts a worker for
 whatever is news. At most one worker lives at a time. It imports nothing heavy: what it needs of the outside comes as
 small callables. Rules for waking, each a reason that is logged: start · health or soak is news · a container that
-should run is missing, or one came that nobody expects · the branch has another tip · the next look is due · a worker
-died (after a back-off; after two deaths in a row the next one may only finish or revert).
+should run is missing, or one came that nobody expects · the branch has another tip · the next look is due · the engine
+answers again · a worker died (after a back-off). What a worker says is to be watched is followed at once.
+
+After two deaths in a row a worker that may only finish or revert follows at once, and another one whenever something
+is to be healed; a whole worker is tried between them, each time after a longer back-off. Nothing waits any longer once
+an engine that was silent answers again.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +20,16 @@ from typing import Protocol
 from edgegitops.core.model.events import DaemonStarted, DaemonStopped
 from edgegitops.core.model.facts import Handover
 from edgegitops.daemon.watch import Watcher
-from edgegitops.errors import EdgegitopsError, OutsideError
+from edgegitops.errors import EdgegitopsError, JournalError, OutsideError
 from edgegitops.ports import Clock, Journal, Log
 
 LIST_EVERY = timedelta(seconds=15)
 LIST_WHILE_PROVING = timedelta(seconds=2)
 DEATHS_BEFORE_REVERT_ONLY = 2
+HEALING = frozenset({"health", "drift", "next-look", "engine-is-back"})
 BACK_OFF_FIRST = timedelta(seconds=1)
 BACK_OFF_CAP = timedelta(minutes=5)
+JOURNAL_CAP = timedelta(seconds=20)  # a disk that was freed is used soon
 LOOK_AT_LEAST = timedelta(hours=1)
 STOP_PATIENCE = timedelta(seconds=8)
 
@@ -33,6 +39,9 @@ class Worker(Protocol):
 
     def poll(self) -> int | None:
         """Its exit code; None while it lives."""
+
+    def news(self) -> Handover | None:
+        """What is to be watched from now on, where it said so since the last call."""
 
     def handover(self) -> Handover:
         """What it left, after exit code 0."""
@@ -60,6 +69,21 @@ class Senses:
 
 
 @dataclass(slots=True)
+class _BackOff:
+    """Failures in a row of one kind of worker, and when the next may start."""
+
+    failures: int = 0
+    not_before: timedelta = timedelta()
+
+    def after(self, now: timedelta, cap: timedelta) -> timedelta:
+        """One more failure; how long the next one waits."""
+        self.failures += 1
+        wait = min(cap, BACK_OFF_FIRST * float(2 ** min(self.failures - 1, 10)))
+        self.not_before = now + wait
+        return wait
+
+
+@dataclass(slots=True)
 class _State:
     handover: Handover = field(default_factory=Handover)
     reasons: list[str] = field(default_factory=lambda: ["start"])
@@ -67,7 +91,10 @@ class _State:
     worker: Worker | None = None
     is_revert_only: bool = False
     deaths: int = 0
-    not_before: timedelta = timedelta()
+    owes_revert: bool = False
+    whole: _BackOff = field(default_factory=_BackOff)
+    local: _BackOff = field(default_factory=_BackOff)
+    is_engine_silent: bool = False
     due_at: timedelta = timedelta()
     listed_at: timedelta = timedelta(days=-1)
     polled_at: timedelta = timedelta(days=-1)
@@ -105,6 +132,13 @@ class Resident:
 
     def run(self, *, once: bool = False) -> Handover:
         """Watch until told to stop; `once`: until at rest. Returns the last handover. JournalError ends it."""
+        try:
+            return self._watch(once=once)
+        finally:
+            if self._state.worker is not None:  # also where the journal failed: nobody may act then
+                self._state.worker.stop(STOP_PATIENCE)
+
+    def _watch(self, *, once: bool) -> Handover:
         senses, state = self._senses, self._state
         self._journal.append([DaemonStarted(self._clock.boot_id(), self._version)], self._clock.now())
         self._log.info("started", version=self._version)
@@ -118,6 +152,7 @@ class Resident:
         senses.notify("STOPPING=1")
         if state.worker is not None:
             state.worker.stop(STOP_PATIENCE)
+            state.worker = None
         self._journal.append([DaemonStopped()], self._clock.now())
         self._log.info("stopped")
         return state.handover
@@ -130,6 +165,7 @@ class Resident:
         if self._watcher.tick():
             self._wake("health")
         self._hear()
+        self._follow()
         self._reap()
         self._poll_tip()
         self._look()
@@ -141,7 +177,7 @@ class Resident:
         """An operator's word wakes at once, whatever waits; `reconcile` also asks the remote."""
         word = self._senses.asked()
         if word:
-            self._state.not_before = timedelta()
+            self._wait_no_longer()
             self._wake("operator", fetch=word == "reconcile")
 
     def _wake(self, reason: str, *, fetch: bool = False) -> None:
@@ -159,40 +195,76 @@ class Resident:
         wait = next_look - self._clock.now() if next_look else LOOK_AT_LEAST
         return self._clock.monotonic() + min(wait, LOOK_AT_LEAST)
 
+    def _follow(self) -> None:
+        """Watch at once what a worker that still lives has started."""
+        news = self._state.worker.news() if self._state.worker is not None else None
+        if news is not None:
+            self._take(news)
+
+    def _take(self, handover: Handover) -> None:
+        self._state.handover = handover
+        self._state.due_at = self._due_at(handover.next_look)
+        self._watcher.follow(handover)
+
     def _reap(self) -> None:
         state = self._state
-        if state.worker is None:
-            return
-        code = state.worker.poll()
-        if code is None:
+        code = state.worker.poll() if state.worker is not None else None
+        if state.worker is None or code is None:
             return
         if code == 0:
-            state.handover = state.worker.handover()
+            self._take(state.worker.handover())
             state.has_worked = True
-            state.due_at = self._due_at(state.handover.next_look)
-            self._watcher.follow(state.handover)
-        if code == 0 and not state.is_revert_only:
-            state.deaths = 0
-        else:  # one that may only revert says nothing of the next: a whole one must follow, after the same back-off
-            state.deaths += 1
-            wait = min(BACK_OFF_CAP, BACK_OFF_FIRST * float(2 ** min(state.deaths - 1, 10)))
-            state.not_before = self._clock.monotonic() + wait
-            self._wake("worker-died" if code else "only-reverted", fetch=True)
-        if code:
-            self._log.warning("worker-died", exit_code=code, deaths=state.deaths, again_in=wait.total_seconds())
+            self._ended_well()
+        else:
+            self._died(code)
         state.worker = None
         state.listed_at = self._clock.monotonic()
 
+    def _ended_well(self) -> None:
+        """One that may only revert says nothing of a whole one, which must follow when its back-off is over."""
+        state = self._state
+        state.local = _BackOff()
+        state.owes_revert = False
+        if not state.is_revert_only:
+            state.deaths, state.whole = 0, _BackOff()
+            return
+        self._wake("only-reverted", fetch=True)
+
+    def _died(self, code: int) -> None:
+        state = self._state
+        if not state.is_revert_only:
+            state.deaths += 1
+            state.owes_revert = state.deaths >= DEATHS_BEFORE_REVERT_ONLY
+        back_off = state.local if state.is_revert_only else state.whole
+        cap = JOURNAL_CAP if code == JournalError.exit_code else BACK_OFF_CAP
+        wait = back_off.after(self._clock.monotonic(), cap)
+        self._wake("worker-died", fetch=True)
+        self._log.warning("worker-died", exit_code=code, deaths=state.deaths, again_in=wait.total_seconds())
+
+    def _wait_no_longer(self) -> None:
+        self._state.whole.not_before = self._state.local.not_before = timedelta()
+
     def _launch(self) -> None:
         state = self._state
-        if state.worker is not None or not state.reasons or self._clock.monotonic() < state.not_before:
+        if state.worker is not None or not state.reasons:
             return
-        state.is_revert_only = state.deaths % (DEATHS_BEFORE_REVERT_ONLY + 1) == DEATHS_BEFORE_REVERT_ONLY
+        now = self._clock.monotonic()
+        is_local = state.owes_revert or now < state.whole.not_before
+        if is_local and not (self._may_heal() and now >= state.local.not_before):
+            return
+        state.is_revert_only = is_local
         self._watcher.flush()
         self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=state.is_revert_only)
         state.listing = None  # what it will say is older than what the worker leaves
-        state.worker = self._senses.launch(state.fetch, state.is_revert_only)
-        state.reasons, state.fetch = [], False
+        state.worker = self._senses.launch(state.fetch and not is_local, is_local)
+        state.reasons = [one for one in state.reasons if one not in HEALING] if is_local else []
+        state.fetch = state.fetch and is_local
+
+    def _may_heal(self) -> bool:
+        """Whole workers died twice in a row, and something is to be finished, reverted or healed meanwhile."""
+        state = self._state
+        has_died = state.deaths >= DEATHS_BEFORE_REVERT_ONLY
+        return has_died and (state.owes_revert or not HEALING.isdisjoint(state.reasons))
 
     def _poll_tip(self) -> None:
         """Ask the remote in the pool, so that a slow server delays nothing here."""
@@ -225,7 +297,7 @@ class Resident:
         looks.
         """
         state, now = self._state, self._clock.monotonic()
-        if state.worker is not None or not state.has_worked:
+        if state.worker is not None or not (state.has_worked or state.deaths):
             return
         self._take_listing()
         is_proving = any(soak.is_proving for soak in state.handover.soaks)
@@ -248,6 +320,13 @@ class Resident:
             found = dict(asked.result())
         except EdgegitopsError as error:
             self._log.warning("listing-failed", detail=str(error))
+            state.is_engine_silent = True
+            return
+        if state.is_engine_silent:
+            state.is_engine_silent = False
+            self._wait_no_longer()
+            self._wake("engine-is-back")
+        if not state.has_worked:
             return
         expected = dict(state.handover.expected)
         if found == expected:
@@ -265,4 +344,7 @@ class Resident:
             waits.append(max(timedelta(milliseconds=50), self._state.handover.next_look - self._clock.now()))
         if any(soak.is_proving for soak in self._state.handover.soaks):
             waits.append(LIST_WHILE_PROVING)
+        if state.reasons:
+            back_off = state.local if self._may_heal() else state.whole
+            waits.append(max(timedelta(milliseconds=50), back_off.not_before - self._clock.monotonic()))
         return min(waits)

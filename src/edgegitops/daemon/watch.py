@@ -3,7 +3,8 @@
 Counting is on the monotonic clock and only over time that was really observed: a pause longer than `GAP` between two
 ticks (a suspended machine, a blocked process) counts as `GAP` at most; while a prober does not answer, nothing is
 counted. A failed probe or another life of a container sets healthy time back to nothing; not knowing yet only pauses
-it. Healthy time is marked once a minute, and at once where it is enough for a decision. What the journal says of a
+it. Healthy time is marked once a minute where it changed, and at once where it is enough for a decision; a prober
+that has not answered for the whole deadline is told, too. What the journal says of a
 release goes before what was counted, unless the journal says what was written here. Nothing is decided here: `tick`
 says whether a worker should look.
 """
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeAlias
 
 from edgegitops.core.model.events import Event, HealthChanged, SoakMarked
 from edgegitops.core.model.facts import Handover, SoakWatch, Watch
@@ -22,6 +24,7 @@ from edgegitops.ports import Clock, Journal, Prober
 GAP = timedelta(seconds=10)
 MARK_EVERY = timedelta(minutes=1)
 MARKS_KEPT = 4  # more than are written while a worker makes its last turn
+Spans: TypeAlias = tuple[timedelta, timedelta, timedelta]
 FAILED = (Health.UNREADY, Health.NOT_LIVE)
 
 
@@ -32,9 +35,15 @@ class _Count:
     watch: SoakWatch
     soaked_for: timedelta
     waited_for: timedelta
+    unanswered_for: timedelta
     marked_at: timedelta
-    marked: tuple[tuple[timedelta, timedelta], ...]
+    marked: tuple[Spans, ...]
     is_told: bool = False
+
+    @property
+    def spans(self) -> Spans:
+        """What is counted: healthy, not ready, unanswered."""
+        return self.soaked_for, self.waited_for, self.unanswered_for
 
 
 class Watcher:
@@ -76,10 +85,13 @@ class Watcher:
 
         Lately, not last: the worker that hands over may have read the journal before the last mark.
         """
-        before, known = self._counts.get(soak.deployment), (soak.soaked_for, soak.waited_for)
-        if before is None or known not in before.marked or _subject(before.watch) != _subject(soak):
-            marked_at = before.marked_at if before else now
-            return _Count(soak, soak.soaked_for, soak.waited_for, marked_at, (known,))
+        before, known = self._counts.get(soak.deployment), (soak.soaked_for, soak.waited_for, soak.unanswered_for)
+        if before is None or _subject(before.watch) != _subject(soak):
+            return _Count(soak, *known, before.marked_at if before else now, (known,))
+        if known not in before.marked:
+            is_reset = known[1:] in [spans[1:] for spans in before.marked]  # healthy time alone: an end, a failed probe
+            waited_for, unanswered_for = before.spans[1:] if is_reset else known[1:]
+            return _Count(soak, soak.soaked_for, waited_for, unanswered_for, before.marked_at, (known,))
         is_told = before.is_told and (before.watch.needed, before.watch.deadline) == (soak.needed, soak.deadline)
         return replace(before, watch=soak, is_told=is_told)
 
@@ -87,8 +99,9 @@ class Watcher:
         """Write down what was counted so far, so that a worker which begins now sees it."""
         now = self._clock.monotonic()
         counting = [name for name, count in self._counts.items() if _is_counting(count)]
+        changed = {name for name in counting if self._counts[name].spans != self._counts[name].marked[-1]}
         self._counts |= {name: _written(self._counts[name], now) for name in counting}
-        marks = [_mark_of(self._counts[name]) for name in counting]
+        marks = [_mark_of(self._counts[name]) for name in counting if name in changed]
         if marks:
             self._journal.append(marks, self._clock.now())
 
@@ -167,8 +180,11 @@ class Watcher:
             if _is_enough(after) and not count.is_told:
                 after = replace(after, is_told=True)
                 is_enough = True
-            is_due = _is_counting(after) and now - after.marked_at >= MARK_EVERY
-            if is_due or (after.is_told and not count.is_told):
+            is_back = count.unanswered_for >= count.watch.deadline and not after.unanswered_for
+            is_changed = after.spans != after.marked[-1]
+            is_due = _is_counting(after) and is_changed and now - after.marked_at >= MARK_EVERY
+            is_enough = is_enough or is_back
+            if is_due or is_back or (after.is_told and not count.is_told):
                 after = _written(after, now)
                 events.append(_mark_of(after))
             self._counts[name] = after
@@ -177,7 +193,9 @@ class Watcher:
     def _advance(self, count: _Count, passed: timedelta) -> _Count:
         watch = count.watch
         if any(name in self._vitals and self._vitals[name].unanswered for name in watch.containers):
-            return count
+            unanswered = min(count.unanswered_for + passed, max(watch.deadline, count.unanswered_for))
+            return replace(count, unanswered_for=unanswered, is_told=count.is_told and _is_enough(count))
+        count = replace(count, unanswered_for=timedelta())
         is_ready = all(name in self._vitals and self._vitals[name].health is Health.READY for name in watch.containers)
         if is_ready:
             soaked = min(count.soaked_for + passed, max(watch.needed, count.soaked_for))
@@ -200,23 +218,26 @@ def _subject(watch: SoakWatch) -> tuple[object, ...]:
 
 
 def _written(count: _Count, now: timedelta) -> _Count:
-    marked = (*count.marked, (count.soaked_for, count.waited_for))[-MARKS_KEPT:]
+    marked = (*count.marked, count.spans)[-MARKS_KEPT:]
     return replace(count, marked_at=now, marked=marked)
 
 
 def _mark_of(count: _Count) -> SoakMarked:
-    return SoakMarked(count.watch.deployment, count.watch.release, count.soaked_for, count.waited_for)
+    return SoakMarked(count.watch.deployment, count.watch.release, *count.spans)
 
 
 def _is_enough(count: _Count) -> bool:
-    """A decision is due: the soak is complete while it was still needed, or the deadline is over."""
+    """A decision is due: the soak is complete while it was still needed, or the deadline is over, for good or bad
+    answers or for none.
+    """
     watch = count.watch
     is_soaked = watch.soaked_for < watch.needed or watch.is_proving
-    return (is_soaked and count.soaked_for >= watch.needed) or count.waited_for >= watch.deadline
+    is_late = max(count.waited_for, count.unanswered_for) >= watch.deadline
+    return is_late or (is_soaked and count.soaked_for >= watch.needed)
 
 
 def _is_counting(count: _Count) -> bool:
-    return count.soaked_for < count.watch.needed or count.waited_for > timedelta()
+    return count.soaked_for < count.watch.needed or max(count.waited_for, count.unanswered_for) > timedelta()
 
 
 def _detail(vital: Vital) -> str:

@@ -323,3 +323,32 @@ def test_release_whose_containers_all_rest_soaks(plant):
     plant.watcher.follow(Handover(soaks=(soak,)))
     woken = plant.pass_time(MINUTE)
     assert (woken[-1], plant.marks[-1].soaked_for) == (True, MINUTE)
+
+
+def test_prober_without_an_answer_for_the_deadline_is_told_once_and_its_first_answer_too(plant):
+    plant.follow()
+    plant.answer = None
+    woken = plant.pass_time(20 * MINUTE)
+    assert sum(woken) == 1
+    assert plant.marks[-1].unanswered_for == 5 * MINUTE
+    plant.answer = True
+    assert any(plant.pass_time(12 * SECOND))
+    assert plant.marks[-1].unanswered_for == timedelta()
+
+
+def test_release_that_stays_unwell_writes_no_marks_for_ever(plant):
+    plant.answer = False
+    plant.follow(is_proving=False)
+    plant.pass_time(20 * MINUTE)
+    before = len(plant.events)
+    plant.pass_time(5 * 60 * MINUTE, every=5 * SECOND)
+    assert len(plant.events) == before
+
+
+def test_end_that_a_living_worker_heals_takes_no_time_off_the_deadline(plant):
+    plant.answer = False
+    plant.follow()
+    plant.pass_time(90 * SECOND)
+    marked = plant.marks[-1].waited_for
+    plant.follow(life=2, soaked_for=timedelta(), waited_for=marked)
+    assert plant.flushed()[1] == 90 * SECOND

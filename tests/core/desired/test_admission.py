@@ -175,3 +175,23 @@ def test_each_refusal_is_told():
 def test_plain_container_is_admitted_everywhere():
     assert admit(spec(), CLOSED) == ()
     assert admit(spec(security=Security("restricted", capabilities_drop=("ALL",), read_only_root=True)), CLOSED) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/etc", "/etc/edgegitops", "/etc/edgegitops/keys", "/var", "/var/lib", "/var/lib/edgegitops"),
+        *("/var/lib/edgegitops/contents/x", "/var/lib/containers", "/var/lib/containers/storage/volumes/a"),
+        *("/srv/state", "/srv/state/journal.db", "/srv", "/run", "/run/podman"),
+    ],
+)
+def test_folders_of_the_agent_and_the_engine_are_never_mounted(path):
+    policy = NodePolicy(host_paths=("/",), privileged=True, sealed=(*NodePolicy().sealed, "/srv/state"))
+    (refusal,) = admit(spec(mounts=(Mount("/x", host=path),)), policy)
+    assert (refusal.code, refusal.expected) == ("admission-denied", "nothing allows it")
+
+
+@pytest.mark.parametrize("path", ["/etc/localtime", "/var/lib/edgegitops2", "/var/log", "/srv/data"])
+def test_folders_beside_them_are_as_the_policy_says(path):
+    policy = NodePolicy(host_paths=("/",), sealed=(*NodePolicy().sealed, "/srv/state"))
+    assert not admit(spec(mounts=(Mount("/x", host=path),)), policy)

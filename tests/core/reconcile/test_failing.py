@@ -16,7 +16,7 @@ from tests.core.reconcile.stage import (
 )
 
 from edgegitops.adapters.engine_memory import Behaviour
-from edgegitops.core.model.events import DaemonStarted, Latched, WorkerStarted
+from edgegitops.core.model.events import DaemonStarted, Latched, SoakMarked, WorkerStarted
 from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.reasons import Refusal
 from edgegitops.core.model.release import Phase
@@ -345,3 +345,27 @@ def test_deployment_that_is_stuck_can_be_removed():
     stage.want(None)
     stage.play()
     assert (stage.phase, stage.present, stage.alarms) == (Phase.ABSENT, set(), set())
+
+
+def test_refusal_from_the_future_is_of_a_clock_that_was_set_back_and_is_asked_again_now():
+    stage = stage_at()
+    stage.engine.behaviours[image("app", "2")] = Behaviour(fails_to_create=True)
+    stage.want(TWO)
+    stage.clock.step(stage.clock.now() + timedelta(days=3650))
+    stage.play()
+    stage.clock.step(stage.clock.now() - timedelta(days=3650))
+    stage.engine.behaviours.clear()
+    stage.start_up()
+    assert stage.running == {"app:2"}
+
+
+def test_probes_that_nobody_can_ask_are_an_alarm_after_the_deadline_and_no_failure():
+    stage = stage_at()
+    stage.want(TWO)
+    stage.start_up()
+    stage.tell(SoakMarked(LINE, TWO.digest, timedelta(), timedelta(), POLICY.deadline))
+    stage.play()
+    assert (stage.phase, stage.alarms) == (Phase.PROVING, {"probes-unanswered"})
+    stage.tell(SoakMarked(LINE, TWO.digest, timedelta(), timedelta()))
+    stage.play()
+    assert stage.alarms == set()

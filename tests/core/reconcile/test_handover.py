@@ -125,3 +125,18 @@ def test_nothing_wanted_and_nothing_there_is_as_wanted():
     handover = hand_over([stage.scene()])
     assert (handover.is_as_wanted, handover.soaks, handover.watches) == (True, (), ())
     assert LINE in stage.ledger.deployments
+
+
+def test_time_of_a_release_begins_when_the_old_one_has_stopped():
+    stage = Stage()
+    stage.converge(ONE)
+    stage.want(TWO)
+    while stage.phase is not Phase.READY:
+        stage.turn()
+    outlook = stage.look()
+    assert outlook.work is not None
+    stage.tell(*outlook.work.events)  # it switches, and the stop that goes with it does not come through
+    assert "app:1" in stage.running
+    assert hand_over([stage.scene()]).soaks == ()
+    stage.play()
+    assert [soak.release for soak in hand_over([stage.scene()]).soaks] == [TWO.digest]

@@ -1,7 +1,8 @@
 """Law: the node's own policy is a closed allow-list over the resolved spec; Git can only narrow it.
 
 Judged is what the engine would be told, not what a manifest says. Each refusal names the field, the rule and the file
-in which a person with access to the node may change it. Some things no rule allows: an engine's socket, an image
+in which a person with access to the node may change it. Some things no rule allows: an engine's socket, the folders of
+the agent and the engine and all above them, an image
 without a digest, annotations that the runtime obeys, kernel settings of the whole node.
 Paths are compared part by part after they are cleaned; a path that climbs or is not clean is refused, not repaired.
 Whether updates may happen at all (`updates`) is asked when one begins, not here.
@@ -150,8 +151,16 @@ def _mounts(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Faul
             yield _refusal(policy, where, f"{mount.host} is no clean absolute path", _NEVER)
         elif is_engine_socket(mount.host):
             yield _refusal(policy, where, f"{mount.host} gives the container the whole node", _NEVER)
+        elif sealed := next((one for one in policy.sealed if _meets(mount.host, one)), ""):
+            what = f"{mount.host} would show {sealed}, which belongs to the agent or the engine"
+            yield _refusal(policy, where, what, _NEVER)
         elif not any(is_inside(mount.host, folder) for folder in policy.host_paths):
             yield _refusal(policy, where, f"the host path {mount.host} is not allowed", "hostPaths")
+
+
+def _meets(path: str, folder: str) -> bool:
+    """Whether a mount of one shows something of the other."""
+    return is_inside(path, folder) or is_inside(folder, path)
 
 
 def is_inside(path: str, folder: str) -> bool:

@@ -195,7 +195,8 @@ class HealthChanged:
 class SoakMarked:
     """Observed time of a release by a monotonic clock: healthy without a break so far, and not ready in all.
 
-    Written once a minute and when either is enough for a decision. Unobserved time is in neither.
+    Written once a minute where it changed, and when either is enough for a decision. Unobserved time is in neither.
+    `unanswered_for` is how long the prober itself has had no answer: nobody knows how the release is meanwhile.
     """
 
     kind: ClassVar[str] = "soak-marked"
@@ -203,6 +204,7 @@ class SoakMarked:
     digest: str
     soaked_for: timedelta
     waited_for: timedelta = timedelta()
+    unanswered_for: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,8 @@ class Watch:
 class SoakWatch:
     """A release whose time is counted by the resident, over all its containers (engine names).
 
-    The worker is woken when `soaked_for` reaches `needed` or `waited_for` reaches `deadline`. While proving,
+    The worker is woken when `soaked_for` reaches `needed`, or `waited_for` or `unanswered_for` the `deadline`, and when
+    an answer comes after so long. While proving,
     `waited_for` adds up over the whole transition; at rest it starts again whenever the release is ready.
     """
 
@@ -132,6 +133,7 @@ class SoakWatch:
     waited_for: timedelta
     deadline: timedelta
     is_proving: bool
+    unanswered_for: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

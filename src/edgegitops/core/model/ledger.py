@@ -91,7 +91,8 @@ class DeploymentRecord:
 
     `serving` is the release that should run when no transition is open: the newest that became healthy, or the one
     that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
-    unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed. `failures` maps
+    unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed; `unanswered_for` is how
+    long nobody has been able to tell. `failures` maps
     `<step kind> <subject>` to its failures in a row; back-offs are reckoned from it.
     """
 
@@ -105,6 +106,7 @@ class DeploymentRecord:
     lkg: tuple[Release, ...] = ()
     soaked_for: timedelta = timedelta()
     waited_for: timedelta = timedelta()
+    unanswered_for: timedelta = timedelta()
     failures: Mapping[str, StepFailure] = field(default_factory=dict)
     hold_reason: str = ""
     hold_detail: str = ""

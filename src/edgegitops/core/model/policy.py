@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+SEALED = ("/etc/edgegitops", "/var/lib/edgegitops", "/var/lib/containers")
+
 
 @dataclass(frozen=True, slots=True)
 class NodePolicy:
     """`/etc/edgegitops/policy.yaml`. Paths and devices are prefixes or exact; registries are host[:port][/path]
-    prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1.
+    prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1. `sealed` are host
+    folders that no rule opens: what the agent and the engine keep there is the node.
     """
 
     host_paths: tuple[str, ...] = ()
@@ -19,4 +22,5 @@ class NodePolicy:
     max_memory: int | None = None
     max_milli_cpus: int | None = None
     updates: bool = True
+    sealed: tuple[str, ...] = SEALED
     file: str = "/etc/edgegitops/policy.yaml"

@@ -154,3 +154,6 @@ class Alarm(StrEnum):
     ADMISSION_DENIED = "admission-denied"
     HELD_TOO_LONG = "held-too-long"
     STALE = "stale"
+    SNAPSHOT_LOST = "snapshot-lost"
+    FLOOR_COPY_FAILED = "floor-copy-failed"
+    PROBES_UNANSWERED = "probes-unanswered"

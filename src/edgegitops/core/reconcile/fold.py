@@ -165,7 +165,12 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
         case e.SoakMarked():
             if event.digest != record.soaking:
                 return record
-            return replace(record, soaked_for=event.soaked_for, waited_for=event.waited_for)
+            return replace(
+                record,
+                soaked_for=event.soaked_for,
+                waited_for=event.waited_for,
+                unanswered_for=event.unanswered_for,
+            )
         case e.Latched():
             latch = Latch(event.digest, event.revision, event.reason, at, event.detail, event.is_refusal)
             return replace(record, latches=_with(record.latches, event.digest, latch))
@@ -210,7 +215,9 @@ def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> Deploy
         moved, transition=replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
     )
     is_other_release = event.new in BEGUN and event.new is not Phase.PROVING
-    return replace(moved, soaked_for=NOTHING, waited_for=NOTHING) if is_other_release else moved
+    if is_other_release:
+        return replace(moved, soaked_for=NOTHING, waited_for=NOTHING, unanswered_for=NOTHING)
+    return moved
 
 
 def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> DeploymentRecord:
@@ -224,7 +231,7 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
             # Stuck before the revert began (it may not, or must not, begin): nothing is known to serve.
             serving = None if phase is Phase.STUCK and transition.phase is not Phase.REVERTING else transition.old
     waited_for = NOTHING if transition.phase in BEGUN else record.waited_for
-    rested = replace(record, transition=None, serving=serving, waited_for=waited_for)
+    rested = replace(record, transition=None, serving=serving, waited_for=waited_for, unanswered_for=NOTHING)
     if phase is Phase.HEALTHY and serving is not None:
         return replace(rested, lkg=_lkg(record.lkg, serving))
     return rested

@@ -1,7 +1,8 @@
 """Law: what the resident watches is what a transition proves, or else what serves; nothing else is probed.
 
 A container is expected to run where it serves or is being proven. While dependants wait for readiness in switching,
-what already runs is probed too.
+what already runs is probed too. A release's time begins when what was before it has stopped: a stop that does not work
+is not the fault of what comes after it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Scene
 from edgegitops.core.reconcile.standing import has_rested
+from edgegitops.core.reconcile.stopping import stops
 
 LOCAL = "127.0.0.1"
 
@@ -30,7 +32,8 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         running = [part for part in parts.containers if _is_running(scene, parts, part)]
         watches += [_watch(scene, parts, part) for part in running]
         expected |= {seen.name: seen.mark for part in running if (seen := scene.observed.named(part.name))}
-        soaks.append(_soak(scene, parts, is_proving=is_proving))
+        if not _is_clearing(scene, parts):
+            soaks.append(_soak(scene, parts, is_proving=is_proving))
     return Handover(
         None,
         tuple(watches),
@@ -77,6 +80,14 @@ def _watched(scene: Scene) -> tuple[Release | None, bool]:
     return scene.record.serving, False
 
 
+def _is_clearing(scene: Scene, parts: Parts) -> bool:
+    """Switching, and something of the old release is still to be stopped."""
+    transition = scene.record.transition
+    if transition is None or transition.phase is not Phase.SWITCHING:
+        return False
+    return bool(stops(scene, [transition.old], keep=parts.names()))
+
+
 def _is_running(scene: Scene, parts: Parts, part: Part) -> bool:
     """What has our name and is not ours is nothing that the resident would ever list."""
     seen = scene.observed.named(part.name)
@@ -118,4 +129,5 @@ def _soak(scene: Scene, parts: Parts, *, is_proving: bool) -> SoakWatch:
         waited_for=scene.record.waited_for,
         deadline=policy.deadline,
         is_proving=is_proving,
+        unanswered_for=scene.record.unanswered_for,
     )

@@ -38,7 +38,13 @@ from edgegitops.core.reconcile.removal import has_something
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, work
 from edgegitops.core.reconcile.transition import proceed
 
-OF_A_LOOK = (Alarm.NAME_CONFLICT, Alarm.RECREATE_LIMIT, Alarm.ADMISSION_DENIED, Alarm.HELD_TOO_LONG)
+OF_A_LOOK = (
+    Alarm.NAME_CONFLICT,
+    Alarm.RECREATE_LIMIT,
+    Alarm.ADMISSION_DENIED,
+    Alarm.HELD_TOO_LONG,
+    Alarm.PROBES_UNANSWERED,
+)
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
 MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN})
 
@@ -48,7 +54,18 @@ def reconcile(scene: Scene) -> Outlook:
 
     Alarms and a hold that differ from the remembered ones come as a work of events, so that the journal tells of them.
     """
-    return tell(scene, _next(scene))
+    outlook = _next(scene)
+    return tell(scene, replace(outlook, alarms=(*outlook.alarms, *_unanswered(scene))))
+
+
+def _unanswered(scene: Scene) -> tuple[tuple[Alarm, str], ...]:
+    """Nobody has been able to ask how the release is for as long as it may take to be ready: a person should look."""
+    transition = scene.record.transition
+    release = transition.new if transition is not None and transition.phase in BEGUN else scene.record.serving
+    if release is None or scene.record.unanswered_for < release.policy.deadline:
+        return ()
+    detail = f"{release.short}: its probes could not be asked for {release.policy.deadline.total_seconds():g} s"
+    return ((Alarm.PROBES_UNANSWERED, f"{detail}; nobody knows whether it is well"),)
 
 
 def tell(scene: Scene, outlook: Outlook) -> Outlook:
@@ -108,8 +125,8 @@ def _latched(scene: Scene, target: Release, latch: Latch) -> Outlook:
         return Outlook(hold=Hold(HoldReason.LATCHED, detail))
     if latch.reason not in MAY_BE_OUTGROWN:
         return Outlook(hold=Hold(HoldReason.REFUSED_HERE, detail))
-    again = min(latch.at, scene.now) + REFUSAL_ASKED_AGAIN_AFTER
-    if scene.now < again:
+    again = latch.at + REFUSAL_ASKED_AGAIN_AFTER
+    if latch.at <= scene.now < again:  # one from the future is of a clock that has been set back since
         return Outlook(hold=Hold(HoldReason.REFUSED_HERE, detail, again), until=again)
     return work(scene, events=[Unlatched(scene.name, latch.digest, "a refusal is asked again after a while")])
 
