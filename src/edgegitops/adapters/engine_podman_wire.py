@@ -1,7 +1,6 @@
 """Law: one request, one answer, one deadline; and the text of a cause decides what the caller may hope for.
 
-1. This is the one door to podman-py, which is used for its connection: requests go out below /v4.0.0/libpod, which
-   Podman 4 and 5 serve alike, and bodies are libpod's own JSON.
+1. Requests go out below /v4.0.0/libpod, which Podman 4 and 5 serve alike, and bodies are libpod's own JSON.
 2. A connection is used by one thread at a time; a request that fails gives its connection up.
 3. No answer in time, no socket, or an answer that is no JSON: UnavailableError, reason `engine-unavailable`.
 4. Podman answers 500 for nearly everything, so causes are told apart by their words (`CAUSES`, first match wins).
@@ -9,28 +8,25 @@
 
 import json
 import queue
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
-from podman import PodmanClient
-from podman.errors import PodmanError
-
+from edgegitops.adapters.engine_podman_socket import PodmanSocket
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.errors import DeniedError, OutsideError, UnavailableError
 
 PORT = "engine"
-API_VERSION = "4.0.0"
+API = "/v4.0.0/libpod"
 
 NOT_FOUND = 404
 NOT_MODIFIED = 304
 BAD_REQUEST = 400
-JSON_TYPE = {"Content-Type": "application/json"}
-TAR_TYPE = {"Content-Type": "application/x-tar"}
+JSON_TYPE = "application/json"
+TAR_TYPE = "application/x-tar"
 
 Params: TypeAlias = Mapping[str, str]
 
@@ -117,9 +113,9 @@ class Wire:
     """A pool of connections to one Podman service."""
 
     def __init__(self, url: str, *, timeout: timedelta) -> None:
-        self._url = url
+        self.url = url
         self._timeout = timeout.total_seconds()
-        self._idle: queue.LifoQueue[PodmanClient] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[PodmanSocket] = queue.LifoQueue()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -129,70 +125,44 @@ class Wire:
             except queue.Empty:
                 return
 
-    @contextmanager
-    def _client(self, action: str) -> Iterator[PodmanClient]:
-        try:
-            client = self._idle.get_nowait()
-        except queue.Empty:
-            client = self._connect(action)
-        try:
-            yield client
-        except (PodmanError, OSError) as broken:
-            client.close()
-            raise unavailable(action, f"{self._url}: {_root(broken)}") from broken
-        except BaseException:
-            client.close()
-            raise
-        self._idle.put(client)
-
-    def _connect(self, action: str) -> PodmanClient:
-        """A new client of a service that is there: podman-py leaks a socket where nobody listens."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(self._timeout)
-            try:
-                probe.connect(self._url.removeprefix("unix://"))
-            except OSError as absent:
-                raise unavailable(action, f"{self._url}: {absent}") from absent
-        return PodmanClient(base_url=self._url, version=API_VERSION)
-
     def ask(
         self, method: str, path: str, *, params: Params | None = None, body: object = None, within: float | None = None
     ) -> Answer:
-        """One request; `within` seconds for connecting and for every silence, the whole in twice that."""
-        action = f"{method.upper()} {path}"
-        return Answer(*self._gather(action, params, body, within or self._timeout))
+        """One request, its body a tar where it is bytes; `within` seconds for connecting and for every silence, the
+        whole in twice that.
+        """
+        target = f"{API}{path}{'?' if params else ''}{urlencode(params or {})}"
+        is_tar = isinstance(body, bytes)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            with self._connection(within or self._timeout) as connection:
+                head = connection.ask(method, target, data, kind=TAR_TYPE if is_tar else JSON_TYPE)
+                return Answer(head.status, b"".join(connection.pieces(head)))
+        except OSError as broken:
+            words = str(broken) or type(broken).__name__
+            raise unavailable(f"{method} {path}", f"{self.url}: {words}") from broken
 
-    def _gather(self, action: str, params: Params | None, body: object, within: float) -> tuple[int, bytes]:
-        chunks = []
-        status = 0
-        for status, chunk in self.stream(action, params=params, body=body, within=within):  # noqa: B007
-            chunks.append(chunk)
-        return status, b"".join(chunks)
+    @contextmanager
+    def _connection(self, within: float) -> Iterator[PodmanSocket]:
+        """A connection that was kept, or a new one; it is kept where all went well."""
+        connection = self._kept() or PodmanSocket(self.url.removeprefix("unix://"), patience=within)
+        try:
+            connection.hurry(within, 2 * within)
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if connection.is_reusable():
+            self._idle.put(connection)
+        else:
+            connection.close()
 
-    def stream(
-        self, action: str, *, params: Params | None = None, body: object = None, within: float
-    ) -> Iterator[tuple[int, bytes]]:
-        """`METHOD /path` -> (status, chunk) until the answer ends, an empty chunk first; all in twice `within`."""
-        method, path = action.split(" ", 1)
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
-        kind = TAR_TYPE if isinstance(body, bytes) else JSON_TYPE
-        end = time.monotonic() + 2 * within
-        with self._client(action) as client:
-            answer = getattr(client.api, method.lower())(
-                path, params=params, data=data, headers=kind if data else None, timeout=within, stream=True
-            )
+    def _kept(self) -> PodmanSocket | None:
+        while True:
             try:
-                yield answer.status_code, b""
-                for chunk in answer.iter_content(65536):
-                    yield answer.status_code, chunk
-                    if time.monotonic() > end:
-                        raise TimeoutError(f"no end of the answer within {2 * within:.0f} s")
-            finally:
-                answer.close()
-
-
-def _root(error: BaseException) -> str:
-    """The innermost cause: the outer ones only say that a request failed."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__ or error
-    return str(error) or type(error).__name__
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                return None
+            if connection.is_reusable():
+                return connection
+            connection.close()

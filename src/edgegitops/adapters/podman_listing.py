@@ -9,18 +9,17 @@
 4. Nothing here changes a container.
 """
 
-import http.client
 import json
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, kill_stray
+from edgegitops.adapters.engine_podman_socket import Head, PodmanSocket
 from edgegitops.core.model import naming
 from edgegitops.core.model.observed import mark
 from edgegitops.core.model.reasons import HoldReason
@@ -55,52 +54,27 @@ class Hint:
     action: str
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP to a unix socket, with one deadline for everything."""
-
-    def __init__(self, path: str, within: float | None) -> None:
-        super().__init__("podman", timeout=within)
-        self._path = path
-        self._ends_at = None if within is None else time.monotonic() + within
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-    def hurry(self) -> None:
-        """Let the next read wait no longer than the deadline; TimeoutError where that is over."""
-        if self._ends_at is None:
-            return
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("no answer in time")
-        if self.sock is not None:
-            self.sock.settimeout(left)
-
-
 class EventStream:
     """Container events as they come, for one reader. `close` from another thread ends the iteration."""
 
-    def __init__(self, connection: _UnixConnection, answer: http.client.HTTPResponse) -> None:
+    def __init__(self, connection: PodmanSocket, head: Head) -> None:
         self._connection = connection
-        self._answer = answer
-        self._raw = connection.sock
+        self._head = head
         self._is_closed = False
         self._is_read = False
 
     def __iter__(self) -> Iterator[Hint]:
         self._is_read = True
         try:
-            while line := self._answer.readline():
+            for line in self._connection.lines(self._head):
                 event = json.loads(line)
                 attributes = (event.get("Actor") or {}).get("Attributes") or {}
                 yield Hint(name=str(attributes.get("name", "")), action=str(event.get("Action", "")))
-        except (OSError, ValueError, http.client.HTTPException) as broken:
+        except (OSError, ValueError) as broken:
             if not self._is_closed:
                 raise _unavailable("events", broken) from broken
         finally:
-            self._release()
+            self._connection.close()
         if not self._is_closed:
             raise _unavailable("events", "the stream ended")
 
@@ -108,13 +82,9 @@ class EventStream:
         """End the stream; an iteration that waits comes back, and lets the socket go."""
         self._is_closed = True
         with suppress(OSError):  # the other side was faster
-            self._raw.shutdown(socket.SHUT_RDWR)
+            self._connection.shut()
         if not self._is_read:
-            self._release()
-
-    def _release(self) -> None:
-        self._answer.close()
-        self._connection.close()
+            self._connection.close()
 
 
 class PodmanListing:
@@ -146,17 +116,15 @@ class PodmanListing:
 
     def events(self) -> EventStream:
         """Container events from now on. UnavailableError: Podman does not answer."""
-        connection = _UnixConnection(self._path, None)
         filters = quote(json.dumps({"type": ["container"]}))
+        connection = None
         try:
-            connection.request("GET", f"{API}/events?stream=true&filters={filters}")
-            raw = connection.sock
-            answer = connection.getresponse()
-            connection.sock = raw  # http.client forgets the socket of an answer without an end
-        except (OSError, http.client.HTTPException) as broken:
-            connection.close()
+            connection = PodmanSocket(self._path, patience=None)
+            return EventStream(connection, connection.ask("GET", f"{API}/events?stream=true&filters={filters}"))
+        except OSError as broken:
+            if connection is not None:
+                connection.close()
             raise _unavailable("events", broken) from broken
-        return EventStream(connection, answer)
 
     def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
         """Run argv in a running container: True where it ends with 0 within `timeout`. UnavailableError: the prober
@@ -195,25 +163,17 @@ class PodmanListing:
 
     def _ask(self, method: str, path: str, *, within: timedelta, body: object = None) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body, or UnavailableError at the deadline."""
-        connection = _UnixConnection(self._path, within.total_seconds())
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else json.dumps(body).encode()
+        is_output = path.endswith("/start")
+        span, read = within.total_seconds(), b""
         try:
-            connection.request(method, API + path, data, {"Content-Type": "application/json"} if data else {})
-            raw = connection.sock
-            answer = connection.getresponse()
-            connection.sock = raw  # http.client forgets the socket of an answer without an end
-            is_output = path.endswith("/start")
-            read = b""
-            connection.hurry()
-            while piece := answer.read1(65536):
-                read = (read + piece)[-KEPT_OUTPUT:] if is_output else read + piece
-                connection.hurry()
-        except (OSError, http.client.HTTPException) as broken:
+            with closing(PodmanSocket(self._path, patience=span, within=span)) as connection:
+                head = connection.ask(method, API + path, data)
+                for piece in connection.pieces(head):
+                    read = (read + piece)[-KEPT_OUTPUT:] if is_output else read + piece
+        except OSError as broken:
             raise _unavailable(f"{method} {path.partition('?')[0]}", broken) from broken
-        else:
-            return answer.status, read
-        finally:
-            connection.close()
+        return head.status, read
 
 
 def _seen(row: Mapping[str, Any]) -> Seen:
