@@ -39,7 +39,7 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "check the credential files that node.yaml names, then edgegitops reconcile",
     ),
     HoldReason.ENGINE_UNAVAILABLE: ("Podman does not answer", "check podman.socket; edgegitops node check"),
-    HoldReason.DEPENDENCY: ("it waits for another container", ""),
+    HoldReason.DEPENDENCY: ("it waits for another container or deployment", ""),
     HoldReason.RECREATE_LIMIT: (
         "a container had to be created anew too often; it is tried again later",
         "find out who removes or changes it: podman events --filter type=container",

@@ -23,9 +23,12 @@ from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.plant import Interlock, is_plausible
 from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.release import Phase
+from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
 from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
+from edgegitops.core.reconcile.neighbours import conditions_met
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
@@ -133,6 +136,32 @@ def _outlook(facts: Facts, scene: Scene) -> Outlook:
     return tell(scene, Outlook(hold=Hold(HoldReason.OPERATOR, hold.reason, hold.until), until=hold.until))
 
 
+def _neighbours(facts: Facts, desired: Desired | None, name: str) -> Mapping[str, frozenset[Condition]]:
+    """What those deployments of this node are now that this one waits for."""
+    records = facts.ledger.deployments
+    target, serving = (
+        desired.releases.get(name) if desired else None,
+        records[name].serving if name in records else None,
+    )
+    named = {other for one in (target, serving) if one is not None for other in one.policy.depends_on}
+    here = {other for other in named if other in records and records[other].phase is not Phase.ABSENT}
+    here |= named & (desired.releases.keys() if desired else set())
+    return {other: conditions_met(_bare_scene(facts, other)) for other in here}
+
+
+def _bare_scene(facts: Facts, name: str) -> Scene:
+    """A deployment as it stands, whatever is wanted of it."""
+    return Scene(
+        name=name,
+        fleet=facts.node.fleet,
+        now=facts.now,
+        boot_id=facts.boot_id,
+        seq=facts.ledger.seq,
+        observed=facts.observed,
+        record=facts.ledger.deployments.get(name) or DeploymentRecord(name),
+    )
+
+
 def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:
     """What the interlocks of a deployment say, as asked just before this look."""
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
@@ -155,14 +184,8 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
     floor = facts.ledger.floor
     calendar = Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
     window = is_in_window(plant_for(name, desired, target, record.serving), target or record.serving, calendar)
-    return Scene(
-        name=name,
-        fleet=facts.node.fleet,
-        now=facts.now,
-        boot_id=facts.boot_id,
-        seq=facts.ledger.seq,
-        observed=facts.observed,
-        record=record,
+    return replace(
+        _bare_scene(facts, name),
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
         gate=None if isinstance(gate, Proceed) else gate,
@@ -171,6 +194,7 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         refusal="; ".join(f"{one.message}{one.expected and f' ({one.expected})'}" for one in refusals.get(name, ())),
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
+        neighbours=_neighbours(facts, desired, name),
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
     )

@@ -576,8 +576,5 @@ def test_second_line_refuses_what_only_later_versions_know(world):
         assert world.app(**{key: {"x": {}}}).fault().code == "not-supported-yet"
     assert world.app(servises={"x": 1}).fault().code == "unknown-field"
     assert world.app(update={"strategy": "blue-green"}).fault().code == "not-supported-yet"
-    for key in ("dependsOn",):
-        fault = replace(world, deployment_spec={key: {"x": 1}}).fault()
-        assert (fault.code, fault.file, fault.pointer) == ("not-supported-yet", "deployments/line.yaml", f"/spec/{key}")
     for rollout in ({"waves": []}, {"direct": {}}):
         assert replace(world, deployment_spec={"rollout": rollout}).fault().code == "not-supported-yet"

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from edgegitops.core.desired.deployments import unknown_application
 from edgegitops.core.desired.narrowing import narrow
+from edgegitops.core.desired.order import lonely, order_faults
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.plant import policies_of
 from edgegitops.core.desired.resolve import resolve, sort_faults, target_of, unknown_resolver
@@ -35,16 +36,18 @@ def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[
             releases, _, faults = resolve(snapshot, site, node, objects, judge)
             target = target_of(snapshot, site, node)
             policies = policies_of(snapshot, target) if target else ()
-            for fault in (*faults, *(one for release in releases.values() for one in narrow(release.spec, policies))):
+            refused = (one for release in releases.values() for one in narrow(release.spec, policies))
+            for fault in (*faults, *refused, *lonely(snapshot, releases)):
                 nodes_of.setdefault(fault, []).append(f"{site}/{node}")
     told = [_with_nodes(fault, nodes) for fault, nodes in nodes_of.items()]
+    told += order_faults(snapshot)
     for deployment in snapshot.deployments.values():
         told += unknown_application(snapshot, deployment)
     return sort_faults([*told, *_nothing_selected(snapshot)])
 
 
 def _with_nodes(fault: Fault, nodes: list[str]) -> Fault:
-    if fault.code not in _OF_A_NODE:
+    if fault.code not in _OF_A_NODE and not fault.is_warning:
         return fault
     others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
     return replace(fault, message=f"{fault.message} (on {nodes[0]}{others})")

@@ -15,6 +15,7 @@ from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.deployments import Means, Resolved, needed_contents, resolve_deployment
 from edgegitops.core.desired.mirrors import mirror_faults
 from edgegitops.core.desired.narrowing import narrow
+from edgegitops.core.desired.order import order_faults
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.plant import node_plant, policies_of
 from edgegitops.core.desired.ports import Taken
@@ -72,7 +73,15 @@ def resolve(
     return (
         releases,
         contents,
-        sort_faults([*told, *_port_conflicts(found), *sharing_conflicts(specs), *mirror_faults(target)]),
+        sort_faults(
+            [
+                *told,
+                *_port_conflicts(found),
+                *sharing_conflicts(specs),
+                *mirror_faults(target),
+                *order_faults(snapshot),
+            ]
+        ),
     )
 
 

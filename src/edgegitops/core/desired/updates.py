@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from edgegitops.core.desired.care import read_depends_on
 from edgegitops.core.desired.probes import read_span
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.model.reasons import FaultCode
@@ -13,8 +14,7 @@ from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
 
 _KEYS = Keys(
     frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"})
-    | {"windows", "interlocks"},
-    frozenset({"dependsOn"}),
+    | {"windows", "interlocks", "dependsOn"}
 )
 _ROLLOUT_KEYS = Keys(frozenset({"paused"}), frozenset({"waves", "direct"}))
 _ROLLBACK_KEYS = Keys(frozenset({"automatic", "deadline", "soak", "keep", "safe", "maxAttempts", "after", "needs"}))
@@ -29,6 +29,8 @@ def read_policy(deployment: Cursor, application: Mapping[str, Cursor]) -> Update
     told: dict[str, Any] = {}
     if "rollback" in fields:
         told |= _rollback(fields["rollback"])
+    if "dependsOn" in fields:
+        told["depends_on"] = read_depends_on(fields["dependsOn"])
     if "drift" in fields:
         told["drift"] = fields["drift"].choice(DriftPolicy, default=DriftPolicy.REPORT)
     prune = fields["prune"].fields(_PRUNE_KEYS) if "prune" in fields else {}

@@ -73,7 +73,6 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
         *_rows(
             "",
             {
-                "spec/dependsOn": "deployments do not wait for each other yet",
                 "spec/rollout/waves": "waves are not obeyed yet: every node would update at once",
                 "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
             },

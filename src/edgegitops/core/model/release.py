@@ -1,11 +1,12 @@
 """Releases, their policies, and the phases a deployment goes through on a node."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from edgegitops.core.model.plant import Plant
-from edgegitops.core.model.spec import DeploymentSpec
+from edgegitops.core.model.spec import Condition, DeploymentSpec
 
 
 class Phase(StrEnum):
@@ -45,7 +46,8 @@ class VolumePrune(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """What steers an update and is no part of the spec. `needs` is the time that a window must have left (None: the
+    """What steers an update and is no part of the spec. `depends_on` maps other deployments of the node to what they
+    must be before a release begins. `needs` is the time that a window must have left (None: the
     deadline); `plant` holds every window and interlock that the site, the policies and the deployment say for it here.
     """
 
@@ -62,6 +64,7 @@ class UpdatePolicy:
     mirrors: tuple[tuple[str, ...], ...] = ()
     needs: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

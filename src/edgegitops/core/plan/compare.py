@@ -197,6 +197,8 @@ def _policy(old: UpdatePolicy, new: UpdatePolicy) -> tuple[str, ...]:
 def _shown(value: object) -> str:
     if isinstance(value, timedelta):
         return shown_span(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {told}" for key, told in sorted(value.items())) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -23,6 +23,7 @@ from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
 from edgegitops.core.model.steps import RemoveContainer, StartContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
+from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, held, work
@@ -137,11 +138,16 @@ def _restart(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen) -> Out
     again = restart_at(scene.remembered(part).ends, scene.now)
     if again > scene.now:
         return Outlook(until=again, hold=Hold(HoldReason.BACK_OFF, f"container {part.container} ended", again))
-    waits = next(unmet(scene, parts, part), None)
-    if waits is not None and scene.record.waited_for < parts.release.policy.deadline:
-        need, condition = waits
-        return Outlook(hold=Hold(HoldReason.DEPENDENCY, f"container {part.container} waits: {need} {condition}"))
+    hold = _waiting(scene, parts, part)
+    if hold is not None and scene.record.waited_for < parts.release.policy.deadline:
+        return Outlook(hold=hold)
     return work(scene, steps=[StartContainer(part.name)])
+
+
+def _waiting(scene: Scene, parts: Parts, part: Part) -> Hold | None:
+    for need, condition in unmet(scene, parts, part):
+        return Hold(HoldReason.DEPENDENCY, f"container {part.container} waits: {need} {condition}")
+    return waits_for(scene, parts.release)
 
 
 def _not_live(scene: Scene, part: Part) -> Outlook:

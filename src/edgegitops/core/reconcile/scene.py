@@ -15,6 +15,7 @@ from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, Deploymen
 from edgegitops.core.model.observed import ContainerSeen, Observed
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Step, Work
 from edgegitops.core.reconcile.backoff import retry_at
 from edgegitops.core.reconcile.parts import Part, Parts, parts_of
@@ -30,7 +31,7 @@ class Scene:
     and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the
     wanted release was not admitted here. `window` says why a transition may not begin now, `interlock` why a running
     container may not be stopped for one (None: they may). `contents` are the config files that can be stored, `stored`
-    those that are.
+    those that are. `neighbours` says of the other deployments of this node which conditions they meet now.
     `is_local`: journal and engine are all there is; nothing may be fetched.
     """
 
@@ -51,6 +52,7 @@ class Scene:
     stored: frozenset[str] = frozenset()
     alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
     is_local: bool = False
+    neighbours: Mapping[str, frozenset[Condition]] = field(default_factory=dict)
 
     def parts(self, release: Release) -> Parts:
         """The parts of a release of this deployment."""

@@ -47,11 +47,12 @@ def unmet(scene: Scene, parts: Parts, part: Part) -> Iterator[tuple[str, Conditi
     """What this container still waits for before it may start: container names of the spec, and until when."""
     by_container = {one.container: one for one in parts.containers}
     for need, condition in sorted(part.spec.care.depends_on.items()):
-        if not _is_met(scene, by_container[need], condition):
+        if not is_met(scene, by_container[need], condition):
             yield need, condition
 
 
-def _is_met(scene: Scene, part: Part, condition: Condition) -> bool:
+def is_met(scene: Scene, part: Part, condition: Condition) -> bool:
+    """Whether a container is what another one waits for."""
     match condition:
         case Condition.STARTED:
             return is_up(scene, part)

@@ -4,9 +4,9 @@ Rules, in order of the road:
 1. pending, preparing, ready: nothing that runs is touched; another wish ends the transition, nothing is lost.
 2. preparing makes everything new beside the old: images, config files, networks, volumes, containers (not started).
    What is not available is tried for ever; what the engine denies is a refusal.
-3. ready waits for the windows and, where something running is to be stopped, for the interlocks; what has begun asks
-   nobody. Switching asks the start condition once more, stops what the new release does not share, tells what stays of
-   its changed configs, and starts the new in order.
+3. ready waits for other deployments, the windows and, where something running is to be stopped, for the interlocks;
+   what has begun asks nobody. Switching asks the start condition once more, stops what the new release does not share,
+   tells what stays of its changed configs, and starts the new in order.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
@@ -23,6 +23,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import StartContainer, Step, StopContainer, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
+from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
@@ -178,7 +179,7 @@ def _ready(scene: Scene, new: Parts) -> Outlook:
     if any(scene.observed.named(part.name) is None for part in new.containers):
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
     first = [*stops(scene, [scene.record.serving], keep=new.names()), *_unwell(scene, new)]
-    hold = scene.gate or scene.window or (scene.interlock if first else None)
+    hold = scene.gate or waits_for(scene, new.release) or scene.window or (scene.interlock if first else None)
     return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first) if hold is None else held(hold)
 
 
