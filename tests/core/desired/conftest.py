@@ -16,13 +16,12 @@ from edgegitops.core.model.manifests import (
     NodeEntry,
     Origin,
     Override,
-    Requirement,
-    Selector,
     Site,
     Snapshot,
 )
 from edgegitops.core.model.objects import Header, RawObject
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.selector import Requirement, Selector
 from edgegitops.core.model.spec import CreateSpec
 
 DIGEST = "sha256:" + "ab" * 32

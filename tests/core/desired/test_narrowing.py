@@ -10,16 +10,9 @@ from edgegitops.core.desired.check import check_snapshot
 from edgegitops.core.desired.plant import unknown_zones
 from edgegitops.core.desired.resolve import desired_for
 from edgegitops.core.model.facts import Desired
-from edgegitops.core.model.manifests import (
-    Origin,
-    PlantRules,
-    PolicyManifest,
-    ScopedInterlock,
-    ScopedWindow,
-    Selector,
-    Snapshot,
-)
+from edgegitops.core.model.manifests import Origin, PlantRules, PolicyManifest, ScopedInterlock, ScopedWindow, Snapshot
 from edgegitops.core.model.plant import FixedZones, Interlock, Window, WindowKind
+from edgegitops.core.model.selector import Selector
 
 ALL = Selector(is_all=True)
 HOUR = timedelta(hours=1)

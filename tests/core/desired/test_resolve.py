@@ -12,9 +12,10 @@ from edgegitops.core.desired import configs
 from edgegitops.core.desired.resolve import desired_for
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired, NodeIdentity
-from edgegitops.core.model.manifests import Faults, Override, Selector
+from edgegitops.core.model.manifests import Faults, Override
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
+from edgegitops.core.model.selector import Selector
 from edgegitops.core.model.spec import Mount
 from edgegitops.core.model.trust import Pin
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgegitops.core.desired.selectors import matches, node_tags, parse_selector, selector_text
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import NodeEntry, Origin, Requirement, Selector, Site
+from edgegitops.core.model.manifests import NodeEntry, Origin, Site
+from edgegitops.core.model.selector import Requirement, Selector
 
 TABLE = json.loads((Path(__file__).parents[2] / "vectors/selectors.json").read_text())
 KEYS = st.from_regex(

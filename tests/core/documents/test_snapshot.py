@@ -6,7 +6,8 @@ import pytest
 
 from edgegitops.core.documents.snapshot import read_partly, read_snapshot
 from edgegitops.core.model.faults import Position
-from edgegitops.core.model.manifests import Faults, Requirement, Selector, Snapshot
+from edgegitops.core.model.manifests import Faults, Snapshot
+from edgegitops.core.model.selector import Requirement, Selector
 
 
 def test_sound_fleet_is_read_whole(fleet):

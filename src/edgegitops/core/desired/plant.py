@@ -11,9 +11,10 @@ from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import DeploymentManifest, PlantRules, PolicyManifest, Selector, Snapshot
+from edgegitops.core.model.manifests import DeploymentManifest, PlantRules, PolicyManifest, Snapshot
 from edgegitops.core.model.plant import UTC_ZONE, Plant, Zones
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.selector import Selector
 
 _EVERYWHERE = "Etc/UTC"
 

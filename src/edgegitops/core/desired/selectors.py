@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import NodeEntry, Requirement, Selector, Site
+from edgegitops.core.model.manifests import NodeEntry, Site
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.selector import Requirement, Selector
 
 EVERYTHING = "*"
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"

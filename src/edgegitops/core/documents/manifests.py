@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from edgegitops.core.documents.plant import read_rules
+from edgegitops.core.documents.rollout import read_rollout
 from edgegitops.core.documents.selectors import read_selector
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.manifests import (
@@ -92,6 +93,7 @@ def read_deployment(tree: Mapping[str, Tree], origin: Origin) -> DeploymentManif
         ),
         spec=spec,
         rules=read_rules(spec, origin.file),
+        rollout=read_rollout(spec),
     )
 
 

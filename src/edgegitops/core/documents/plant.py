@@ -13,11 +13,12 @@ from edgegitops.core.documents.judge import Page, Path
 from edgegitops.core.documents.selectors import read_selector
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import PlantRules, ScopedInterlock, ScopedWindow, Selector
+from edgegitops.core.model.manifests import PlantRules, ScopedInterlock, ScopedWindow
 from edgegitops.core.model.plant import Interlock, Window, WindowKind
 from edgegitops.core.model.quantities import parse_duration
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.schedule import parse_schedule
+from edgegitops.core.model.selector import Selector
 
 SITE_ZONE = "site"
 PROGRAMS = "/etc/edgegitops/interlocks/"

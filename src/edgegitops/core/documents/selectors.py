@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from edgegitops.core.documents.judge import Page, Path
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import Requirement, Selector
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.selector import Requirement, Selector
 
 _FIELDS = frozenset({"selector", "for"})
 _WAYS = frozenset({"matchTags", "matchExpressions"})

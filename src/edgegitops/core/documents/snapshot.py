@@ -25,6 +25,7 @@ from edgegitops.core.documents.manifests import (
 from edgegitops.core.documents.marks import Positions
 from edgegitops.core.documents.node_keys import keys_twice
 from edgegitops.core.documents.plant import rule_faults
+from edgegitops.core.documents.rollout import rollout_faults
 from edgegitops.core.documents.selectors import selector_faults
 from edgegitops.core.documents.unsupported import unsupported_faults
 from edgegitops.core.documents.validators import PATCH, Validators, schema_problem, validators_of
@@ -219,6 +220,7 @@ def _all_faults(kind: str, tree: Mapping[str, Tree], page: Page, validators: Val
     spec = tree.get("spec")
     if kind == "Deployment" and isinstance(spec, dict):
         yield from _patch_faults(spec, page, validators)
+        yield from rollout_faults(spec, page)
     if kind in {"Site", "Policy", "Deployment"} and isinstance(spec, dict):
         yield from rule_faults(spec, page)
     if kind == "Application" and isinstance(spec, dict):

@@ -11,6 +11,8 @@ from datetime import timedelta
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
 from edgegitops.core.model.plant import Interlock, Window
+from edgegitops.core.model.selector import Selector
+from edgegitops.core.model.waves import RolloutPolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,23 +28,6 @@ class Origin:
 
     file: str
     positions: Mapping[str, Position] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One `matchExpressions` entry; operators In, NotIn, Exists, DoesNotExist, Gt, Lt as in Kubernetes labels."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """All requirements must hold; `is_all` is the written `all: true`. An empty selector does not exist."""
-
-    requirements: tuple[Requirement, ...] = ()
-    is_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +121,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentManifest:
-    """`deployments/<name>.yaml`; `spec` is the judged tree (values, rollback, drift, prune, rollout)."""
+    """`deployments/<name>.yaml`; `spec` is the judged tree (values, rollback, drift, prune)."""
 
     origin: Origin
     name: str
@@ -147,6 +132,7 @@ class DeploymentManifest:
     overrides: tuple[Override, ...] = ()
     spec: Mapping[str, Tree] = field(default_factory=dict)
     rules: PlantRules = PlantRules()
+    rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from edgegitops.core.model.canonical import digest
-from edgegitops.core.model.manifests import Selector
+from edgegitops.core.model.selector import Selector
 
 ABSENT = digest(None)
 """The release digest of a deployment on a node that does not have it."""

@@ -20,20 +20,20 @@ class Lookup:
 
     def __init__(self, objects: Objects, limits: TrustLimits) -> None:
         self.limits = limits
-        self._objects = objects
+        self.objects = objects
         self._kept: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
         self._count = 0
 
     def read(self, oid: str, kind: str, *, limit: int) -> bytes | Refused:
         """The bytes of the object `oid` of this kind, at most `limit` bytes of them."""
-        header = self._objects.header(oid)
+        header = self.objects.header(oid)
         if header is None:
             return Refused(oid, Doubt.OBJECT_MISSING, f"{kind} {oid} is not in the local mirror")
         if header.kind != kind:
             return Refused(oid, Doubt.MALFORMED_OBJECT, f"{oid} is a {header.kind} where a {kind} is needed")
         if header.size > limit:
             return Refused(oid, Doubt.OBJECT_TOO_LARGE, f"{kind} {oid} has {header.size} bytes, the limit is {limit}")
-        found = self._objects.read(oid)
+        found = self.objects.read(oid)
         if found is None or found.kind != kind or len(found.data) != header.size:
             return Refused(oid, Doubt.OBJECT_MISSING, f"{kind} {oid} cannot be read from the local mirror")
         return found.data
@@ -48,7 +48,7 @@ class Lookup:
 
     def blob_doubt(self, oid: str) -> Refused | None:
         """Why the blob could not be read, without reading it."""
-        header = self._objects.header(oid)
+        header = self.objects.header(oid)
         if header is None or header.kind != "blob":
             return Refused(oid, Doubt.OBJECT_MISSING, f"blob {oid} is not in the local mirror")
         if header.size > self.limits.object_size:

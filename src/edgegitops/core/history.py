@@ -1,0 +1,170 @@
+"""Law: the chain of revisions as gates read it, made lazily from Git objects, each distinct content once.
+
+1. The chain is the first-parent history from the enrolment checkpoint to a believed commit, oldest first.
+2. A revision whose manifests are not valid says what the valid one before it says. So does one for which a deployment
+   cannot be resolved everywhere.
+3. What did not change is not read again: files by blob id, whole editions where no manifest folder changed, digests
+   where nothing that a node's release is made of changed.
+The same objects give the same chain; what is kept between questions is only what they say.
+"""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+from edgegitops.core.desired.deployments import Means
+from edgegitops.core.desired.editions import edition_of, resolve_release
+from edgegitops.core.desired.resolve import target_of
+from edgegitops.core.desired.values import Judge, Target
+from edgegitops.core.documents.snapshot import read_snapshot
+from edgegitops.core.model.canonical import digest
+from edgegitops.core.model.manifests import DeploymentManifest, Faults, SchemaSet, Snapshot
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.trust import Refused
+from edgegitops.core.model.waves import Edition
+from edgegitops.core.trust.listing import list_manifests
+from edgegitops.core.trust.lookup import Lookup, about
+from edgegitops.core.trust.objects import first_parent, parse_commit
+from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A valid revision: its snapshot, and the blob id of each of its files."""
+
+    snapshot: Snapshot
+    files: dict[str, str]
+
+
+@dataclass
+class Library:
+    """What is known of a repository's content; it grows, and may be emptied at any time."""
+
+    lookup: Lookup
+    schemas: SchemaSet
+    judge: Judge
+    contents: dict[str, str] = field(default_factory=dict)
+    files: MutableMapping[str, object] = field(default_factory=dict)
+    pages: dict[str, Page | None] = field(default_factory=dict)
+    digests: dict[tuple[object, ...], str | None] = field(default_factory=dict)
+    editions: dict[tuple[str, str], Edition | None] = field(default_factory=dict)
+
+    def page(self, tree: str) -> Page | None:
+        """The page of a top tree; None where it is not valid."""
+        content = self._content(tree)
+        if content not in self.pages:
+            self.pages[content] = self._page(tree)
+        return self.pages[content]
+
+    def _content(self, tree: str) -> str:
+        """The ids of what manifests are in a top tree: two with the same say the same."""
+        if tree not in self.contents:
+            rows = self.lookup.tree(tree)
+            known = MANIFEST_FILES | MANIFEST_FOLDERS
+            told = [one for one in rows if one.name in known] if not isinstance(rows, Refused) else [("", tree, "")]
+            self.contents[tree] = digest([list(one) for one in told])
+        return self.contents[tree]
+
+    def _page(self, tree: str) -> Page | None:
+        files = list_manifests(self.lookup.objects, tree)
+        if isinstance(files, Refused):
+            return None
+        read = read_snapshot("", files, self.lookup.objects, self.schemas, self.files)
+        return None if isinstance(read, Faults) else Page(read, dict(files))
+
+    def edition(self, tree: str, deployment: str) -> Edition | None:
+        """What a top tree says of a deployment; None where it says nothing valid."""
+        key = (self._content(tree), deployment)
+        if key not in self.editions:
+            page = self.page(tree)
+            self.editions[key] = edition_of(page.snapshot, deployment, partial(self._digest, page)) if page else None
+        return self.editions[key]
+
+    def _digest(self, page: Page, deployment: DeploymentManifest, target: Target) -> str | None:
+        site = target.site.origin.file
+        key = (_made_of(page, deployment), site, page.files[site], target.node.name)
+        if key not in self.digests:
+            found = resolve_release(page.snapshot, deployment.name, target, self.means)
+            self.digests[key] = found.digest if found else None
+        return self.digests[key]
+
+    @property
+    def means(self) -> Means:
+        """What resolution is handed."""
+        return Means(self.lookup.objects, self.judge)
+
+
+def _made_of(page: Page, deployment: DeploymentManifest) -> tuple[str, ...]:
+    """Blob ids of all that a deployment's releases are made of, but the site."""
+    application = page.snapshot.applications.get(deployment.application)
+    own = (page.files["fleet.yaml"], page.files[deployment.origin.file])
+    if application is None:
+        return own
+    return (*own, page.files[application.origin.file], *(f"{path}:{oid}" for path, oid in application.files.items()))
+
+
+@dataclass(frozen=True)
+class History:
+    """A fleet's chain: (commit, top tree) pairs, oldest first."""
+
+    commits: tuple[tuple[str, str], ...]
+    library: Library
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Positions by commit."""
+        return {commit: at for at, (commit, _) in enumerate(self.commits)}
+
+    def chain(self, deployment: str) -> "FleetChain":
+        """The chain as one deployment sees it."""
+        return FleetChain(self, deployment)
+
+    def release(self, revision: str, deployment: str, site: str, node: str) -> Release | None:
+        """What a revision makes of a deployment on a node."""
+        at = self.places.get(revision)
+        page = self.library.page(self.commits[at][1]) if at is not None else None
+        target = target_of(page.snapshot, site, node) if page else None
+        if page is None or target is None:
+            return None
+        return resolve_release(replace(page.snapshot, revision=revision), deployment, target, self.library.means)
+
+
+@dataclass(frozen=True)
+class FleetChain:
+    """A `Chain` over Git objects."""
+
+    history: History
+    deployment: str
+
+    @cached_property
+    def revisions(self) -> tuple[str, ...]:
+        """Commit ids, oldest first."""
+        return tuple(commit for commit, _ in self.history.commits)
+
+    def edition(self, position: int) -> Edition:
+        """What the revision at that position says, or the valid one before it."""
+        for at in range(position, -1, -1):
+            found = self.history.library.edition(self.history.commits[at][1], self.deployment)
+            if found is not None:
+                return found
+        return Edition("", is_there=False)
+
+    def position(self, revision: str) -> int | None:
+        """Where a commit stands; None where it does not."""
+        return self.history.places.get(revision)
+
+
+def history_of(head: str, checkpoint: str, library: Library) -> History | Refused:
+    """The first-parent history from the checkpoint to a believed commit; Refused where objects are missing."""
+    found: list[tuple[str, str]] = []
+    oid: str | None = head
+    while oid is not None:
+        data = library.lookup.commit(oid)
+        if isinstance(data, Refused):
+            return data
+        commit = parse_commit(data)
+        if isinstance(commit, Refused):
+            return about(oid, commit)
+        found.append((oid, commit.tree))
+        oid = None if oid == checkpoint else first_parent(data)
+    return History(tuple(reversed(found)), library)

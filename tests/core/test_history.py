@@ -1,0 +1,141 @@
+"""The chain of a fleet as gates read it: from real Git trees, each distinct content once."""
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from edgegitops.adapters.repository_memory import MemoryRepository
+from edgegitops.bootstrap import load_schemas
+from edgegitops.core.documents.judge import value_judge
+from edgegitops.core.history import FleetChain, History, Library, history_of
+from edgegitops.core.model.trust import TrustLimits
+from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.trust.lookup import Lookup
+
+IMAGE = f"registry.example/app:1@sha256:{'1' * 64}"
+WHO = b"anna <anna@example.org> 1780000000 +0000"
+
+
+def manifest(kind: str, name: str, spec: dict[str, object]) -> str:
+    return json.dumps({"apiVersion": "edgegitops/v1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+
+def application(word: str) -> str:
+    containers = {"main": {"image": IMAGE, "env": {"WORD": word}}}
+    return manifest("Application", "app", {"version": "1", "containers": containers})
+
+
+def site(name: str, ring: str, *, where: str = "x") -> str:
+    return manifest("Site", name, {"tags": {"ring": ring, "where": where}, "nodes": {"gw": {"address": "10.0.0.1"}}})
+
+
+FILES = {
+    "fleet.yaml": manifest("Fleet", "f", {"repository": "urn:edgegitops:test", "resolver": 1}),
+    "apps/app/app.yaml": application("one"),
+    "deployments/app.yaml": manifest("Deployment", "app", {"application": "app", "selector": {"all": True}}),
+    "sites/a.yaml": site("a", "canary"),
+    "sites/b.yaml": site("b", "rest"),
+}
+
+
+@dataclass
+class Repo:
+    """A history that grows by a commit at a time."""
+
+    store: MemoryRepository = field(default_factory=MemoryRepository)
+    files: dict[str, str] = field(default_factory=lambda: dict(FILES))
+    commits: list[str] = field(default_factory=list)
+
+    def commit(self, **changes: str | None) -> str:
+        for name, text in changes.items():
+            path = name.replace("__", "/") + (".yaml" if "." not in name else "")
+            if text is None:
+                del self.files[path]
+            else:
+                self.files[path] = text
+        tree = self._tree({tuple(path.split("/")): text for path, text in self.files.items()})
+        parent = b"parent %s\n" % self.commits[-1].encode() if self.commits else b""
+        data = b"tree %s\n%sauthor %s\ncommitter %s\n\nchange\n" % (tree.encode(), parent, WHO, WHO)
+        self.commits.append(self.store.put("commit", data))
+        self.store.set_remote_tip(self.commits[-1])
+        self.store.fetch()
+        return self.commits[-1]
+
+    def _tree(self, files: dict[tuple[str, ...], str]) -> str:
+        rows = []
+        for name in sorted({path[0] for path in files}, key=lambda one: one if (one,) in files else f"{one}/"):
+            if (name,) in files:
+                rows.append(
+                    b"100644 %s\0" % name.encode() + bytes.fromhex(self.store.put("blob", files[(name,)].encode()))
+                )
+                continue
+            below = {path[1:]: text for path, text in files.items() if path[0] == name}
+            rows.append(b"40000 %s\0" % name.encode() + bytes.fromhex(self._tree(below)))
+        return self.store.put("tree", b"".join(rows))
+
+    def history(self) -> History:
+        library = Library(Lookup(self.store.objects(), TrustLimits()), load_schemas(), value_judge)
+        found = history_of(self.commits[-1], self.commits[0], library)
+        assert isinstance(found, History)
+        return found
+
+    def chain(self) -> FleetChain:
+        return self.history().chain("app")
+
+
+@pytest.fixture
+def repo() -> Repo:
+    made = Repo()
+    made.commit()
+    return made
+
+
+def test_chain_goes_from_the_checkpoint_to_the_head(repo: Repo) -> None:
+    repo.commit(README="nothing of the fleet")
+    chain = repo.chain()
+    assert list(chain.revisions) == repo.commits
+    assert chain.position(repo.commits[1]) == 1
+    assert chain.position("0" * 40) is None
+
+
+def test_release_changes_the_digests_of_its_members_and_nothing_else_does(repo: Repo) -> None:
+    repo.commit(README="nothing of the fleet")
+    repo.commit(apps__app__app=application("two"))
+    chain = repo.chain()
+    first, second, third = (chain.edition(at) for at in range(3))
+    assert first is second
+    assert first.digests.keys() == {"a/gw", "b/gw"}
+    assert all(first.digest(node) != third.digest(node) for node in first.digests)
+
+
+def test_invalid_revision_says_what_the_valid_one_before_it_says(repo: Repo) -> None:
+    repo.commit(apps__app__app="no: manifest")
+    repo.commit(apps__app__app=application("two"))
+    chain = repo.chain()
+    assert chain.edition(1) == chain.edition(0)
+    assert chain.edition(2) != chain.edition(0)
+
+
+def test_release_that_one_node_cannot_resolve_is_read_by_none(repo: Repo) -> None:
+    bad = {"main": {"image": IMAGE, "env": {"WORD": "${site.nothing}"}}}
+    repo.commit(apps__app__app=manifest("Application", "app", {"version": "2", "containers": bad}))
+    chain = repo.chain()
+    assert chain.edition(1) == chain.edition(0)
+
+
+def test_release_of_an_older_revision_is_resolved_again(repo: Repo) -> None:
+    repo.commit(apps__app__app=application("two"))
+    history = repo.history()
+    old = history.release(repo.commits[0], "app", "a", "gw")
+    assert old is not None
+    assert old.revision == repo.commits[0]
+    assert old.digest == history.chain("app").edition(0).digest("a/gw")
+    assert history.release(repo.commits[0], "app", "nowhere", "gw") is None
+
+
+def test_deployment_that_a_revision_does_not_have_is_absent_there(repo: Repo) -> None:
+    repo.commit(deployments__app=None)
+    edition = repo.chain().edition(1)
+    assert not edition.is_there
+    assert edition.digest("a/gw") == ABSENT
