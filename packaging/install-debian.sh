@@ -2,8 +2,8 @@
 # Installs what edgegitops, its lab, demo and tests need on Debian 12 or 13, and nothing where all of it is there.
 #
 # As root on a Debian-like system it installs with apt-get; elsewhere it says what is missing and changes nothing.
-# A thing counts as there when it can be found, however it was installed. The registry of the lab is unpacked into
-# /var/cache/edgegitops and not installed, because its package would start a service.
+# A thing counts as there when it can be found, however it was installed. The registry of the lab and the judge of
+# metrics are unpacked into /var/cache/edgegitops and not installed, because their packages would start services.
 #
 #   install-debian.sh           install what is missing
 #   install-debian.sh --check   only say what is missing; exit 1 where something is
@@ -51,29 +51,37 @@ LIST
   is_there slirp4netns || is_there pasta || echo slirp4netns
   [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
-has_registry() { is_there docker-registry || [ -x "$CACHE/docker-registry" ]; }
+# Programs that are taken out of a package, and the package.
+taken_out() {
+  while read -r program package; do
+    is_there "$program" || [ -x "$CACHE/$program" ] || echo "$program $package"
+  done <<LIST
+docker-registry docker-registry
+promtool prometheus
+LIST
+}
 
-fetch_registry() {
-  echo "install-debian: unpacking Debian's docker-registry into $CACHE"
+take_out() {
+  echo "install-debian: unpacking $1 of Debian's $2 into $CACHE"
   mkdir -p "$CACHE"
   folder=$(mktemp -d "$CACHE/fetch.XXXXXX")
   trap 'rm -rf "$folder"' EXIT
-  (cd "$folder" && apt-get -q -o APT::Sandbox::User=root download docker-registry >/dev/null)
-  dpkg -x "$folder"/docker-registry_*.deb "$folder/unpacked"
-  mv "$folder/unpacked/usr/bin/docker-registry" "$CACHE/docker-registry"
+  (cd "$folder" && apt-get -q -o APT::Sandbox::User=root download "$2" >/dev/null)
+  dpkg -x "$folder/$2"_*.deb "$folder/unpacked"
+  mv "$folder/unpacked/usr/bin/$1" "$CACHE/$1"
+  rm -rf "$folder"
 }
 
 wanted=$(missing | tr '\n' ' ')
-registry=
-has_registry || registry=docker-registry
-[ -n "$wanted$registry" ] || exit 0
+parts=$(taken_out)
+[ -n "$wanted$parts" ] || exit 0
 
 if [ "${1:-}" = --check ]; then
-  echo "install-debian: missing: $wanted$registry"
+  echo "install-debian: missing: $wanted$parts"
   exit 1
 fi
 if [ "$(id -u)" != 0 ] || ! is_there apt-get; then
-  echo "install-debian: this needs root and apt-get; the lab, the demo and some tests lack: $wanted$registry" >&2
+  echo "install-debian: this needs root and apt-get; the lab, the demo and some tests lack: $wanted$parts" >&2
   exit 0
 fi
 
@@ -88,7 +96,7 @@ if [ -n "$wanted" ]; then
   # shellcheck disable=SC2086 # a list of words
   apt-get -q install -y --no-install-recommends $wanted >/dev/null
 fi
-[ -z "$registry" ] || fetch_registry
+[ -z "$parts" ] || echo "$parts" | while read -r program package; do take_out "$program" "$package"; done
 
 left=$(missing | tr '\n' ' ')
 if [ -n "$left" ]; then

@@ -26,6 +26,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
+from edgegitops.core.reconcile.bulletin import summarise
 from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.neighbours import conditions_met
@@ -58,7 +59,8 @@ def decide(facts: Facts) -> Decision:
     plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
     for name in _deployments(known, desired):
         _plan(known, desired, name, plan)
-    handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "")
+    bulletin = summarise(known.ledger, known.now)
+    handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "", bulletin=bulletin)
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     return Decision(told, tuple(plan.works), desired, handover, tuple(plan.questions))
 

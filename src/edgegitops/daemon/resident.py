@@ -13,12 +13,14 @@ an engine that was silent answers again.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from edgegitops.core.model.events import DaemonStarted, DaemonStopped
 from edgegitops.core.model.facts import Handover
+from edgegitops.core.model.reasons import Alarm
+from edgegitops.daemon.metrics import Counts, Pulse
 from edgegitops.daemon.watch import Watcher
 from edgegitops.errors import EdgegitopsError, JournalError, OutsideError
 from edgegitops.ports import Clock, Journal, Log
@@ -55,7 +57,7 @@ class Senses:
     """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> mark);
     `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
     engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
-    long and returns early on a hint or a signal.
+    long and returns early on a hint or a signal; `publish` is told after every turn how things stand.
     """
 
     listing: Callable[[], Mapping[str, str]]
@@ -66,6 +68,7 @@ class Senses:
     is_stopping: Callable[[], bool]
     notify: Callable[[str], None] = lambda _: None
     asked: Callable[[], str] = str
+    publish: Callable[[Pulse], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -103,6 +106,8 @@ class _State:
     tip_failed: str = ""
     has_worked: bool = False
     excused: dict[str, str] | None = None
+    is_fetching: bool = False
+    counts: Counts = field(default_factory=Counts)
 
 
 class Resident:
@@ -143,8 +148,10 @@ class Resident:
         self._journal.append([DaemonStarted(self._clock.boot_id(), self._version)], self._clock.now())
         self._log.info("started", version=self._version)
         senses.notify("READY=1")
+        started_at = self._clock.now()
         while not senses.is_stopping():
             self._turn()
+            self._publish(started_at)
             if once and self._is_done():
                 break
             senses.notify("WATCHDOG=1")
@@ -156,6 +163,20 @@ class Resident:
         self._journal.append([DaemonStopped()], self._clock.now())
         self._log.info("stopped")
         return state.handover
+
+    def _publish(self, started_at: datetime) -> None:
+        state = self._state
+        self._senses.publish(
+            Pulse(
+                version=self._version,
+                started_at=started_at,
+                handover=state.handover,
+                counts=replace(state.counts),
+                healths=self._watcher.healths(),
+                soaks=self._watcher.soaks(),
+                is_working=state.worker is not None,
+            )
+        )
 
     def _is_done(self) -> bool:
         state = self._state
@@ -223,6 +244,8 @@ class Resident:
     def _ended_well(self) -> None:
         """One that may only revert says nothing of a whole one, which must follow when its back-off is over."""
         state = self._state
+        state.counts.looked_at = self._clock.now()
+        state.counts.fetch_failures += state.is_fetching and Alarm.FETCH_FAILED in state.handover.bulletin.alarms
         state.local = _BackOff()
         state.owes_revert = False
         if not state.is_revert_only:
@@ -232,6 +255,7 @@ class Resident:
 
     def _died(self, code: int) -> None:
         state = self._state
+        state.counts.deaths += 1
         if not state.is_revert_only:
             state.deaths += 1
             state.owes_revert = state.deaths >= DEATHS_BEFORE_REVERT_ONLY
@@ -256,7 +280,9 @@ class Resident:
         self._watcher.flush()
         self._log.info("worker", reasons=",".join(state.reasons), fetch=state.fetch, revert_only=state.is_revert_only)
         state.listing = None  # what it will say is older than what the worker leaves
-        state.worker = self._senses.launch(state.fetch and not is_local, is_local)
+        state.is_fetching = state.fetch and not is_local
+        state.counts.workers += 1
+        state.worker = self._senses.launch(state.is_fetching, is_local)
         state.reasons = [one for one in state.reasons if one not in HEALING] if is_local else []
         state.fetch = state.fetch and is_local
 
@@ -275,6 +301,7 @@ class Resident:
         if state.asking is None and now - state.polled_at >= self._interval:
             state.polled_at = now
             state.asking = self._pool.submit(self._senses.tip)
+            state.counts.polls += 1
 
     def _take_tip(self, asked: Future[str | None]) -> None:
         state = self._state
@@ -284,7 +311,9 @@ class Resident:
             if state.tip_failed != error.message:
                 self._log.warning("poll-failed", reason=error.reason, detail=error.message)
             state.tip_failed = error.message
+            state.counts.poll_failures += 1
             return
+        state.counts.polled_at = self._clock.now()
         if state.tip_failed:
             self._log.info("poll-works-again")
             self._wake("remote-is-back", fetch=True)

@@ -133,6 +133,10 @@ class Watcher:
         """What is known now, by engine name of the container."""
         return {name: vital.health for name, vital in self._vitals.items()}
 
+    def soaks(self) -> Mapping[str, tuple[timedelta, timedelta]]:
+        """Healthy time that was observed, and how much is needed, by deployment."""
+        return {name: (count.soaked_for, count.watch.needed) for name, count in self._counts.items()}
+
     def _ask(self, now: timedelta) -> None:
         for name, watch in self._watches.items():
             vital = self._vitals[name]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from edgegitops.core.model.bulletin import Bulletin
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, Ledger
@@ -142,7 +143,7 @@ class Handover:
 
     `expected` maps engine names of containers that should run to their marks (`ContainerSeen.mark`).
     `is_at_rest`: no transition is under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what
-    serves, healthy. `fetched` is the newest tip that was fetched.
+    serves, healthy. `fetched` is the newest tip that was fetched. `bulletin` is what monitoring is told.
     """
 
     next_look: datetime | None = None
@@ -152,6 +153,7 @@ class Handover:
     is_at_rest: bool = True
     is_as_wanted: bool = True
     fetched: str = ""
+    bulletin: Bulletin = field(default_factory=Bulletin)
 
 
 @dataclass(frozen=True, slots=True)
