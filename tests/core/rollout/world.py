@@ -90,6 +90,7 @@ class World:
             target=target,
             owner="rosa",
             roles=frozenset({"release-manager"}),
+            roles_now=frozenset({"release-manager"}),
             previous=heads,
         )
         self.tags.append(replace(made, **more))  # type: ignore[arg-type]

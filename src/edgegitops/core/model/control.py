@@ -1,7 +1,7 @@
 """Control tags as they are believed: a person's signed word on one deployment's rollout.
 
-A value here has a verified signature of a key that the root chain has ever held; whether a positive statement has
-effect is said by `is_in_force`. Identity is the SHA-256 of the payload without its signature.
+A value here has a verified signature of a key that the root chain has ever held; a positive statement has effect by the
+roles that the key holds now. Identity is the SHA-256 of the payload without its signature.
 """
 
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ class ControlTag:
     """One verified control tag `rollout/<deployment>/<number>`.
 
     `payload` identifies it; `previous` are the payload digests that it continues (empty: `none`). `target` is the
-    commit it speaks of. `roles` are the roles that its key ever held; `is_in_force` is False where the key is revoked
-    or not valid now: then a positive has no effect and keeps its place.
+    commit it speaks of. `roles` are the roles that its key ever held, `roles_now` those that count now: none where the
+    key is revoked or not valid, and then a positive has no effect and keeps its place.
     """
 
     payload: str
@@ -50,7 +50,7 @@ class ControlTag:
     owner: str
     key: str = ""
     roles: frozenset[str] = frozenset()
-    is_in_force: bool = True
+    roles_now: frozenset[str] = frozenset()
     previous: tuple[str, ...] = ()
     wave: str = ""
     expires_at: datetime | None = None

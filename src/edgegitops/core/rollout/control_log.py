@@ -1,7 +1,7 @@
 """Law: bad news acts at first sight; good news counts only in an unbroken log that nobody has split.
 
 The log of a deployment is the graph of `previous` over payload digests. A positive statement counts where
-1. its key's owner may make it and is in force, and it has not expired by a trusted clock;
+1. its key holds a role for it now, and it has not expired by a trusted clock;
 2. every tag before it, back to `none`, is known;
 3. every other tag that is known stands before or after it: inside a fork nothing positive counts, also once healed.
 Halts, revocations and the exclusion of a rollback act wherever they stand. A halt ends by a counting resume that
@@ -78,9 +78,8 @@ class ControlLog:
 
     def counts(self, tag: ControlTag) -> bool:
         """Whether a positive statement has effect now."""
-        asked = MAY[tag.kind]
-        is_allowed = tag.is_in_force and (not asked or bool(asked & tag.roles))
-        return is_allowed and self._is_in_time(tag) and self._has_place(tag)
+        asked = MAY[tag.kind] or tag.roles_now  # who may approve is said by the wave
+        return bool(asked & tag.roles_now) and self._is_in_time(tag) and self._has_place(tag)
 
     def _is_in_time(self, tag: ControlTag) -> bool:
         if tag.expires_at is None:

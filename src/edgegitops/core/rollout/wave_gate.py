@@ -227,7 +227,7 @@ def _stands_at(case: Case, tag: ControlTag) -> int:
 
 
 def _is_by(tag: ControlTag, roles: Sequence[str]) -> bool:
-    return bool(tag.roles & set(roles))
+    return bool(tag.roles_now & set(roles))
 
 
 def _names(names: Sequence[str] | frozenset[str], most: int = 5) -> str:

@@ -73,6 +73,23 @@ def find_state(pin: Pin, lookup: Lookup, tree: str) -> TrustState | Refused:
     return Refused(FOLDER, Doubt.ROOT_PIN, detail)
 
 
+def roots_ever(pin: Pin, lookup: Lookup, tree: str) -> tuple[RootDocument, ...] | Refused:
+    """Every root document of the tree from the pinned one on, oldest first; the last is in force."""
+    state = find_state(pin, lookup, tree)
+    folder = _folder(lookup, tree)
+    if isinstance(state, Refused) or isinstance(folder, Refused):
+        return state if isinstance(state, Refused) else folder  # type: ignore[return-value] # one of the two is
+    found: list[RootDocument] = []
+    for version in sorted(folder.documents):
+        data = lookup.blob(folder.documents[version])
+        read = read_root(data, version=version, repository=pin.repository) if isinstance(data, bytes) else data
+        if isinstance(data, bytes) and sha256_hex(data) == pin.root_sha256:
+            found.clear()  # what lies before the pinned one is not looked at
+        if isinstance(read, RootDocument):
+            found.append(read)
+    return tuple(found)
+
+
 def following_state(state: TrustState, lookup: Lookup, tree: str) -> TrustState | Refused:
     """The state after all documents of the tree that follow the one in force; the same state where none does."""
     folder = _folder(lookup, tree)
