@@ -1,27 +1,27 @@
 """Law: the chain of revisions as gates read it, made lazily from Git objects, each distinct content once.
 
 1. The chain is the first-parent history from the enrolment checkpoint to a believed commit, oldest first.
-2. A revision whose manifests are not valid says what the valid one before it says. So does one for which a deployment
-   cannot be resolved everywhere.
-3. What did not change is not read again: files by blob id, whole editions where no manifest folder changed, digests
-   where nothing that a node's release is made of changed.
+2. A revision whose manifests are not valid says what the valid one before it says. For a node on which the deployment
+   cannot be resolved at a revision, that node's digest is the one before: it keeps its last good revision.
+3. What did not change is not read again: files by blob id, whole pages where no manifest folder changed, digests where
+   nothing that a node's release is made of changed. A digest is resolved when somebody asks for it.
 The same objects give the same chain; what is kept between questions is only what they say.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 from edgegitops.core.desired.deployments import Means
-from edgegitops.core.desired.editions import edition_of, resolve_release
+from edgegitops.core.desired.editions import members_of, resolve_release
 from edgegitops.core.desired.resolve import target_of
-from edgegitops.core.desired.values import Judge, Target
+from edgegitops.core.desired.values import Judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.canonical import digest
 from edgegitops.core.model.manifests import DeploymentManifest, Faults, SchemaSet, Snapshot
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.trust import Refused
-from edgegitops.core.model.waves import Edition
+from edgegitops.core.model.waves import ABSENT, Edition, Member
 from edgegitops.core.trust.listing import list_manifests
 from edgegitops.core.trust.lookup import Lookup, about
 from edgegitops.core.trust.objects import first_parent, parse_commit
@@ -47,7 +47,7 @@ class Library:
     files: MutableMapping[str, object] = field(default_factory=dict)
     pages: dict[str, Page | None] = field(default_factory=dict)
     digests: dict[tuple[object, ...], str | None] = field(default_factory=dict)
-    editions: dict[tuple[str, str], Edition | None] = field(default_factory=dict)
+    memberships: dict[tuple[str, str], dict[str, Member]] = field(default_factory=dict)
 
     def page(self, tree: str) -> Page | None:
         """The page of a top tree; None where it is not valid."""
@@ -72,19 +72,25 @@ class Library:
         read = read_snapshot("", files, self.lookup.objects, self.schemas, self.files)
         return None if isinstance(read, Faults) else Page(read, dict(files))
 
-    def edition(self, tree: str, deployment: str) -> Edition | None:
-        """What a top tree says of a deployment; None where it says nothing valid."""
+    def members(self, tree: str, deployment: str) -> dict[str, Member]:
+        """The members of a deployment at a top tree that is valid."""
         key = (self._content(tree), deployment)
-        if key not in self.editions:
+        if key not in self.memberships:
             page = self.page(tree)
-            self.editions[key] = edition_of(page.snapshot, deployment, partial(self._digest, page)) if page else None
-        return self.editions[key]
+            self.memberships[key] = members_of(page.snapshot, deployment) if page else {}
+        return self.memberships[key]
 
-    def _digest(self, page: Page, deployment: DeploymentManifest, target: Target) -> str | None:
-        site = target.site.origin.file
-        key = (_made_of(page, deployment), site, page.files[site], target.node.name)
+    def digest(self, tree: str, deployment: str, node: str) -> str | None:
+        """A node's release digest at a top tree that is valid; None where the release cannot be resolved."""
+        page = self.page(tree)
+        site, _, name = node.partition("/")
+        target = target_of(page.snapshot, site, name) if page else None
+        if page is None or target is None or deployment not in page.snapshot.deployments:
+            return ABSENT
+        file = target.site.origin.file
+        key = (_made_of(page, page.snapshot.deployments[deployment]), file, page.files[file], name)
         if key not in self.digests:
-            found = resolve_release(page.snapshot, deployment.name, target, self.means)
+            found = resolve_release(page.snapshot, deployment, target, self.means)
             self.digests[key] = found.digest if found else None
         return self.digests[key]
 
@@ -143,15 +149,55 @@ class FleetChain:
 
     def edition(self, position: int) -> Edition:
         """What the revision at that position says, or the valid one before it."""
+        library, commits = self.history.library, self.history.commits
         for at in range(position, -1, -1):
-            found = self.history.library.edition(self.history.commits[at][1], self.deployment)
-            if found is not None:
-                return found
+            tree = commits[at][1]
+            page = library.page(tree)
+            if page is not None:
+                manifest = page.snapshot.deployments.get(self.deployment)
+                if manifest is None:
+                    return Edition(commits[at][0], is_there=False)
+                members = library.members(tree, self.deployment)
+                return Edition(commits[at][0], manifest.rollout, members, _Digests(self, at, members))
         return Edition("", is_there=False)
+
+    def digest_at(self, position: int, node: str) -> str:
+        """A member's digest at a valid revision, or the newest one before that could be resolved."""
+        library, commits = self.history.library, self.history.commits
+        for at in range(position, -1, -1):
+            tree = commits[at][1]
+            if library.page(tree) is not None:
+                found = library.digest(tree, self.deployment, node)
+                if found is not None:
+                    return found
+        return ABSENT
 
     def position(self, revision: str) -> int | None:
         """Where a commit stands; None where it does not."""
         return self.history.places.get(revision)
+
+
+@dataclass(frozen=True)
+class _Digests(Mapping[str, str]):
+    """The digests of the members of an edition, resolved when they are asked for."""
+
+    chain: FleetChain
+    at: int
+    members: Mapping[str, Member]
+
+    def __getitem__(self, node: str) -> str:
+        if node not in self.members:
+            raise KeyError(node)
+        return self.chain.digest_at(self.at, node)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
 
 
 def history_of(head: str, checkpoint: str, library: Library) -> History | Refused:

@@ -1,50 +1,41 @@
-"""Law: what a snapshot says of one deployment on every node: who is a member, of which wave, with which digest.
+"""Law: what a snapshot says of one deployment on every node: who is a member, and of which wave.
 
 A node is in the first wave that matches; the rest take the others, so waves are total and disjoint. A share of nodes is
-by the hash of deployment and node, so that a node that joins moves no other. A node for which the deployment cannot be
-resolved makes the whole edition unreadable: nothing is concluded from half a revision.
+by the hash of deployment and node, so that a node that joins moves no other. Digests are resolved elsewhere, for those
+nodes that somebody asks about.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from edgegitops.core.desired.deployments import Means, resolve_deployment
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.values import Target
-from edgegitops.core.model.manifests import DeploymentManifest, Snapshot
+from edgegitops.core.model.manifests import Snapshot
 from edgegitops.core.model.release import Release
-from edgegitops.core.model.waves import Edition, Member, RolloutPolicy
-
-Digest: TypeAlias = Callable[[DeploymentManifest, Target], str | None]
-"""The release digest of a deployment on a node; None where it cannot be resolved."""
+from edgegitops.core.model.waves import Member, RolloutPolicy
 
 _HUNDRED = 100
 _SPACE = 2**64
 
 
-def edition_of(snapshot: Snapshot, name: str, digest: Digest) -> Edition | None:
-    """The edition of a deployment; None where some node cannot be resolved."""
+def members_of(snapshot: Snapshot, name: str) -> dict[str, Member]:
+    """The members of a deployment by `<site>/<node>`; none where the snapshot does not have it."""
     deployment = snapshot.deployments.get(name)
     if deployment is None:
-        return Edition(snapshot.revision, is_there=False)
+        return {}
     members: dict[str, Member] = {}
-    digests: dict[str, str] = {}
     for seat, target in seats(snapshot):
-        if not matches(deployment.selector, target.tags):
-            continue
-        found = digest(deployment, target)
-        if found is None:
-            return None
-        keys = snapshot.keys.get(target.site.name)
-        own = keys.nodes.get(target.node.name) if keys else None
-        members[seat] = Member(
-            wave_of(deployment.rollout, name, seat, target.tags),
-            is_enrolled=bool(own and own.report),
-            is_resting=target.node.is_in_maintenance,
-        )
-        digests[seat] = found
-    return Edition(snapshot.revision, deployment.rollout, members, digests)
+        tags = target.tags
+        if matches(deployment.selector, tags):
+            keys = snapshot.keys.get(target.site.name)
+            own = keys.nodes.get(target.node.name) if keys else None
+            members[seat] = Member(
+                wave_of(deployment.rollout, name, seat, tags),
+                is_enrolled=bool(own and own.report),
+                is_resting=target.node.is_in_maintenance,
+            )
+    return members
 
 
 def seats(snapshot: Snapshot) -> Iterator[tuple[str, Target]]:

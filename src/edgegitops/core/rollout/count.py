@@ -26,6 +26,7 @@ RESTING_AT_MOST = Fraction(1, 5)
 @dataclass(frozen=True, slots=True)
 class Tally:
     """A wave in numbers: names of covered members, of the good ones, of those failed, and of those in maintenance.
+    Of a wave that nobody has to wait for and in which nobody failed, only the size is counted.
 
     `size` is how many nodes the wave has, `fellows` how many of them are enrolled.
     """
@@ -92,8 +93,8 @@ class Reading:
     failures: Sequence[Failure] = field(default_factory=tuple)
 
 
-def tally(road: Road, policy_of: Edition, upto: int, reading: Reading) -> list[Tally]:
-    """The waves 0 to `upto` of a road under the policy and members of one edition."""
+def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool = False) -> list[Tally]:
+    """The waves 0 to `upto` of a road under the policy and members of one edition; `is_whole`: the last one too."""
     groups: list[list[str]] = [[] for _ in range(upto + 1)]
     for name, member in sorted(policy_of.members.items()):
         if member.wave <= upto:
@@ -101,10 +102,13 @@ def tally(road: Road, policy_of: Edition, upto: int, reading: Reading) -> list[T
     failed = _failed_waves(road, policy_of, reading.failures)
     found = []
     for at, names in enumerate(groups):
+        wave = wave_at(policy_of.policy, at)
+        if at == upto and at not in failed and not is_whole:
+            found.append(Tally(wave, size=len(names)))
+            continue
         fellows = [name for name in names if policy_of.members[name].is_enrolled]
         concerned = [name for name in fellows if road.is_covered(name)]
         covered = tuple(name for name in concerned if not policy_of.members[name].is_resting)
-        wave = wave_at(policy_of.policy, at)
         found.append(
             Tally(
                 wave,
