@@ -105,6 +105,7 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert (told.config_signal, set(told.configs)) == ("SIGHUP", {"/etc/d", "/etc/i"})
     assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
+    assert release.policy.after == "regression"
     assert release.policy.depends_on == {"broker": "ready"}
     assert release.policy.mirrors == (
         ("registry.example", "10.1.0.5:5000"),

@@ -34,6 +34,7 @@ BAD = {
     "short": Behaviour(crashes_after=12 * SECONDS),
     "mute": Behaviour(never_ready=True),
     "fading": Behaviour(unready_after=15 * SECONDS),
+    "late": Behaviour(unready_after=80 * SECONDS),
     "uncreatable": Behaviour(fails_to_create=True),
     "unstartable": Behaviour(fails_to_start=True),
 }

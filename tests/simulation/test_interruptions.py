@@ -5,13 +5,16 @@ Each case is one life that is quiet until the old release is healthy; then the u
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.simulation.laws import Laws
 from tests.simulation.life import DaemonDies, Life, PowerCut, WorkerDies
-from tests.simulation.releases import behaviours, desired, release
+from tests.simulation.releases import POLICY, behaviours, desired, release
 from tests.simulation.rest import assert_at, assert_latched, is_resting
+
+from edgegitops.core.model.release import After
 
 OLD = {"db": "good-1", "web": "good-1/good-1"}
 UPDATES = {
@@ -24,6 +27,7 @@ UPDATES = {
     "unstartable": {"db": "good-2", "web": "unstartable-2"},
     "uncreatable": {"db": "good-1", "web": "uncreatable-2"},
     "gone": {},
+    "regressing": {"db": "good-2", "web": "late-2"},
 }
 BLOWS = {"worker": WorkerDies, "daemon": DaemonDies, "power": PowerCut}
 UPDATE_AT = timedelta(minutes=1)
@@ -38,7 +42,10 @@ class Story:
     def __init__(self, update: str) -> None:
         self.life = Life()
         self.laws = Laws(self.life)
-        self.new = release("app", UPDATES[update]) if UPDATES[update] else None
+        after = After.REGRESSION if update == "regressing" else After.REPORTED
+        policy = replace(POLICY, after=after)
+        self.new = release("app", UPDATES[update], policy=policy) if UPDATES[update] else None
+        self.patience = timedelta(minutes=10) if update == "regressing" else timedelta()
         self.old = release("app", OLD)
         self.is_good = update in {"good", "all new", "gone", "config"}
         for versions in (OLD, UPDATES[update]):
@@ -63,7 +70,10 @@ class Story:
         """Live until the update is over."""
         life = self.life
 
-        life.live(UPDATE_AT + PATIENCE, lambda: life.age > UPDATE_AT and life.is_settled and is_resting(life, "app"))
+        life.live(
+            UPDATE_AT + PATIENCE,
+            lambda: life.age > UPDATE_AT + self.patience and life.is_settled and is_resting(life, "app"),
+        )
 
     def judge(self, *, may_give_up: bool) -> None:
         """At the new release if that is good, at the old one with the latch if it is not."""

@@ -235,7 +235,7 @@ def test_update_policy_is_read_and_has_the_published_defaults(world):
         {"prune": {"volumes": True}},
         {"rollback": {"keep": 0}},
         {"rollback": {"deadline": "soon"}},
-        {"rollback": {"after": "regression"}},
+        {"rollback": {"after": "regresion"}},
         {"rollback": {"needs": "soon"}},
         {"rollout": {"paused": "no"}},
         {"drfit": "report"},

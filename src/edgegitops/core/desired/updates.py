@@ -10,7 +10,7 @@ from edgegitops.core.desired.care import read_depends_on
 from edgegitops.core.desired.probes import read_span
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
+from edgegitops.core.model.release import After, DriftPolicy, UpdatePolicy, VolumePrune
 
 _KEYS = Keys(
     frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"})
@@ -51,8 +51,8 @@ def _rollback(spot: Cursor) -> dict[str, Any]:
         told["keep"] = fields["keep"].whole(1, _HIGHEST)
     if "maxAttempts" in fields:
         told["max_attempts"] = fields["maxAttempts"].whole(1, _HIGHEST)
-    if "after" in fields and fields["after"].text() != "reported":
-        fields["after"].note(FaultCode.NOT_SUPPORTED_YET, "only reported is supported yet", "reported")
+    if "after" in fields:
+        told["after"] = fields["after"].choice(After, default=After.REPORTED)
     return told
 
 

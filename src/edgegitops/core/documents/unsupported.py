@@ -77,7 +77,6 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
                 "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
             },
         ),
-        Gap(("spec", "rollback", "after"), "a regression is not undone by itself yet", _is_other_than("reported")),
         _FORCED,
     ),
     "Site": (*_rows("", {"spec/networkPool": "the engine chooses the addresses of networks yet"}), _FORCED),

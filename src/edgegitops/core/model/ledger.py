@@ -60,6 +60,7 @@ class Transition:
 
     `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
     steps as `<kind> <subject>`. `reason` and `detail` are of the first step denied once it had begun.
+    `is_going_back`: `old` regressed, and `new` was healthy before it.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Transition:
     reason: str = ""
     detail: str = ""
     done: frozenset[str] = frozenset()
+    is_going_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

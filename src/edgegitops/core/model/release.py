@@ -37,6 +37,13 @@ class DriftPolicy(StrEnum):
     PAUSE = "pause"
 
 
+class After(StrEnum):
+    """What follows when a release that was healthy is not any more."""
+
+    REPORTED = "reported"
+    REGRESSION = "regression"
+
+
 class VolumePrune(StrEnum):
     """What happens to volumes when a deployment is removed."""
 
@@ -65,6 +72,7 @@ class UpdatePolicy:
     needs: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    after: After = After.REPORTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ Rules, in order:
    release never stops that.
 3. else the open transition goes on, or a new one begins where another release is wanted that is not latched here.
    While nobody knows what is wanted, nothing is begun and nothing goes on that has not begun.
-4. what is not admitted is still wanted: what runs is kept, and a removal that has not begun is called off.
-5. a refusal that this node may have outgrown (a device, a full table) is asked again an hour later; a failure never.
-6. alarms of a look stand exactly as long as looks say so; a hold is told when it changes.
+4. what regressed is left for an older release where it says so (back).
+5. what is not admitted is still wanted: what runs is kept, and a removal that has not begun is called off.
+6. a refusal that this node may have outgrown (a device, a full table) is asked again an hour later; a failure never.
+7. alarms of a look stand exactly as long as looks say so; a hold is told when it changes.
 Left to others: whether a start is allowed (rollout), what is wanted (desired), doing it (daemon).
 """
 
@@ -22,20 +23,20 @@ from edgegitops.core.model.events import (
     Event,
     HoldChanged,
     ReleaseRestated,
-    TransitionBegan,
     Unlatched,
 )
 from edgegitops.core.model.facts import Hold
-from edgegitops.core.model.ledger import Latch, Transition
+from edgegitops.core.model.ledger import Latch
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import Work
+from edgegitops.core.reconcile.back import go_back
 from edgegitops.core.reconcile.backoff import REFUSAL_ASKED_AGAIN_AFTER
 from edgegitops.core.reconcile.heal import heal
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.prune import prune
 from edgegitops.core.reconcile.removal import has_something
-from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, began, earliest, work
 from edgegitops.core.reconcile.transition import proceed
 
 OF_A_LOOK = (
@@ -110,11 +111,14 @@ def _forward(scene: Scene) -> Outlook:
             hold=Hold(HoldReason.ADMISSION, scene.refusal), alarms=((Alarm.ADMISSION_DENIED, scene.refusal),)
         )
     target, serving = scene.target, record.serving
+    forward = _restated(scene, serving) or go_back(scene)
+    if forward is not None:
+        return forward
     if target is None:
         is_gone = serving is None and record.phase is Phase.ABSENT and not has_something(scene)
         return Outlook() if is_gone else _begin(scene, None)
     if serving is not None and serving.digest == target.digest:
-        return _settled(scene, serving)
+        return _settled(scene)
     latch = record.latches.get(target.digest)
     return _latched(scene, target, latch) if latch is not None else _begin(scene, target)
 
@@ -141,25 +145,16 @@ def _restated(scene: Scene, release: Release | None) -> Outlook | None:
     return work(scene, events=[ReleaseRestated(scene.name, target)])
 
 
-def _settled(scene: Scene, serving: Release) -> Outlook:
+def _settled(scene: Scene) -> Outlook:
     """The wanted release serves."""
-    restated = _restated(scene, serving)
-    if restated is not None or scene.record.phase is not Phase.HEALTHY:
-        return restated or Outlook()
+    if scene.record.phase is not Phase.HEALTHY:
+        return Outlook()
     cleared = [AlarmCleared(code, scene.name) for code in OVER_WHEN_SETTLED if scene.is_alarmed(code)]
     return work(scene, events=cleared) if cleared else Outlook()
 
 
 def _begin(scene: Scene, target: Release | None) -> Outlook:
-    transition = Transition(
-        id=f"{scene.name}/{scene.seq + 1}",
-        old=scene.record.serving,
-        new=target,
-        phase=Phase.PENDING,
-        began_at=scene.now,
-        phase_at=scene.now,
-    )
-    return work(scene, events=[TransitionBegan(scene.name, transition)])
+    return work(scene, events=[began(scene, target)])
 
 
 def _tell_alarms(scene: Scene, alarms: Sequence[tuple[Alarm, str]]) -> list[Event]:

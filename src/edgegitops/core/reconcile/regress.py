@@ -33,6 +33,11 @@ def regress(scene: Scene, parts: Parts) -> Outlook:
     return work(scene, events=events) if events else Outlook(until=until)
 
 
+def regression(scene: Scene, parts: Parts) -> tuple[Refusal, str] | None:
+    """Why what serves counts as regressed now; None where it does not."""
+    return _ended_too_often(scene, parts)[0] or _unhealthy_too_long(scene, parts)
+
+
 def _regressed(scene: Scene, parts: Parts, reason: tuple[Refusal, str]) -> list[Event]:
     code, detail = reason
     events: list[Event] = []

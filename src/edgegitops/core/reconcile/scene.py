@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from edgegitops.core.model.events import AlarmRaised, Event, PhaseMoved
+from edgegitops.core.model.events import AlarmRaised, Event, PhaseMoved, TransitionBegan
 from edgegitops.core.model.facts import Hold
-from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, DeploymentRecord
+from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, DeploymentRecord, Transition
 from edgegitops.core.model.observed import ContainerSeen, Observed
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
@@ -113,6 +113,20 @@ def moved(scene: Scene, new: Phase, *, reason: str = "", detail: str = "", old: 
     return PhaseMoved(
         scene.name, transition.id if transition else "", old or scene.record.phase, new, reason=reason, detail=detail
     )
+
+
+def began(scene: Scene, target: Release | None, *, is_going_back: bool = False) -> TransitionBegan:
+    """The event of setting out from what serves to `target` (None: removal)."""
+    transition = Transition(
+        id=f"{scene.name}/{scene.seq + 1}",
+        old=scene.record.serving,
+        new=target,
+        phase=Phase.PENDING,
+        began_at=scene.now,
+        phase_at=scene.now,
+        is_going_back=is_going_back,
+    )
+    return TransitionBegan(scene.name, transition)
 
 
 def due(scene: Scene, steps: Iterable[S]) -> tuple[tuple[S, ...], Outlook]:

@@ -44,11 +44,11 @@ def proceed(scene: Scene, transition: Transition) -> Outlook:
     new = scene.parts(transition.new)
     match transition.phase:
         case Phase.PENDING:
-            return _pending(scene, transition.new)
+            return _pending(scene, transition)
         case Phase.PREPARING:
             return _preparing(scene, transition, new)
         case Phase.READY:
-            return _ready(scene, new)
+            return _ready(scene, transition, new)
         case Phase.SWITCHING:
             return _switching(scene, transition, new)
         case Phase.PROVING:
@@ -57,8 +57,20 @@ def proceed(scene: Scene, transition: Transition) -> Outlook:
             raise BrokenInvariantError(f"{scene.name}: a transition rests at {transition.phase}")
 
 
-def _is_still_wanted(scene: Scene, release: Release) -> bool:
-    return scene.target is not None and scene.target.digest == release.digest
+def _is_still_wanted(scene: Scene, transition: Transition) -> bool:
+    target = scene.target
+    if target is None or transition.new is None:
+        return False
+    if transition.is_going_back:  # until something is wanted that has not failed here
+        return target.digest in scene.record.latches
+    return target.digest == transition.new.digest
+
+
+def _gate(scene: Scene, transition: Transition) -> Hold | None:
+    """Going back is no new release: only people on the spot hold it."""
+    gate = scene.gate
+    is_of_a_release = gate is not None and gate.reason not in (HoldReason.OPERATOR, HoldReason.MAINTENANCE)
+    return None if transition.is_going_back and is_of_a_release else gate
 
 
 def _pending_removal(scene: Scene) -> Outlook:
@@ -70,16 +82,17 @@ def _pending_removal(scene: Scene) -> Outlook:
     return work(scene, events=[moved(scene, Phase.REMOVING)]) if hold is None else held(hold)
 
 
-def _pending(scene: Scene, release: Release) -> Outlook:
-    if not _is_still_wanted(scene, release):
+def _pending(scene: Scene, transition: Transition) -> Outlook:
+    if not _is_still_wanted(scene, transition):
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
-    if scene.gate is not None:
-        return Outlook(hold=scene.gate, until=scene.gate.until)
+    gate = _gate(scene, transition)
+    if gate is not None:
+        return Outlook(hold=gate, until=gate.until)
     return work(scene, events=[moved(scene, Phase.PREPARING)])
 
 
 def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
-    if not _is_still_wanted(scene, new.release):
+    if not _is_still_wanted(scene, transition):
         return work(scene, events=[moved(scene, Phase.CANCELLED)])
     taken = _taken_name(scene, new)
     if taken:
@@ -173,13 +186,18 @@ def _refuse(scene: Scene, release: Release, reason: str, detail: str) -> Outlook
     )
 
 
-def _ready(scene: Scene, new: Parts) -> Outlook:
-    if not _is_still_wanted(scene, new.release):
+def _ready(scene: Scene, transition: Transition, new: Parts) -> Outlook:
+    if not _is_still_wanted(scene, transition):
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
     if any(scene.observed.named(part.name) is None for part in new.containers):
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
     first = [*stops(scene, [scene.record.serving], keep=new.names()), *_unwell(scene, new)]
-    hold = scene.gate or waits_for(scene, new.release) or scene.window or (scene.interlock if first else None)
+    hold = (
+        _gate(scene, transition)
+        or waits_for(scene, new.release)
+        or scene.window
+        or (scene.interlock if first else None)
+    )
     return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first) if hold is None else held(hold)
 
 
@@ -236,12 +254,14 @@ def _proving(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     if starts:
         return waiting
     if scene.record.soaked_for >= policy.soak and all(is_ready(scene, part) for part in new.containers):
-        cleared = [AlarmCleared(code, scene.name) for code in _OVER_WHEN_HEALTHY if scene.is_alarmed(code)]
+        over = _OVER_WHEN_BACK if transition.is_going_back else _OVER_WHEN_HEALTHY
+        cleared = [AlarmCleared(code, scene.name) for code in over if scene.is_alarmed(code)]
         return work(scene, events=[moved(scene, Phase.HEALTHY), *cleared])
     return Outlook()
 
 
-_OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, Alarm.STUCK, Alarm.REGRESSED)
+_OVER_WHEN_BACK = (Alarm.STUCK, Alarm.REGRESSED)
+_OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, *_OVER_WHEN_BACK)
 
 
 def _starts(scene: Scene, new: Parts) -> list[Step]:
