@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from edgegitops.core.model.ledger import Ledger
     from edgegitops.core.model.plant import Answer, Interlock
     from edgegitops.core.model.policy import NodePolicy
-    from edgegitops.daemon.cycle import Order
     from edgegitops.daemon.gear import Gear
     from edgegitops.daemon.metrics import Pulse
+    from edgegitops.daemon.order import Order
     from edgegitops.daemon.resident import Resident, Senses, Worker
     from edgegitops.ports import Log, Repository
 
@@ -199,10 +199,14 @@ def _is_json(config: NodeConfig) -> bool:
 
 
 def _askers() -> "Mapping[str, Callable[[Interlock], Answer]]":
-    """Who asks interlocks, by their way."""
+    """Who asks interlocks, by their way. Few nodes ask a URL, which takes TLS and HTTP."""
     from edgegitops.adapters.interlock_exec import ask_program
     from edgegitops.adapters.interlock_file import ask_file
-    from edgegitops.adapters.interlock_http import ask_url
+
+    def ask_url(interlock: "Interlock") -> "Answer":
+        from edgegitops.adapters import interlock_http
+
+        return interlock_http.ask_url(interlock)
 
     return {"exec": ask_program, "file": ask_file, "http": ask_url}
 

@@ -1,5 +1,6 @@
 """The command line starts at once: help imports click and nothing heavy, and errors end with their exit code."""
 
+import socket
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgegitops.cli import main as cli
+from edgegitops.cli.plain import try_plain
 from edgegitops.errors import (
     BrokenInvariantError,
     DeniedError,
@@ -111,3 +113,28 @@ def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["waits"])
     assert end.value.code == 130
+
+
+@pytest.mark.parametrize("word", ["read-config", "run", "worker"])
+def test_daemon_and_its_children_load_no_reader_of_command_lines(word: str) -> None:
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['edgegitops', 'agent', '{word}', '--config', '/nowhere/node.yaml']\n"
+        "try:\n    runpy.run_module('edgegitops', run_name='__main__')\n"
+        "except SystemExit as end:\n    print(end.code, 'click' in sys.modules)\n"
+    )
+    mine, its = socket.socketpair()  # a worker whose standard input ends has lost its parent
+    with mine, its:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdin=its, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.stdout.split() == ["3", "False"], done.stderr
+    assert "invalid-config: /nowhere/node.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--once", "--once"], ["--config"], ["--set", "a=b"], ["--help"], ["--fetch"], ["--config", "--once"]]
+)
+def test_any_other_spelling_is_for_the_reader_of_command_lines(words: list[str]) -> None:
+    assert try_plain(["agent", "run", *words]) is None
+    assert try_plain([*words, "agent", "run"]) is None

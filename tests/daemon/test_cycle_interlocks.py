@@ -17,8 +17,9 @@ from edgegitops.core.model.plant import Answer, Interlock
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.trust import Pin
 from edgegitops.daemon import cycle
-from edgegitops.daemon.cycle import Cycle, Order
+from edgegitops.daemon.cycle import Cycle
 from edgegitops.daemon.gear import Gear, Identity
+from edgegitops.daemon.order import Order
 
 STOPPED = Interlock("line-stopped", "sites/a.yaml", path="/stopped")
 NODE = NodeIdentity("fleet", "site", "node", Pin("fleet", "0" * 64, "c" * 40))

@@ -28,8 +28,9 @@ from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import Step
 from edgegitops.core.model.trust import Pin
-from edgegitops.daemon.cycle import Cycle, Order
+from edgegitops.daemon.cycle import Cycle
 from edgegitops.daemon.gear import Gear, Identity
+from edgegitops.daemon.order import Order
 from edgegitops.daemon.resident import Resident, Senses
 from edgegitops.daemon.watch import Watcher
 from edgegitops.errors import JournalError, OutsideError, UnavailableError

@@ -119,8 +119,19 @@ class GitRepository:
 
     def tip(self) -> str | None:
         """The tip of the last successful fetch, from local storage only."""
+        tip = self._loose(TIP)
+        if tip:
+            return tip
         reference = self._repo().references.get(TIP)
         return None if reference is None else str(reference.target)
+
+    def _loose(self, name: str) -> str:
+        """What a ref's own file says; empty where it has none that is whole."""
+        try:
+            text = (self._path / name).read_text("ascii").strip()
+        except (OSError, ValueError):
+            return ""
+        return text if OID.fullmatch(text) else ""
 
     def pin(self, revision: str) -> None:
         """Keep this revision's objects reachable whatever the remote does. UnavailableError: no such commit here."""

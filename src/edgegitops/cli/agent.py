@@ -1,13 +1,9 @@
 """`edgegitops agent`: the daemon, and the two children that it starts (hidden: nobody types them)."""
 
-import json
-import signal
-import sys
-
 import click
 
+from edgegitops.cli import plain
 from edgegitops.cli.options import CONFIG
-from edgegitops.core.model.codec import to_tree
 
 
 @click.group(epilog="Example: edgegitops agent run --config /etc/edgegitops/node.yaml")
@@ -20,11 +16,7 @@ def agent() -> None:
 @click.option("--once", is_flag=True, help="Stop when everything is at rest; exit 1 where something is not as wanted.")
 def run(file: str, *, once: bool) -> None:
     """Watch the repository and the engine, and converge, until told to stop (SIGTERM). Containers stay."""
-    from edgegitops import bootstrap
-
-    handover = bootstrap.reside(bootstrap.config_by_child(file), file, once=once)
-    if once and not handover.is_as_wanted:
-        sys.exit(1)
+    plain.run(file, once=once)
 
 
 @agent.command(hidden=True)
@@ -33,19 +25,11 @@ def run(file: str, *, once: bool) -> None:
 @click.option("--revert-only", is_flag=True, help="Use the journal and the engine alone.")
 def worker(file: str, *, fetch: bool, revert_only: bool) -> None:
     """Run cycles until there is nothing to do; started by `run`."""
-    from edgegitops import bootstrap
-    from edgegitops.daemon.cycle import Order
-
-    stopping: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the resident says when to stop
-    bootstrap.work_for_parent(file, Order(fetch, revert_only), lambda: bool(stopping))
+    plain.worker(file, fetch=fetch, revert_only=revert_only)
 
 
 @agent.command("read-config", hidden=True)
 @CONFIG
 def read_config(file: str) -> None:
     """Print the configuration as JSON; started by `run`, which has no YAML reader in memory."""
-    from edgegitops import bootstrap
-
-    click.echo(json.dumps(to_tree(bootstrap.read_config(file))))
+    plain.read_config(file)

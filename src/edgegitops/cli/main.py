@@ -18,10 +18,10 @@ from typing import NoReturn
 import click
 
 from edgegitops import __version__
+from edgegitops.cli.endings import INTERRUPTED, end
 from edgegitops.errors import BrokenInvariantError, EdgegitopsError
 
 USAGE_ERROR = 64
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,6 @@ def edgegitops() -> None:
     """GitOps for factory gateways: signed Git in, Podman containers out, no Kubernetes."""
 
 
-def reason_of(error: EdgegitopsError) -> str:
-    """The code that stands before an error's sentence: its own reason, else its class in kebab case."""
-    own = getattr(error, "reason", "")
-    if own:
-        return str(own)
-    words = type(error).__name__.removesuffix("Error")
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("-")
-
-
 def _end_with_usage(error: click.UsageError) -> NoReturn:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
@@ -125,8 +116,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         result = edgegitops.main(args=argv, prog_name="edgegitops", standalone_mode=False)
     except EdgegitopsError as error:
-        click.echo(f"{reason_of(error)}: {error}", err=True)
-        sys.exit(error.exit_code)
+        end(error)
     except click.UsageError as error:
         _end_with_usage(error)
     except click.ClickException as error:

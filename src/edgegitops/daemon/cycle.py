@@ -11,7 +11,7 @@ What is to be watched is told whenever it changes: a worker may live for hours, 
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from edgegitops.core.believe import blamed, is_newer
@@ -35,6 +35,7 @@ from edgegitops.core.model.trust import Floor
 from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
 from edgegitops.daemon.interlocks import Desk
+from edgegitops.daemon.order import Order
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
 
 PULLS = 4
@@ -42,16 +43,7 @@ SIDE_BY_SIDE = 32  # threads are made as they are needed; each waits for the eng
 PATIENCE = timedelta(seconds=2)
 TURNS = 50_000
 BETWEEN_QUESTIONS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a worker is asked to do: `fetch` where the remote has news, `is_revert_only` to use nothing but journal
-    and engine, finishing or reverting what is open.
-    """
-
-    fetch: bool = True
-    is_revert_only: bool = False
+GRACE = 0.3  # seconds in which most fetches end: what they bring is then read once, instead of the old before it
 
 
 class Cycle:
@@ -101,6 +93,8 @@ class Cycle:
         gear.journal.append(opening, gear.clock.now())
         self._restore_floor()
         fetching = self._pool.submit(_fetch, gear) if order.fetch and not order.is_revert_only else None
+        if fetching is not None:
+            wait([fetching], timeout=GRACE)
         handover = Handover()
         for _ in range(TURNS):
             if is_stopping():

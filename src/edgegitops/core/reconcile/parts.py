@@ -6,6 +6,7 @@ which order containers start. A container starts after those it depends on; a le
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
@@ -136,7 +137,26 @@ class Parts:
 
 def parts_of(fleet: str, release: Release) -> Parts:
     """The parts of a release; BrokenInvariantError where its dependencies have a cycle (resolution refuses those)."""
-    spec = release.spec
+    containers, networks, volumes = _named(_Same(release.spec))
+    return Parts(fleet, release, containers, networks, volumes)
+
+
+class _Same:
+    """A spec that is equal to nothing but itself: what was worked out for it holds as long as it is that very one."""
+
+    def __init__(self, spec: DeploymentSpec) -> None:
+        self.spec = spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.spec is self.spec
+
+
+@lru_cache(maxsize=256)  # a decision asks for the same parts a dozen times, and each time hashes every container
+def _named(same: _Same) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
+    spec = same.spec
     levels = _levels(spec)
     containers = []
     for container, wanted in sorted(spec.containers.items()):
@@ -144,9 +164,7 @@ def parts_of(fleet: str, release: Release) -> Parts:
         name = naming.container_name(spec.deployment, container, own)
         containers.append(Part(name, container, own, levels[container], wanted))
     containers.sort(key=lambda part: (part.level, part.name))
-    return Parts(
-        fleet,
-        release,
+    return (
         tuple(containers),
         {name: _network_name(spec, name) for name in spec.networks},
         {name: naming.volume_name(spec.deployment, name) for name in spec.volumes},
