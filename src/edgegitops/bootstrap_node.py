@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.facts import Desired
     from edgegitops.core.model.observed import Observed
     from edgegitops.core.model.steps import Step
+    from edgegitops.core.model.trust import Refused
     from edgegitops.daemon.checkup import Machine
 
 T = TypeVar("T")
@@ -114,6 +115,22 @@ def wanted(config: NodeConfig, ledger: Ledger) -> "Desired | None":
         return desire(facts)[0]
     except EdgegitopsError:
         return None
+
+
+def doubt_anchor(config: NodeConfig, ledger: Ledger, commit: str) -> "Refused | None":
+    """Why this node could not begin anew at a commit, judged from the local mirror; `checkpoint-missing` where the
+    commit is not there.
+    """
+    from edgegitops.adapters.repository_pygit2 import GitRepository
+    from edgegitops.core.model.reasons import Doubt
+    from edgegitops.core.model.trust import Refused
+    from edgegitops.core.trust.walk import walk
+
+    mirror = Path(config.state) / "mirror.git"
+    if not mirror.is_dir():
+        return Refused(commit, Doubt.CHECKPOINT_MISSING, "there is no local mirror yet")
+    objects = GitRepository(str(mirror), config.remote.url, config.remote.branch).objects()
+    return walk(config.pin, ledger.floor, commit, objects, now=now(), anchor=commit).refused
 
 
 def _engine(config: NodeConfig) -> "PodmanEngine":

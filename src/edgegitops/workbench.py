@@ -196,6 +196,7 @@ def found_fleet(path: Path, names: "Names", held: Mapping[str, Sequence[Path]]) 
     from edgegitops.adapters.founding_git import NewRepository, sign, write_files
     from edgegitops.core import founding
     from edgegitops.core.model.canonical import sha256_hex
+    from edgegitops.core.trust.root_document import write_root
 
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DeniedError("init", f"write into {path}", "it is there already and not an empty folder; name a new one")
@@ -203,7 +204,7 @@ def found_fleet(path: Path, names: "Names", held: Mapping[str, Sequence[Path]]) 
     held = held or _new_keys(folder or path)
     keys = {role: [_trust_key(one) for one in paths] for role, paths in held.items()}
     root = founding.root_document(names.repository, keys)
-    text = founding.root_text(root)
+    text = write_root(root)
     by_id = {key.id: at for role, paths in held.items() for key, at in zip(keys[role], paths, strict=True)}
     signatures = {
         f"{founding.ROOT_FILE.removesuffix('.json')}.sig/{key}.sig": sign(text.encode(), by_id[key], "edgegitops-root")

@@ -5,7 +5,7 @@ What is signed, and by whom, is decided elsewhere. DeniedError: a program is mis
 """
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgegitops.errors import DeniedError
@@ -81,6 +81,15 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
             target.write_bytes(data)
     except OSError as error:
         raise DeniedError(_PORT, f"write {error.filename or path}", error.strerror or str(error)) from error
+
+
+def remove_files(path: Path, names: Iterable[str]) -> None:
+    """Remove files below `path`; what is not there is no fault."""
+    for name in names:
+        try:
+            (path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise DeniedError(_PORT, f"remove {path / name}", error.strerror or str(error)) from error
 
 
 def _run(argv: list[str], *, data: bytes | None = None) -> bytes:

@@ -48,7 +48,7 @@ def init(  # noqa: PLR0913 - one parameter an option
         written = workbench.write_editor_files(directory)
         click.echo(f"wrote {written} files for editors in {directory}")
         return
-    held = _held(keys)
+    held = held_keys(keys)
     name = name or _from_folder(directory)
     for what, value in (("--name", name), ("--site", site), ("--node", node)):
         if not _NAME.match(value):
@@ -61,7 +61,7 @@ def init(  # noqa: PLR0913 - one parameter an option
         _text(founded, directory)
 
 
-def _held(keys: tuple[str, ...]) -> dict[str, list[Path]]:
+def held_keys(keys: tuple[str, ...]) -> dict[str, list[Path]]:
     """The keys of each role."""
     from edgegitops.core.founding import ROLES, SECURITY
 

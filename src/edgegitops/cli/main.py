@@ -49,6 +49,9 @@ COMMANDS = {
     "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),
     "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
+    "trust": Place(
+        "edgegitops.cli.trust:trust", "The trust root: show, change, sign, and verify a clone as a node does."
+    ),
     "unhold": Place("edgegitops.cli.hold:unhold", "End an operator's hold."),
     "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
 }

@@ -14,15 +14,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgegitops.core.model.codec import to_tree
 from edgegitops.core.model.trust import ROOT_ROLE, PathRule, Role, RootDocument, TrustKey
 
 SECURITY = "security"
-WORKING_ROLES = (SECURITY, "inventory", "engineer", "release-manager")
+FRESHNESS = "freshness"
+WORKING_ROLES = (SECURITY, "inventory", "engineer", "release-manager", FRESHNESS)
 ROLES = (ROOT_ROLE, *WORKING_ROLES)
 ROOT_FILE = "trust/root/000001.json"
 SCHEMAS = ".edgegitops/schemas"
 PATHS = {
+    "trust/freshness/**": (FRESHNESS, SECURITY),
     "trust/**": (SECURITY,),
     "fleet.yaml": (SECURITY,),
     "policies/**": (SECURITY,),
@@ -65,14 +66,6 @@ def root_document(repository: str, holders: Mapping[str, Sequence[TrustKey]]) ->
         roles=roles,
         paths=tuple(PathRule(path, owners) for path, owners in PATHS.items()),
     )
-
-
-def root_text(root: RootDocument) -> str:
-    """The document's JSON: the exact bytes that are signed. A key's id is its place in `keys`."""
-    tree = to_tree(root)
-    for key in tree["keys"].values():
-        del key["id"]
-    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
 def role_of(path: str) -> str:

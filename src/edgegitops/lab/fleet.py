@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgegitops.core.model.codec import to_tree
 from edgegitops.core.model.trust import ROOT_ROLE, PathRule, Pin, Role, RootDocument, TrustKey
+from edgegitops.core.trust.root_document import write_root
 from edgegitops.errors import InvalidConfigError
 from edgegitops.lab import images
 from edgegitops.lab.commands import environment, run
@@ -130,7 +130,7 @@ def found(home: Path, url: str, *, repository: str = REPOSITORY, fleet_file: str
         "tag.gpgsign": "true",
     }.items():
         fleet.git("config", setting, value)
-    root = _root_text(_root(fleet, repository))
+    root = write_root(_root(fleet, repository))
     signatures = {
         f"trust/root/000001.sig/{fleet.key(name).id}.sig": sign(root.encode(), fleet.key(name), "edgegitops-root")
         for name in _ROOT_KEYS
@@ -153,14 +153,6 @@ def repository_of(source: Path) -> str:
         if word == "repository" and value.strip():
             return value.split(" #")[0].strip().strip("\"'")
     raise InvalidConfigError("no line `repository: …`", key="spec.repository", file=str(source / "fleet.yaml"))
-
-
-def _root_text(root: RootDocument) -> str:
-    """The document's JSON. A key's id is its place in `keys` and stands nowhere else."""
-    tree = to_tree(root)
-    for key in tree["keys"].values():
-        del key["id"]
-    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
 def _root(fleet: Fleet, repository: str) -> RootDocument:

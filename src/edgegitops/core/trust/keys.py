@@ -5,6 +5,7 @@ and rsa-sha2-512; never SHA-1), and the FIDO types sk-ssh-ed25519@openssh.com an
 Anything else is refused by name. A FIDO signature must say that a person was present: `ssh-keygen -Y verify` does not
 look, we do. A key has one encoding (uncompressed points, shortest numbers), so one key has one id: the hex SHA-256 of
 its blob (RFC 4253, section 6.6; OpenSSH PROTOCOL.u2f for FIDO keys).
+A second, lenient profile takes what `ssh-keygen -Y verify` takes; it is for `trust verify-ssh` alone, never for a node.
 Who may sign what is not decided here.
 """
 
@@ -28,6 +29,7 @@ ED25519 = "ssh-ed25519"
 SK_ED25519 = "sk-ssh-ed25519@openssh.com"
 P256 = "ecdsa-sha2-nistp256"
 P384 = "ecdsa-sha2-nistp384"
+P521 = "ecdsa-sha2-nistp521"
 SK_P256 = "sk-ecdsa-sha2-nistp256@openssh.com"
 RSA = "ssh-rsa"
 
@@ -41,11 +43,25 @@ _CURVES: dict[str, tuple[bytes, ec.EllipticCurve, hashes.HashAlgorithm, int]] = 
     P256: (b"nistp256", ec.SECP256R1(), hashes.SHA256(), 65),
     SK_P256: (b"nistp256", ec.SECP256R1(), hashes.SHA256(), 65),
     P384: (b"nistp384", ec.SECP384R1(), hashes.SHA384(), 97),
+    P521: (b"nistp521", ec.SECP521R1(), hashes.SHA512(), 133),
 }
 _RSA_HASHES: dict[bytes, hashes.HashAlgorithm] = {
     b"rsa-sha2-256": hashes.SHA256(),
     b"rsa-sha2-512": hashes.SHA512(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Which types of keys count, the shortest RSA key in bits, and whether a FIDO key must have been touched."""
+
+    kinds: frozenset[str]
+    rsa_bits_least: int
+    must_touch: bool
+
+
+STRICT = Profile(frozenset({ED25519, SK_ED25519, P256, P384, SK_P256, RSA}), RSA_BITS_LEAST, must_touch=True)
+LENIENT = Profile(STRICT.kinds | {P521}, 1024, must_touch=False)
 
 Loaded: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -62,7 +78,7 @@ class PublicKey:
 
 
 @lru_cache(maxsize=1024)
-def read_key(blob: bytes) -> PublicKey | Refused:
+def read_key(blob: bytes, profile: Profile = STRICT) -> PublicKey | Refused:
     """The key that this blob (SSH wire form) is."""
     wire = Wire(blob)
     try:
@@ -70,7 +86,7 @@ def read_key(blob: bytes) -> PublicKey | Refused:
     except ValueError:
         return Refused("key", Doubt.MALFORMED_SIGNATURE, "the key is no SSH public key")
     try:
-        loaded = _load(kind, wire)
+        loaded = _load(kind, wire, profile)
         if isinstance(loaded, Refused):
             return loaded
         application = wire.string() if kind in {SK_ED25519, SK_P256} else b""
@@ -80,7 +96,9 @@ def read_key(blob: bytes) -> PublicKey | Refused:
     return PublicKey(hashlib.sha256(blob).hexdigest(), kind, blob, application, loaded)
 
 
-def _load(kind: str, wire: Wire) -> Loaded | Refused:
+def _load(kind: str, wire: Wire, profile: Profile) -> Loaded | Refused:
+    if kind not in profile.kinds:
+        return Refused("key", Doubt.ALGORITHM_REFUSED, f"the key type {kind[:80]!r} is not allowed")
     if kind in {ED25519, SK_ED25519}:
         return Ed25519PublicKey.from_public_bytes(wire.string())
     if kind in _CURVES:
@@ -91,16 +109,14 @@ def _load(kind: str, wire: Wire) -> Loaded | Refused:
         if len(point) != size:
             raise ValueError("its point is not uncompressed")
         return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
-    if kind == RSA:
-        exponent, modulus = wire.positive(), wire.positive()
-        bits = modulus.bit_length()
-        if not RSA_BITS_LEAST <= bits <= RSA_BITS_MOST:
-            detail = f"an RSA key of {bits} bits, {RSA_BITS_LEAST} to {RSA_BITS_MOST} are allowed"
-            return Refused("key", Doubt.ALGORITHM_REFUSED, detail)
-        if exponent > RSA_EXPONENT_MOST:
-            raise ValueError("its exponent is too large")
-        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
-    return Refused("key", Doubt.ALGORITHM_REFUSED, f"the key type {kind[:80]!r} is not allowed")
+    exponent, modulus = wire.positive(), wire.positive()
+    bits = modulus.bit_length()
+    if not profile.rsa_bits_least <= bits <= RSA_BITS_MOST:
+        detail = f"an RSA key of {bits} bits, {profile.rsa_bits_least} to {RSA_BITS_MOST} are allowed"
+        return Refused("key", Doubt.ALGORITHM_REFUSED, detail)
+    if exponent > RSA_EXPONENT_MOST:
+        raise ValueError("its exponent is too large")
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 
 def read_line(line: str) -> PublicKey | Refused:
@@ -120,7 +136,7 @@ def read_line(line: str) -> PublicKey | Refused:
     return key
 
 
-def check(key: PublicKey, signature: bytes, message: bytes) -> Refused | None:
+def check(key: PublicKey, signature: bytes, message: bytes, profile: Profile = STRICT) -> Refused | None:
     """None where `signature` (SSH wire form) of `message` was made by `key`."""
     wire = Wire(signature)
     try:
@@ -134,7 +150,7 @@ def check(key: PublicKey, signature: bytes, message: bytes) -> Refused | None:
         if key.application:
             flags, counter = wire.take(1), wire.take(4)
             message = _digest(key.application) + flags + counter + _digest(message)
-            if not flags[0] & USER_PRESENT:
+            if profile.must_touch and not flags[0] & USER_PRESENT:
                 return Refused("signature", Doubt.NO_USER_PRESENCE, "the security key was not touched for it")
         wire.end()
         _check_inner(key, kind, inner, message)

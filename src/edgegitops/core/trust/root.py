@@ -27,7 +27,7 @@ statement that this instant has passed: it moves the clock floor.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgegitops.core.model.canonical import sha256_hex
@@ -57,7 +57,7 @@ def trust_state(pin: Pin, objects: Objects, tree: str, *, limits: TrustLimits | 
 
 def find_state(pin: Pin, lookup: Lookup, tree: str) -> TrustState | Refused:
     """`trust_state` over a lookup that is at hand."""
-    folder = _folder(lookup, tree)
+    folder = root_folder(lookup, tree)
     if isinstance(folder, Refused):
         return folder
     for version in sorted(folder.documents):
@@ -92,7 +92,7 @@ def roots_ever(pin: Pin, lookup: Lookup, tree: str) -> tuple[RootDocument, ...] 
 
 def following_state(state: TrustState, lookup: Lookup, tree: str) -> TrustState | Refused:
     """The state after all documents of the tree that follow the one in force; the same state where none does."""
-    folder = _folder(lookup, tree)
+    folder = root_folder(lookup, tree)
     return folder if isinstance(folder, Refused) else _advance(state, folder, lookup)
 
 
@@ -108,26 +108,48 @@ def _advance(state: TrustState, folder: RootFolder, lookup: Lookup) -> TrustStat
         root = read_root(data, version=version, repository=state.root.repository)
         if isinstance(root, Refused):
             return root
-        refused = _threshold_doubt(state.root, root, data, _Signatures(lookup, folder.signatures.get(version)))
-        if refused:
-            return about(path_of(version), refused)
+        counted = tallies((state.root, root), data, Signatures(lookup, folder.signatures.get(version)))
+        unmet = next((tally for tally in counted if not tally.is_met), None)
+        if unmet:
+            return Refused(path_of(version), Doubt.ROOT_THRESHOLD, unmet.words)
         state = TrustState(root, sha256_hex(data))
     return state
 
 
-def _threshold_doubt(old: RootDocument, new: RootDocument, data: bytes, signatures: "_Signatures") -> Refused | None:
-    """Why the signatures are not enough for `new` (exact bytes `data`) to follow `old`."""
-    wanted = {*old.roles[ROOT_ROLE].keys, *new.roles[ROOT_ROLE].keys}
-    judged = {key: _signature_doubt(key, signatures.of(key), data) for key in sorted(wanted)}
-    for root in (old, new):
-        role = root.roles[ROOT_ROLE]
-        revoked = {revocation.key for revocation in root.revoked}
-        good = [key for key in role.keys if key not in revoked and judged[key] is None]
-        if len(good) < role.threshold:
-            why = "; ".join(f"{key}: {judged[key] or 'revoked'}" for key in role.keys if key not in good)
-            detail = f"{len(good)} of {role.threshold} signatures that root {root.version} asks for ({why})"
-            return Refused(FOLDER, Doubt.ROOT_THRESHOLD, detail)
-    return None
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a root document is signed, as the root role of version `of` asks: key ids, and why each missing key is
+    missing.
+    """
+
+    of: int
+    threshold: int
+    signed: tuple[str, ...]
+    missing: Mapping[str, str]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether enough distinct keys signed."""
+        return len(self.signed) >= self.threshold
+
+    @property
+    def words(self) -> str:
+        """How many signed, and why the others do not count."""
+        why = "; ".join(f"{key}: {reason}" for key, reason in self.missing.items())
+        return f"{len(self.signed)} of {self.threshold} signatures that root {self.of} asks for ({why})"
+
+
+def tallies(roots: Sequence[RootDocument], data: bytes, signatures: "Signatures") -> tuple[Tally, ...]:
+    """How far the document with these exact bytes is signed, for each of `roots`: the one before it and itself."""
+    wanted = sorted({key for root in roots for key in root.roles[ROOT_ROLE].keys})
+    judged = {key: _signature_doubt(key, signatures.of(key), data) for key in wanted}
+    counted = []
+    for root in roots:
+        role, revoked = root.roles[ROOT_ROLE], {revocation.key for revocation in root.revoked}
+        missing = {key: judged[key] or "revoked" for key in role.keys if key in revoked or judged[key] is not None}
+        good = tuple(key for key in role.keys if key not in missing)
+        counted.append(Tally(root.version, role.threshold, good, missing))
+    return tuple(counted)
 
 
 def _signature_doubt(key: str, armor: bytes | None, data: bytes) -> str | None:
@@ -139,7 +161,7 @@ def _signature_doubt(key: str, armor: bytes | None, data: bytes) -> str | None:
     return None if signed.key_id == key else f"signed by {signed.key_id}"
 
 
-class _Signatures:
+class Signatures:
     """The signatures of one root document, by key id."""
 
     def __init__(self, lookup: Lookup, folder: str | None) -> None:
@@ -158,7 +180,7 @@ class _Signatures:
         return None
 
 
-def _folder(lookup: Lookup, tree: str) -> RootFolder | Refused:
+def root_folder(lookup: Lookup, tree: str) -> RootFolder | Refused:
     """What lies in `trust/root` of the tree."""
     for part in FOLDER.split("/"):
         entries = lookup.tree(tree)

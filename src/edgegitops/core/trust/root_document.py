@@ -6,10 +6,11 @@ once and have a threshold that they can reach, the root role without revoked key
 literal paths, `<folder>/**`, or `**`. That instants carry an offset is the codec's law. The form is shown in `root`.
 """
 
+import json
 import re
 from collections.abc import Iterator
 
-from edgegitops.core.model.codec import from_tree
+from edgegitops.core.model.codec import from_tree, to_tree
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import ROOT_ROLE, Refused, Role, RootDocument, TrustKey
 from edgegitops.core.trust import keys
@@ -41,6 +42,14 @@ def read_root(data: bytes, *, version: int, repository: str) -> RootDocument | R
         detail = f"it is of repository {root.repository!r}, this node belongs to {repository!r}"
         return Refused(subject, Doubt.REPOSITORY_MISMATCH, detail)
     return root
+
+
+def write_root(root: RootDocument) -> str:
+    """The document's JSON: the exact bytes that are signed. A key's id is its place in `keys`."""
+    tree = to_tree(root)
+    for key in tree["keys"].values():
+        del key["id"]
+    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
 def _read(data: bytes) -> RootDocument:

@@ -28,7 +28,7 @@ ARMOR_SIZE_MOST = 32 * 1024
 _ARMOR = re.compile(
     rb"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END SSH SIGNATURE-----\n?", re.DOTALL
 )
-_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def verify(armor: bytes, message: bytes, namespace: str) -> SignedBy | Refused:
     key = keys.read_key(envelope.key_blob)
     if isinstance(key, Refused):
         return key
-    digest = _HASHES[envelope.hash](message).digest()
+    digest = HASHES[envelope.hash](message).digest()
     signed = MAGIC + b"".join(string(part) for part in (envelope.namespace, b"", envelope.hash, digest))
     return keys.check(key, envelope.signature, signed) or SignedBy(key.id, key.blob)
 
@@ -96,7 +96,7 @@ def _read_blob(data: bytes) -> Envelope | Refused:
     wire.end()
     if reserved:
         raise ValueError("its reserved field is not empty")
-    if hash_ not in _HASHES:
+    if hash_ not in HASHES:
         name = ascii(hash_[:80].decode("ascii", "backslashreplace"))
         return _refused(Doubt.ALGORITHM_REFUSED, f"the hash {name}, sha256 and sha512 are allowed")
     return Envelope(key_blob, namespace, hash_, signature)

@@ -38,6 +38,11 @@ class Wire:
             raise ValueError("a number that is not in its shortest form")
         return value
 
+    @property
+    def left(self) -> int:
+        """How many bytes were not read yet."""
+        return len(self._data) - self._at
+
     def end(self) -> None:
         """Nothing is left."""
         if self._at != len(self._data):
