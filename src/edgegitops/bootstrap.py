@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgegitops import __version__
+from edgegitops.bootstrap_monitor import hearers
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig
 from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from edgegitops.core.model.plant import Answer, Interlock
     from edgegitops.core.model.policy import NodePolicy
     from edgegitops.daemon.gear import Gear
-    from edgegitops.daemon.metrics import Pulse
     from edgegitops.daemon.order import Order
     from edgegitops.daemon.resident import Resident, Senses, Worker
     from edgegitops.ports import Log, Repository
@@ -247,8 +247,8 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
         log, listing = LineLog(sys.stderr, _is_json(config), config.log_level), listing_of(config)
-        ears, board = _ears(config, log, stack), _board(config, log, stack)
-        senses = replace(_senses(config, file, listing, ears), publish=board)
+        senses = _senses(config, file, listing, _ears(config, log, stack))
+        senses = replace(senses, publish=hearers(config, log, stack))
         journal = _journal(config, stack)
         while True:
             try:
@@ -317,28 +317,6 @@ def _ears(config: NodeConfig, log: "Log", stack: ExitStack) -> "Wakeup":
     except UnavailableError as error:
         log.warning("no-control-socket", detail=error.message)
     return wakeup
-
-
-def _board(config: NodeConfig, log: "Log", stack: ExitStack) -> "Callable[[Pulse], None]":
-    """Where the resident writes how things stand, for whoever scrapes it; without an address nobody can."""
-    if not config.metrics:
-        return lambda _: None
-    from edgegitops.adapters.metrics_socket import serving
-    from edgegitops.adapters.sizes_linux import file_bytes, resident_bytes
-    from edgegitops.daemon.metrics import Sizes, render
-
-    written: list[Pulse] = []
-    journal = Path(config.state) / "journal.db"
-
-    def page() -> str:
-        files = (journal, journal.with_name("journal.db-wal"))
-        return render(written[0], Sizes(file_bytes(files), resident_bytes())) if written else ""
-
-    try:
-        stack.enter_context(serving(config.metrics, page))
-    except UnavailableError as error:
-        log.warning("no-metrics", detail=error.message)
-    return lambda pulse: written.__setitem__(slice(0, 1), [pulse])
 
 
 def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wakeup") -> "Senses":

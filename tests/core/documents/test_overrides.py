@@ -1,5 +1,7 @@
 """Each key of the node's configuration may be said anew, is judged like the file, and is told with where it is from."""
 
+from datetime import timedelta
+
 import pytest
 
 from edgegitops import bootstrap
@@ -11,7 +13,7 @@ from edgegitops.core.documents.node_files import (
     read_settings,
 )
 from edgegitops.core.documents.overrides import DEFAULTS, Setting, keys
-from edgegitops.core.model.node_config import NodeConfig, Remote, variable_of
+from edgegitops.core.model.node_config import NodeConfig, Notify, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.trust import Pin
@@ -86,6 +88,9 @@ def test_numbers_and_lists_are_read_by_their_type() -> None:
         ("metrics: {listen: 0.0.0.0:9464}", FaultCode.WRONG_FORMAT),  # nothing protects it
         ("metrics: {listen: 'gw.example:9464'}", FaultCode.WRONG_FORMAT),
         ("log: {level: debug}", FaultCode.WRONG_VALUE),
+        ("notify: {}", FaultCode.WRONG_VALUE),
+        ("notify: {exec: [/etc/edgegitops/hooks/a], webhook: 'http://a/'}", FaultCode.WRONG_VALUE),
+        ("notify: {webhook: 'http://user:word@a/'}", FaultCode.WRONG_FORMAT),
     ],
 )
 def test_what_is_not_obeyed_is_refused_where_it_stands(line: str, code: FaultCode) -> None:
@@ -102,10 +107,12 @@ def test_every_key_reaches_the_configuration() -> None:
         "log: {level: warning, format: json}",
         "metrics: {listen: '[::1]:9464'}",
         "resources: {memory: 256Mi, disk: 1K}",
+        "notify: {exec: [/etc/edgegitops/hooks/a, x], heldFor: 2h}",
     )
     config = read_node_config(TEXT + "".join(f"  {line}\n" for line in lines).encode(), "node.yaml", SCHEMAS)
     assert isinstance(config, NodeConfig), config
     assert (config.connections, config.log_level, config.log_format) == (3, "warning", "json")
+    assert config.notify == Notify(("/etc/edgegitops/hooks/a", "x"), held_for=timedelta(hours=2))
     assert (config.metrics, config.fetch_memory, config.fetch_bytes) == ("[::1]:9464", 256 * 1024**2, 1000)
 
 

@@ -16,7 +16,7 @@ from edgegitops.core.documents.validators import validators_of
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import SchemaSet
-from edgegitops.core.model.node_config import NodeConfig, Remote, variable_of
+from edgegitops.core.model.node_config import NodeConfig, Notify, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
 from edgegitops.core.model.reasons import FaultCode
@@ -71,6 +71,7 @@ def read_node_config(
         "log_level": log.get("level"),
         "log_format": log.get("format"),
         "metrics": spec.get("metrics", {}).get("listen"),
+        "notify": _notify(spec["notify"]) if "notify" in spec else None,
         "fetch_memory": parse_memory(fetch["memory"]) if "memory" in fetch else None,
         "fetch_bytes": parse_memory(fetch["disk"]) if "disk" in fetch else None,
     }
@@ -90,6 +91,17 @@ def read_node_config(
         ),
         pin=Pin(pin["repository"], pin["rootSha256"], pin["checkpoint"]),
         **{key: value for key, value in given.items() if value},
+    )
+
+
+def _notify(said: Mapping[str, Any]) -> Notify:
+    held_for = {"held_for": parse_duration(said["heldFor"])} if "heldFor" in said else {}
+    return Notify(
+        program=tuple(said.get("exec", ())),
+        webhook=said.get("webhook", ""),
+        token_file=said.get("tokenFile", ""),
+        ca_file=said.get("caFile", ""),
+        **held_for,
     )
 
 
@@ -185,6 +197,9 @@ def _senseless(spec: Mapping[str, Any], page: Page) -> Iterator[Fault]:
     if "proxy" in remote and not remote["url"].startswith("https://"):
         words = "repository.proxy is for https addresses"
         yield page.key_fault(FaultCode.WRONG_VALUE, words, ("spec", "repository", "proxy"))
+    notify = spec.get("notify")
+    if notify is not None and len({"exec", "webhook"} & notify.keys()) != 1:
+        yield page.key_fault(FaultCode.WRONG_VALUE, "notify needs either exec or webhook", ("spec", "notify"))
 
 
 def _blamed(fault: Fault, said: Mapping[str, str]) -> Fault:

@@ -23,6 +23,17 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told of alarms and of holds that stand for `held_for`: a program and its arguments, or a URL."""
+
+    program: tuple[str, ...] = ()
+    webhook: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+    held_for: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root;
     `control` is the agent's control socket, empty: `agent.sock` in the state directory. At most `connections` calls
@@ -42,6 +53,7 @@ class NodeConfig:
     log_level: str = "info"
     log_format: str = "auto"
     metrics: str = ""
+    notify: Notify | None = None
     fetch_memory: int = 1024 * 1024 * 1024
     fetch_bytes: int = 512 * 1024 * 1024
 
