@@ -76,7 +76,7 @@ def find_state(pin: Pin, lookup: Lookup, tree: str) -> TrustState | Refused:
 def roots_ever(pin: Pin, lookup: Lookup, tree: str) -> tuple[RootDocument, ...] | Refused:
     """Every root document of the tree from the pinned one on, oldest first; the last is in force."""
     state = find_state(pin, lookup, tree)
-    folder = _folder(lookup, tree)
+    folder = root_folder(lookup, tree)
     if isinstance(state, Refused) or isinstance(folder, Refused):
         return state if isinstance(state, Refused) else folder  # type: ignore[return-value] # one of the two is
     found: list[RootDocument] = []
