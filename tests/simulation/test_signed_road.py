@@ -19,7 +19,7 @@ from tests.simulation.rest import assert_at, assert_latched, is_resting
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.decide import decide
-from edgegitops.core.model.events import FloorMoved
+from edgegitops.core.model.events import FloorMoved, Reanchored
 from edgegitops.core.model.facts import Decision, Facts, NodeIdentity
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.trust import Floor, Pin
@@ -95,6 +95,9 @@ class Road:
         ):
             text = application(version, behaviour)
             self.commits[name] = fleet.commit(name, key=key, files={"apps/line/app.yaml": text})
+        fleet.git("reset", "-q", "--hard", self.commits["one"])
+        text = application("5.0.0", "good")
+        self.commits["rewritten"] = fleet.commit("rewritten", key="engineer", files={"apps/line/app.yaml": text})
         self.pin: Pin = fleet.pin()
         self.objects = _stored(fleet)
 
@@ -347,3 +350,66 @@ def test_revision_in_force_that_cannot_be_read_any_more_is_an_alarm_and_what_run
     life.engine.end(name, 1)
     life.live(life.age + timedelta(minutes=2))
     assert not life.journal.ledger().alarms
+
+
+def begun_anew(road: Road, name: str, blow: str = "", point: int = -1) -> tuple[Life, int]:
+    """A node at the second release whose branch was rewritten on purpose, and whose operator says so; struck at one of
+    the writes and steps that follow. How many of those there were.
+    """
+    life, _ = at_two(road)
+    floor, points = life.journal.ledger().floor, [0]
+    road.show(life, "rewritten")
+    life.live(life.age + timedelta(minutes=3))
+    assert (alarms(life), life.journal.ledger().floor) == ({"history-diverged"}, floor)
+
+    def blows(*_: object) -> None:
+        points[0] += 1
+        if points[0] == point + 1:
+            raise BLOWS[blow]
+
+    life.journal.append([Reanchored(road.commits[name], "rewritten on purpose", floor.commit)], life.clock.now())
+    life.journal.before_append = life.journal.after_append = blows
+    life.before_step.append(blows)
+    life.after_step.append(blows)
+    life.worked_at = None
+    last = life.age
+    life.live(last + timedelta(minutes=20), lambda: life.age > last and life.is_settled and is_resting(life, "line"))
+    return life, points[0]
+
+
+def test_rewritten_history_is_followed_once_an_operator_says_where_to_begin(road):
+    life, _ = begun_anew(road, "rewritten")
+    assert (version(life), alarms(life)) == ("5.0.0", set())
+    assert life.journal.ledger().floor == life.floor.read()
+    assert life.journal.ledger().floor.commit == road.commits["rewritten"]
+
+
+def test_operator_may_go_back_before_a_commit_that_was_believed(road):
+    life, _ = begun_anew(road, "one")
+    assert (version(life), alarms(life)) == ("5.0.0", set())
+    road.show(life, "two")
+    life.live(life.age + timedelta(minutes=3))
+    assert (version(life), alarms(life)) == ("5.0.0", {"history-diverged"})
+
+
+@pytest.mark.parametrize("blow", BLOWS)
+@pytest.mark.parametrize("name", ["one", "rewritten"])
+def test_word_of_an_operator_outlives_every_blow(road, name, blow):
+    _, count = begun_anew(road, name)
+    for point in range(list(BLOWS).index(blow), count, STRIDE):
+        life, _ = begun_anew(road, name, blow, point)
+        assert (version(life), alarms(life)) == ("5.0.0", set()), f"struck at point {point}"
+        assert life.journal.ledger().floor.commit == road.commits["rewritten"]
+
+
+def test_copy_of_the_floor_that_an_operator_left_is_not_newer(road):
+    life, _ = at_two(road)
+    left = life.floor.read()
+    road.show(life, "one")
+    life.journal.append([Reanchored(road.commits["one"], "the second was a mistake")], life.clock.now())
+    life.live(life.age + timedelta(minutes=3))
+    assert life.journal.ledger().floor.commit == road.commits["one"]
+    life.floor.write(left)  # as a power cut between journal and file would leave it
+    life.worked_at = None
+    life.live(life.age + timedelta(minutes=3))
+    assert life.floor.read().commit == life.journal.ledger().floor.commit == road.commits["one"]

@@ -69,10 +69,13 @@ def blamed(ledger: Ledger, tip: str) -> tuple[Event, ...]:
 def is_newer(copy: Floor, floor: Floor | None, objects: Objects | None) -> bool:
     """Whether the second copy of the floor is ahead of the journal's: the journal was lost or put back from a backup.
 
-    Where the mirror cannot tell, the versions of the trust root and the clock floor do: neither ever goes back.
+    Where an operator began anew, the later beginning counts. Where the mirror cannot tell, the versions of the trust
+    root and the clock floor do: neither ever goes back.
     """
     if floor is None:
         return True
+    if copy.era != floor.era:
+        return copy.era > floor.era
     if copy.payload == floor.payload:
         return False
     is_descendant = is_after(copy.commit, floor.commit, objects) if objects is not None else None

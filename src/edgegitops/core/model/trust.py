@@ -85,7 +85,7 @@ class Freshness:
 class Floor:
     """The newest verified commit, never moved back. `payload` is the SHA-256 of the commit without its signature,
     `tree` its tree id, `root_version` the root in force after it, `clock` the trusted clock floor, `fresh` the newest
-    believed freshness statement.
+    believed freshness statement, `era` how often an operator began anew: of two floors the one of the later era counts.
     """
 
     commit: str
@@ -94,6 +94,7 @@ class Floor:
     root_version: int
     clock: datetime
     fresh: Freshness | None = None
+    era: int = 0
 
 
 @dataclass(frozen=True, slots=True)

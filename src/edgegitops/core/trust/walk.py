@@ -94,7 +94,7 @@ def walk(  # noqa: PLR0913 - the whole question: what is pinned, where we stand,
     if floor and floor.commit == tip and not anchor:
         return Belief(floor)
     lookup = Lookup(objects, limits or TrustLimits())
-    start = _enrolled(anchor or pin.checkpoint, floor, lookup) if anchor or floor is None else floor
+    start = _enrolled(pin, floor, anchor, lookup) if anchor or floor is None else floor
     if isinstance(start, Refused):
         return Belief(floor, (), start)
     place = _standing_at(start, pin, lookup)
@@ -116,19 +116,21 @@ def _floor_after(steps: list[_Step], start: Floor) -> Floor:
         return start
     last = steps[-1]
     after, of = last.after, last.accepted
-    return Floor(of.commit, of.payload, of.tree, after.state.root.version, after.clock, after.fresh)
+    return Floor(of.commit, of.payload, of.tree, after.state.root.version, after.clock, after.fresh, start.era)
 
 
-def _enrolled(checkpoint: str, floor: Floor | None, lookup: Lookup) -> Floor | Refused:
+def _enrolled(pin: Pin, floor: Floor | None, anchor: str, lookup: Lookup) -> Floor | Refused:
     """The checkpoint (or anchor) as a floor, before its roots are read; roots and time of the floor stay."""
+    checkpoint = anchor or pin.checkpoint
     data = lookup.commit(checkpoint)
     commit = parse_commit(data) if isinstance(data, bytes) else data
     if isinstance(commit, Refused):
-        what = "the commit to begin anew at" if floor else "the enrolment checkpoint"
+        what = "the commit to begin anew at" if anchor else "the enrolment checkpoint"
         detail = f"{what} cannot be read: {commit.detail}; check the repository and what was pinned"
         return Refused(checkpoint, Doubt.CHECKPOINT_MISSING, detail)
     version, clock = (floor.root_version, floor.clock) if floor else (0, NO_TIME_KNOWN)
-    return Floor(checkpoint, sha256_hex(commit.payload), commit.tree, version, clock)
+    era = (floor.era if floor else 0) + bool(anchor)
+    return Floor(checkpoint, sha256_hex(commit.payload), commit.tree, version, clock, era=era)
 
 
 def _said_of_start(refused: Refused, commit: str, anchor: str) -> Refused:
