@@ -3,12 +3,25 @@
 # unit. It does not enrol the node and starts nothing: `edgegitops node init` comes next.
 #
 #   install-gateway.sh WHEEL [LOCK]     WHEEL: the edgegitops wheel; LOCK: requirements.lock beside it, with hashes
+#   install-gateway.sh --uninstall      take away what it put here; containers, configuration, state and Podman stay
 #
 # Run it again to upgrade: the old environment stays until the new one is complete, and no container is touched.
 set -eu
 die() { echo "install-gateway: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "must be root"
-wheel=${1:?usage: install-gateway.sh WHEEL [LOCK]}
+if [ "${1:-}" = --uninstall ]; then
+  if [ -d /run/systemd/system ]; then
+    systemctl disable --quiet --now edgegitops.service || true
+  fi
+  rm -rf /opt/edgegitops /opt/edgegitops.old /opt/edgegitops.new
+  rm -f /usr/local/bin/edgegitops /etc/systemd/system/edgegitops.service \
+    /usr/share/bash-completion/completions/edgegitops /usr/share/zsh/vendor-completions/_edgegitops \
+    /usr/share/fish/vendor_completions.d/edgegitops.fish
+  [ ! -d /run/systemd/system ] || systemctl daemon-reload
+  echo "install-gateway: the agent is gone; what it ran still runs, and /etc/edgegitops and its state are as they were"
+  exit 0
+fi
+wheel=${1:?usage: install-gateway.sh WHEEL [LOCK] | --uninstall}
 lock=${2:-$(dirname "$wheel")/requirements.lock}
 [ -f "$wheel" ] || die "no wheel at $wheel"
 [ -f "$lock" ] || die "no lock with hashes at $lock; it comes with the release"
@@ -41,8 +54,11 @@ ln -sf /opt/edgegitops/bin/edgegitops /usr/local/bin/edgegitops
 rm -rf /opt/edgegitops.old
 
 install -d -m 0700 /etc/edgegitops /var/lib/edgegitops
-install -d /usr/share/bash-completion/completions
-install -m 0644 "$here/completions/edgegitops.bash" /usr/share/bash-completion/completions/edgegitops
+# Debian's own places: bash loads a completion by its command's name, zsh by `_command`, fish by `command.fish`.
+share=/usr/share
+install -D -m 0644 "$here/completions/edgegitops.bash" "$share/bash-completion/completions/edgegitops"
+install -D -m 0644 "$here/completions/edgegitops.zsh" "$share/zsh/vendor-completions/_edgegitops"
+install -D -m 0644 "$here/completions/edgegitops.fish" "$share/fish/vendor_completions.d/edgegitops.fish"
 
 if [ -d /run/systemd/system ]; then
   install -m 0644 "$here/systemd/edgegitops.service" /etc/systemd/system/edgegitops.service

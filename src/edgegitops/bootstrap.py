@@ -247,7 +247,7 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
         log, listing = LineLog(sys.stderr, _is_json(config), config.log_level), listing_of(config)
-        senses = _senses(config, file, listing, _ears(config, log, stack))
+        senses = _senses(config, file, listing, _ears(config, file, log, stack))
         senses = replace(senses, publish=hearers(config, log, stack))
         journal = _journal(config, stack)
         while True:
@@ -305,9 +305,12 @@ def listing_of(config: NodeConfig) -> "PodmanListing":
     return PodmanListing(config.socket, fleet=config.identity().fleet)
 
 
-def _ears(config: NodeConfig, log: "Log", stack: ExitStack) -> "Wakeup":
-    """What ends the resident's sleep early: signals, and words at the control socket (without one it goes on)."""
+def _ears(config: NodeConfig, file: str, log: "Log", stack: ExitStack) -> "Wakeup":
+    """What ends the resident's sleep early: signals, words at the control socket, and changes of the node's own files
+    (without the last two it goes on).
+    """
     from edgegitops.adapters.control_socket import listening
+    from edgegitops.adapters.files_watchdog import FileHints
     from edgegitops.adapters.wakeup_signals import Wakeup
 
     wakeup = Wakeup()
@@ -316,6 +319,11 @@ def _ears(config: NodeConfig, log: "Log", stack: ExitStack) -> "Wakeup":
         stack.enter_context(listening(config.control_socket, wakeup.ask))
     except UnavailableError as error:
         log.warning("no-control-socket", detail=error.message)
+    hints = FileHints((file, config.policy_file), wakeup.files_changed)
+    missed = hints.start()
+    stack.callback(hints.stop)
+    if missed:
+        log.warning("files-not-watched", folders=", ".join(missed))
     return wakeup
 
 
@@ -337,6 +345,7 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wa
         launch=launch,
         has_hint=wakeup.has_hint,
         asked=wakeup.asked,
+        has_changed_files=wakeup.has_changed_files,
         sleep=wakeup.sleep,
         is_stopping=wakeup.is_stopping,
         notify=notify,

@@ -32,6 +32,7 @@ class Plant:
 
     def __init__(self):
         self.running, self.workers, self.is_hanging, self.sleeps = dict(RUNS), 0, False, 0
+        self.is_written = False
         self.clock = MemoryClock(datetime(2026, 11, 1, tzinfo=UTC))
 
     def submit(self, ask):
@@ -59,6 +60,7 @@ class Plant:
             has_hint=lambda: False,
             sleep=self.sleep,
             is_stopping=lambda: self.clock.monotonic() >= ends_at,
+            has_changed_files=lambda: self.is_written,
         )
         Resident(
             watcher=Watcher(journal, None, self.clock, self),
@@ -100,3 +102,9 @@ def test_engine_that_is_silent_delays_no_turn():
     plant.is_hanging = True
     plant.live(timedelta(minutes=1))
     assert plant.sleeps > 1000
+
+
+def test_files_that_are_written_all_the_time_wake_a_worker_now_and_then() -> None:
+    plant = Plant()
+    plant.is_written = True
+    assert 30 <= plant.live(timedelta(minutes=10)) <= 62

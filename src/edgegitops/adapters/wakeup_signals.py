@@ -25,6 +25,7 @@ class Wakeup:
         self._is_stopping = False
         self._is_hinted = False
         self._word = ""
+        self._is_changed = False
 
     def install(self) -> None:
         """Let SIGTERM and SIGINT ask for a stop. Main thread only."""
@@ -53,6 +54,16 @@ class Wakeup:
         """An operator asks for something; from any thread. `reconcile` includes every other word."""
         self._word = word if self._word != "reconcile" else self._word
         self._poke()
+
+    def files_changed(self) -> None:
+        """One of the node's own files was written; from any thread."""
+        self._is_changed = True
+        self._poke()
+
+    def has_changed_files(self) -> bool:
+        """True once after a file was written."""
+        was, self._is_changed = self._is_changed, False
+        return was
 
     def asked(self) -> str:
         """What an operator asked for since the last call; empty: nothing."""

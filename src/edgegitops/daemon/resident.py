@@ -33,6 +33,7 @@ BACK_OFF_FIRST = timedelta(seconds=1)
 BACK_OFF_CAP = timedelta(minutes=5)
 JOURNAL_CAP = timedelta(seconds=20)  # a disk that was freed is used soon
 LOOK_AT_LEAST = timedelta(hours=1)
+FILES_AT_MOST_EVERY = timedelta(seconds=10)
 STOP_PATIENCE = timedelta(seconds=8)
 
 
@@ -57,7 +58,8 @@ class Senses:
     """What the resident needs of the outside. `listing` answers which managed containers run (engine name -> mark);
     `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
     engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
-    long and returns early on a hint or a signal; `publish` is told after every turn how things stand.
+    long and returns early on a hint or a signal; `publish` is told after every turn how things stand;
+    `has_changed_files` is true once after a file of the node was written.
     """
 
     listing: Callable[[], Mapping[str, str]]
@@ -69,6 +71,7 @@ class Senses:
     notify: Callable[[str], None] = lambda _: None
     asked: Callable[[], str] = str
     publish: Callable[[Pulse], None] = lambda _: None
+    has_changed_files: Callable[[], bool] = bool
 
 
 @dataclass(slots=True)
@@ -107,6 +110,8 @@ class _State:
     has_worked: bool = False
     excused: dict[str, str] | None = None
     is_fetching: bool = False
+    is_file_new: bool = False
+    files_at: timedelta = timedelta(days=-1)
     counts: Counts = field(default_factory=Counts)
 
 
@@ -200,6 +205,11 @@ class Resident:
         if word:
             self._wait_no_longer()
             self._wake("operator", fetch=word == "reconcile")
+        state, now = self._state, self._clock.monotonic()
+        state.is_file_new = self._senses.has_changed_files() or state.is_file_new
+        if state.is_file_new and now - state.files_at >= FILES_AT_MOST_EVERY:
+            state.is_file_new, state.files_at = False, now
+            self._wake("files")
 
     def _wake(self, reason: str, *, fetch: bool = False) -> None:
         if reason not in self._state.reasons:
