@@ -24,6 +24,8 @@ from edgegitops.core.model.node_config import NodeConfig
 from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.podman_listing import PodmanListing
     from edgegitops.adapters.repository_pygit2 import GitRepository
@@ -275,7 +277,7 @@ def _session(
 
     clock, pool = SystemClock(), DaemonPool(SENSES, "sense")
     return Resident(
-        watcher=Watcher(journal, NetworkProber(listing.probe_exec), clock, pool),
+        watcher=Watcher(journal, NetworkProber(listing.probe_exec, _ask_grpc), clock, pool),
         journal=journal,
         clock=clock,
         log=log,
@@ -284,6 +286,13 @@ def _session(
         interval=config.remote.interval,
         version=__version__,
     )
+
+
+def _ask_grpc(sock: "socket", service: str, ends_at: float) -> bool:
+    """Loaded when the first gRPC probe is due: most nodes have none, and the resident stays small."""
+    from edgegitops.adapters.probe_grpc import ask_grpc
+
+    return ask_grpc(sock, service, ends_at)
 
 
 def _reopened(config: NodeConfig, senses: "Senses", stack: ExitStack) -> "SqliteJournal | None":

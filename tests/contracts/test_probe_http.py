@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.git_server import RawServer, free_port, make_certificate
 
+from edgegitops.adapters.probe_grpc import ask_grpc
 from edgegitops.adapters.probe_http import NetworkProber
 from edgegitops.core.model.spec import Probe
 from edgegitops.errors import DeniedError, UnavailableError
@@ -83,7 +84,7 @@ def never(_container: str, _argv: Sequence[str], _timeout: timedelta) -> bool:
 
 
 def ask(address: str = HERE, **fields: object) -> bool | None:
-    return NetworkProber(never).ask(Probe(**{"timeout": LONG} | fields), "c1", address)
+    return NetworkProber(never, ask_grpc).ask(Probe(**{"timeout": LONG} | fields), "c1", address)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,16 @@ def test_the_body_is_searched_in_its_first_64_kib(port: int) -> None:
 
 def test_an_unknown_certificate_is_no_obstacle(tls_port: int) -> None:
     assert ask(http_port=tls_port, http_scheme="https", http_body_contains="all is well") is True
+
+
+def test_certificate_is_judged_where_the_probe_asks_for_it(
+    tls_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = {"http_port": tls_port, "http_scheme": "https", "http_tls_verify": True}
+    assert ask(**probe) is False
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
+    assert ask(**probe) is True
+    assert ask(**probe, http_headers={"host": "shop.example:443"}) is False
 
 
 def test_tls_asked_in_plain_and_plain_asked_in_tls_are_wrong_answers(port: int, tls_port: int) -> None:
@@ -183,7 +194,7 @@ def test_commands_are_run_by_the_engine(answer: object) -> None:
         asked.append((container, argv, timeout))
         return bool(answer)
 
-    assert NetworkProber(run).ask(Probe(exec=("check", "--now"), timeout=SHORT), "c1", "") is answer
+    assert NetworkProber(run, ask_grpc).ask(Probe(exec=("check", "--now"), timeout=SHORT), "c1", "") is answer
     assert asked == [("c1", ("check", "--now"), SHORT)]
 
 
@@ -192,4 +203,4 @@ def test_an_engine_that_cannot_run_commands_says_nothing_of_the_container(error:
     def run(*_: object) -> bool:
         raise error("engine", "exec", "no socket")
 
-    assert NetworkProber(run).ask(Probe(exec=("check",)), "c1", "") is None
+    assert NetworkProber(run, ask_grpc).ask(Probe(exec=("check",)), "c1", "") is None

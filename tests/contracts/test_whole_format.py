@@ -103,6 +103,8 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert release.spec.containers["c"].create.env == {"D": "1.10"}
     told = release.spec.containers["c"].care
     assert (told.config_signal, set(told.configs)) == ("SIGHUP", {"/etc/d", "/etc/i"})
+    assert (told.ready.grpc_port, told.ready.grpc_service) == (9000, "qa.Inspector")
+    assert told.live.http_tls_verify
     assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
     assert release.policy.after == "regression"

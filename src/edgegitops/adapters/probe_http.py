@@ -5,7 +5,8 @@ itself failed (no file descriptor left, no route because this host has no networ
 which says nothing of the container.
 
 Redirects are an answer, not a road: they are judged by their status. Certificates are not judged, as in Kubernetes: a
-container is asked at its address, which no certificate names.
+container is asked at its address, which no certificate names. With `tlsVerify` they are, by the node's own authorities
+and for the `Host` header's name, else for the address. gRPC is spoken by whoever is handed in (probe_grpc).
 """
 
 import errno
@@ -20,6 +21,7 @@ from typing import Final, TypeAlias
 from edgegitops.core.model.spec import Probe
 from edgegitops.errors import OutsideError
 
+GrpcProbe: TypeAlias = Callable[[socket.socket, str, float], bool]
 ExecProbe: TypeAlias = Callable[[str, Sequence[str], timedelta], bool]
 
 BODY_LIMIT: Final = 64 * 1024
@@ -67,10 +69,13 @@ class _TimedSocket(io.RawIOBase):
 
 
 class NetworkProber:
-    """Prober over the network; commands are run by `exec_probe(container, argv, timeout)`."""
+    """Prober over the network; commands are run by `exec_probe(container, argv, timeout)`, gRPC services are asked by
+    `grpc_probe(connected socket, service, instant on the monotonic clock at which it ends)`.
+    """
 
-    def __init__(self, exec_probe: ExecProbe) -> None:
+    def __init__(self, exec_probe: ExecProbe, grpc_probe: GrpcProbe) -> None:
         self._exec_probe = exec_probe
+        self._grpc_probe = grpc_probe
 
     def ask(self, probe: Probe, container: str, address: str) -> bool | None:
         """One look at the container (engine id) at an IP address, within the probe's timeout."""
@@ -81,6 +86,9 @@ class NetworkProber:
             if probe.tcp_port is not None:
                 _connect(address, probe.tcp_port, ends_at).close()
                 return True
+            if probe.grpc_port is not None:
+                with _connect(address, probe.grpc_port, ends_at) as sock:
+                    return self._grpc_probe(sock, probe.grpc_service, ends_at)
             return _ask_http(probe, address, ends_at)
         except OutsideError:
             return None
@@ -101,7 +109,7 @@ def _ask_http(probe: Probe, address: str, ends_at: float) -> bool:
     port = probe.http_port or 0
     sock = _connect(address, port, ends_at)
     try:
-        sock = _secured(sock, ends_at) if probe.http_scheme == "https" else sock
+        sock = _secured(sock, probe, address, ends_at) if probe.http_scheme == "https" else sock
         connection = http.client.HTTPConnection(address, port)
         connection.sock = _TimedSocket(sock, ends_at)
         headers = {"User-Agent": "edgegitops-probe", "Connection": "close"} | dict(probe.http_headers)
@@ -124,14 +132,20 @@ def _body(response: http.client.HTTPResponse) -> bytes:
         return error.partial
 
 
-def _secured(sock: socket.socket, ends_at: float) -> socket.socket:
+def _secured(sock: socket.socket, probe: Probe, address: str, ends_at: float) -> socket.socket:
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    name = None
+    if probe.http_tls_verify:
+        context = ssl.create_default_context()
+        hosts = (value for key, value in probe.http_headers.items() if key.lower() == "host")
+        name = next(hosts, "").partition(":")[0] or address
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     sock.settimeout(_left(ends_at))
-    return context.wrap_socket(sock)
+    return context.wrap_socket(sock, server_hostname=name)
 
 
 def _connect(address: str, port: int, ends_at: float) -> socket.socket:

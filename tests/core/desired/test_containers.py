@@ -259,7 +259,7 @@ WRONG = [
     ({"probes": {"ready": {"tcp": {"port": 1}, "exec": ["x"]}}}, "missing-field", "probes/ready"),
     ({"probes": {"ready": {"tcp": {}}}}, "missing-field", "probes/ready/tcp"),
     ({"probes": {"ready": {"exec": []}}}, "missing-field", "probes/ready/exec"),
-    ({"probes": {"ready": {"grpc": {"port": 1}}}}, "not-supported-yet", "probes/ready/grpc"),
+    ({"probes": {"ready": {"http": {"port": 1, "tlsVerify": True}}}}, "wrong-value", "probes/ready/http/tlsVerify"),
     ({"probes": {"ready": {"tcp": {"port": 1}, "interval": "0s"}}}, "wrong-value", "probes/ready/interval"),
     ({"probes": {"ready": {"tcp": {"port": 1}, "interval": "5 sec"}}}, "wrong-format", "probes/ready/interval"),
     ({"probes": {"readiness": {}}}, "unknown-field", "probes/readiness"),

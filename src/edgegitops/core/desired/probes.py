@@ -10,12 +10,12 @@ from edgegitops.core.model.quantities import parse_duration
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Probe
 
-_WAYS = ("http", "tcp", "exec")
+_WAYS = ("http", "tcp", "grpc", "exec")
 _COUNTS = (("failureThreshold", "failure_threshold"), ("successThreshold", "success_threshold"))
 _SPANS = (("interval", "interval"), ("timeout", "timeout"), ("startPeriod", "start_period"))
 _KEYS = Keys(
     frozenset({*_WAYS, *(key for key, _ in (*_COUNTS, *_SPANS))}),
-    frozenset({"grpc"}),
+    frozenset(),
     (
         ("httpGet", "http"),
         ("tcpSocket", "tcp"),
@@ -26,7 +26,8 @@ _KEYS = Keys(
         ("retries", "failureThreshold"),
     ),
 )
-_HTTP_KEYS = Keys(frozenset({"port", "path", "scheme", "headers", "status", "bodyContains"}), frozenset({"tlsVerify"}))
+_HTTP_KEYS = Keys(frozenset({"port", "path", "scheme", "headers", "status", "bodyContains", "tlsVerify"}))
+_GRPC_KEYS = Keys(frozenset({"port", "service"}))
 _TCP_KEYS = Keys(frozenset({"port"}))
 _HIGHEST_PORT = 65535
 _LONGEST_COUNT = 1000
@@ -58,6 +59,8 @@ def read_probe(spot: Cursor) -> Probe | None:
         told |= _http(fields["http"])
     if "tcp" in fields:
         told["tcp_port"] = _port(fields["tcp"], fields["tcp"].fields(_TCP_KEYS))
+    if "grpc" in fields:
+        told |= _grpc(fields["grpc"])
     if "exec" in fields:
         told["exec"] = fields["exec"].texts()
         if not told["exec"]:
@@ -87,6 +90,18 @@ def _http(spot: Cursor) -> dict[str, Tree]:
         told["http_status"] = tuple(sorted({item.whole(_LOWEST_STATUS, _HIGHEST_STATUS) for item in listed}))
     if "bodyContains" in fields:
         told["http_body_contains"] = fields["bodyContains"].text()
+    if "tlsVerify" in fields:
+        told["http_tls_verify"] = fields["tlsVerify"].flag()
+        if told["http_tls_verify"] and told.get("http_scheme") != "https":
+            fields["tlsVerify"].note(FaultCode.WRONG_VALUE, "there is no certificate over http", "scheme: https")
+    return told
+
+
+def _grpc(spot: Cursor) -> dict[str, Tree]:
+    fields = spot.fields(_GRPC_KEYS)
+    told: dict[str, Tree] = {"grpc_port": _port(spot, fields)}
+    if "service" in fields:
+        told["grpc_service"] = fields["service"].text()
     return told
 
 

@@ -36,15 +36,7 @@ _CONTAINER_ROWS = {
     "mounts/*/subPath": "a folder inside a volume cannot be mounted yet; mount the volume",
     "mounts/*/secret": "secrets are not delivered yet",
     "mounts/*/artifact": "artifacts are not pulled yet",
-} | {
-    f"probes/{probe}/{field}": sentence
-    for probe in ("ready", "live", "startup")
-    for field, sentence in (
-        ("grpc", "gRPC probes are not asked yet; use http, tcp or exec"),
-        ("http/tlsVerify", "the certificate is not checked yet"),
-    )
 }
-
 _CONTAINER = _rows("", _CONTAINER_ROWS)
 _APPLICATION = (
     *(

@@ -219,7 +219,9 @@ class CreateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One probe: exactly one of http (port and path), tcp (port), exec (argv). Counts are consecutive results."""
+    """One probe: exactly one of http (port and path), tcp (port), grpc (port and service), exec (argv). Counts are
+    consecutive results.
+    """
 
     http_port: int | None = None
     http_path: str = "/"
@@ -234,9 +236,13 @@ class Probe:
     start_period: timedelta = timedelta(seconds=60)
     failure_threshold: int = 3
     success_threshold: int = 1
+    http_tls_verify: bool = False
+    grpc_port: int | None = None
+    grpc_service: str = ""
 
     def __post_init__(self) -> None:
-        ways = sum((self.http_port is not None, self.tcp_port is not None, bool(self.exec)))
+        ports = (self.http_port, self.tcp_port, self.grpc_port)
+        ways = sum((*(port is not None for port in ports), bool(self.exec)))
         if ways != 1:
             raise ValueError(f"probe: {ways} ways to ask, one is needed")
 
