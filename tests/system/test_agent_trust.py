@@ -91,3 +91,45 @@ def test_history_that_was_rewritten_is_never_followed(plant: Plant, onto: str) -
     assert look.ledger(node).floor == floor
     assert look.is_serving(node, "app", "1.0.0")
     take_back(plant, good)
+
+
+@pytest.mark.parametrize("is_alive", [True, False], ids=["agent alive", "agent dead"])
+def test_operator_begins_anew_after_a_history_that_was_rewritten_on_purpose(plant: Plant, *, is_alive: bool) -> None:
+    """The command asks nothing of the network; the node's only road to the repository is unplugged meanwhile."""
+    fleet, node = plant.lab.fleet, plant.nodes[0]
+    leaked = plant.commit("a leaked password", "engineer", {"apps/app/README.md": f"secret, alive: {is_alive}\n"})
+    eventually(lambda: look.ledger(node).floor.commit == leaked, "the commit that goes", node)
+    fleet.git("reset", "-q", "--hard", "HEAD~1")
+    fleet.push(force=True)
+    tip = plant.commit("rewritten", "engineer", {"apps/app/README.md": f"alive: {is_alive}\n"})
+    eventually(lambda: Alarm.HISTORY_DIVERGED in {one.code for one in look.ledger(node).alarms.values()}, tip, node)
+    before = look.ids(node)
+    if not is_alive:
+        node.stop_agent()
+    node.unplug()
+    said = node.run(["edgegitops", "trust", "reanchor", tip, "--reason", "history cleaned"])
+    assert f"begins anew at {tip[:12]}" in said
+    assert ("The agent does not run" in said) != is_alive
+    node.plug()
+    if not is_alive:
+        node.start_agent()
+    eventually(lambda: look.ledger(node).floor.commit == tip and not look.ledger(node).alarms, "begun anew", node)
+    assert any(event.kind == "reanchored" for event in look.happened(node))
+    assert look.is_serving(node, "app", "1.0.0")
+    assert look.ids(node) == before
+    again = node.attempt(["edgegitops", "trust", "reanchor", tip, "--reason", "again"])
+    assert (again.returncode, b"stands at" in again.stdout) == (1, True)
+
+
+def test_operators_slip_is_mended_by_another_word_of_his(plant: Plant) -> None:
+    node = plant.nodes[0]
+    first = plant.lab.fleet.git("rev-list", "--max-parents=0", "HEAD").strip()
+    done = node.attempt(["edgegitops", "trust", "reanchor", "HEAD", "--reason", "x"])
+    assert done.returncode == 64
+    elsewhere = node.run(["edgegitops", "trust", "reanchor", "0" * 40, "--reason", "a slip"])
+    assert "not in the local mirror" in elsewhere
+    back = node.run(["edgegitops", "trust", "reanchor", first, "--reason", "the slip is mended"])
+    assert f"begins anew at {first[:12]}" in back
+    tip = plant.lab.fleet.tip()
+    eventually(lambda: not look.ledger(node).anchor and look.ledger(node).floor.commit == tip, "at the tip", node)
+    assert not look.ledger(node).alarms
