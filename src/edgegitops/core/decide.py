@@ -3,7 +3,8 @@
 1. believe   what of the fetched tip is signed by whom it must be        (trust)
 2. read      the newest believed revision whose manifests are valid      (documents)
 3. resolve   what that revision makes of this node                       (desired)
-4. gate      whether each deployment may start something now             (rollout)
+4. permit    which release each deployment may start                     (rollout, over history, tags and reports)
+   gate      and whether it may now                                      (rollout)
 5. plan      what each deployment does next, or why it waits             (reconcile)
 6. hand over what the resident has to watch until the next look          (reconcile)
    also of deployments whose steps are under way
@@ -26,6 +27,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
+from edgegitops.core.permit import Permit, Rollouts
 from edgegitops.core.reconcile.bulletin import summarise
 from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
@@ -47,6 +49,7 @@ class _Plan:
     works: list[Work] = field(default_factory=list)
     handovers: list[Handover] = field(default_factory=list)
     questions: dict[Interlock, None] = field(default_factory=dict)
+    reports: set[str] = field(default_factory=set)
     until: datetime | None = None
 
 
@@ -57,22 +60,29 @@ def decide(facts: Facts) -> Decision:
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
     freshness = _freshness(known, desired)
     plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
+    is_open = desired is not None and desired.is_enrolled and known.objects is not None and known.schemas is not None
+    rollouts = Rollouts(known, desired) if desired is not None and is_open else None
     for name in _deployments(known, desired):
-        _plan(known, desired, name, plan)
+        _plan(known, desired, rollouts, name, plan)
     bulletin = summarise(known.ledger, known.now)
     handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "", bulletin=bulletin)
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
-    return Decision(told, tuple(plan.works), desired, handover, tuple(plan.questions))
+    tags = rollouts.events if rollouts is not None else ()
+    wanted = frozenset(plan.reports)
+    return Decision((*told, *tags), tuple(plan.works), desired, handover, tuple(plan.questions), wanted)
 
 
-def _plan(facts: Facts, desired: Desired | None, name: str, plan: _Plan) -> None:
+def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name: str, plan: _Plan) -> None:
     """Add what one deployment does. A bug of ours that one deployment meets must not stop the healing of the others:
     it becomes an alarm, and that deployment is left as it is.
     """
     alarm = facts.ledger.alarms.get(f"{Alarm.BUG} {name}")
     try:
+        permit = _permit(facts, rollouts, name)
+        desired = _allowed(desired, name, permit)
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
+        scene = replace(scene, gate=scene.gate or permit.hold, cause=permit.cause) if permit else scene
         outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
@@ -83,11 +93,29 @@ def _plan(facts: Facts, desired: Desired | None, name: str, plan: _Plan) -> None
     if alarm is not None and name not in facts.busy:
         plan.events.append(AlarmCleared(Alarm.BUG, name))
     plan.handovers.append(handover)
+    if permit is not None:
+        plan.events += permit.events
+        plan.reports |= permit.reports
     plan.until = earliest(plan.until, outlook.until)
     if outlook.is_asking:
         plan.questions |= dict.fromkeys(agreement.questions)
     if outlook.work is not None:
         plan.works.append(outlook.work)
+
+
+def _permit(facts: Facts, rollouts: Rollouts | None, name: str) -> Permit | None:
+    """What the rollout lets a deployment start; None where nobody asks: what has begun goes to its end."""
+    record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
+    has_begun = record.transition is not None and record.transition.phase in BEGUN
+    return None if rollouts is None or has_begun else rollouts.permit(name, record)
+
+
+def _allowed(desired: Desired | None, name: str, permit: Permit | None) -> Desired | None:
+    """The desired state with the release that the rollout names."""
+    if desired is None or permit is None or permit.target is desired.releases.get(name):
+        return desired
+    others = {other: release for other, release in desired.releases.items() if other != name}
+    return replace(desired, releases=others | ({name: permit.target} if permit.target is not None else {}))
 
 
 def _freshness(facts: Facts, desired: Desired | None) -> Proceed | Hold:

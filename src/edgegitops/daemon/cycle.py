@@ -73,6 +73,7 @@ class Cycle:
         self._seen: Observed | None = None
         self._desk = Desk(gear.askers, gear.clock)
         self._questions: tuple[Interlock, ...] = ()
+        self._memo: dict[str, object] = {}
 
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
         """Work until nothing is left to do, or until told to stop; steps under way are waited for.
@@ -161,6 +162,7 @@ class Cycle:
             is_revert_only=is_local,
             zones=gear.zones,
             answers=self._desk.ask(self._questions),
+            memo=self._memo,
         )
 
     def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:

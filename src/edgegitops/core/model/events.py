@@ -287,6 +287,16 @@ class RetryAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlTagKept:
+    """A control tag was verified and is kept for ever: its ref, the tag object, and the digest of its payload."""
+
+    kind: ClassVar[str] = "control-tag-kept"
+    ref: str
+    object: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalPruned:
     """Entries up to and with seq `upto` were dropped; `ledger` is the digest of what they fold to, which is kept.
     It changes nothing that is remembered.
@@ -323,6 +333,7 @@ Event: TypeAlias = (
     | OperatorHeld
     | OperatorReleased
     | RetryAsked
+    | ControlTagKept
     | JournalPruned
 )
 

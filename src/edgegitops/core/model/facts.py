@@ -1,6 +1,6 @@
 """What the one door is given and what it answers. Everything is a value; `objects` is a content-addressed lookup."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -60,7 +60,9 @@ class Desired:
 class Facts:
     """All that one decision is made of. `tip` is the newest fetched commit (None: never fetched). `remembered` is the
     desired state of the decision before, valid while its revision, the node and the policy are the same. `answers` are
-    of interlocks that were asked just before this look.
+    of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
+    `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
+    it changes no decision, and may be emptied at any time.
     """
 
     now: datetime
@@ -78,6 +80,9 @@ class Facts:
     is_revert_only: bool = False
     zones: Zones = field(default_factory=FixedZones)
     answers: Answers = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reports: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ class Handover:
 class Decision:
     """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
     are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
+    `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for.
     """
 
     events: tuple[Event, ...] = ()
@@ -167,6 +173,7 @@ class Decision:
     desired: Desired | None = None
     handover: Handover = Handover()
     questions: tuple[Interlock, ...] = ()
+    reports_wanted: frozenset[str] = frozenset()
 
     @property
     def is_idle(self) -> bool:

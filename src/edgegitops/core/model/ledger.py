@@ -44,7 +44,9 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A durable mark that a digest failed (or was refused) here and is not started again."""
+    """A durable mark that a digest failed (or was refused) here and is not started again. `told_in` is the sequence of
+    the report that first told it (0: none yet).
+    """
 
     digest: str
     revision: str
@@ -52,6 +54,7 @@ class Latch:
     at: datetime
     detail: str = ""
     is_refusal: bool = False
+    told_in: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ class Transition:
 
     `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
     steps as `<kind> <subject>`. `reason` and `detail` are of the first step denied once it had begun.
-    `is_going_back`: `old` regressed, and `new` was healthy before it.
+    `is_going_back`: `old` regressed, and `new` was healthy before it. `cause` is the rule of the
+    rollout that allowed it (core/rollout/next_release.py).
     """
 
     id: str
@@ -73,6 +77,7 @@ class Transition:
     reason: str = ""
     detail: str = ""
     done: frozenset[str] = frozenset()
+    cause: str = ""
     is_going_back: bool = False
 
 
@@ -94,7 +99,8 @@ class DeploymentRecord:
     `serving` is the release that should run when no transition is open: the newest that became healthy, or the one
     that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
     unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed; `unanswered_for` is how
-    long nobody has been able to tell. `failures` maps
+    long nobody has been able to tell. `predecessor` is the digest that served before and was left at `left_at`;
+    `left_badly` are digests that a revert or a rollback left. `failures` maps
     `<step kind> <subject>` to its failures in a row; back-offs are reckoned from it.
     """
 
@@ -114,6 +120,9 @@ class DeploymentRecord:
     hold_detail: str = ""
     hold_until: datetime | None = None
     hold_since: datetime | None = None
+    predecessor: str = ""
+    left_at: datetime | None = None
+    left_badly: frozenset[str] = frozenset()
 
     @property
     def soaking(self) -> str:
@@ -165,6 +174,14 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTag:
+    """A control tag that was verified once: its ref and its object, by which it is found in the mirror for ever."""
+
+    ref: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The whole memory.
 
@@ -190,3 +207,4 @@ class Ledger:
     alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
     holds: Mapping[str, OperatorHold] = field(default_factory=dict)
     signed: Mapping[str, Signed] = field(default_factory=dict)
+    controls: Mapping[str, KeptTag] = field(default_factory=dict)

@@ -153,6 +153,8 @@ class Alarm(StrEnum):
     UNENROLLED = "unenrolled"
     ADMISSION_DENIED = "admission-denied"
     HELD_TOO_LONG = "held-too-long"
+    CONTROL_TAG_REFUSED = "control-tag-refused"
+    CONTROL_TAG_MOVED = "control-tag-moved"
     STALE = "stale"
     SNAPSHOT_LOST = "snapshot-lost"
     FLOOR_COPY_FAILED = "floor-copy-failed"

@@ -16,6 +16,7 @@ from edgegitops.core.model.ledger import (
     ContainerRecord,
     DeploymentRecord,
     Health,
+    KeptTag,
     Latch,
     Ledger,
     OpenIntent,
@@ -33,6 +34,7 @@ from edgegitops.core.reconcile.parts import parts_of
 REMEMBERED_FOR = timedelta(minutes=30)
 REMEMBERED_TIMES = 16
 NOTHING = timedelta()
+ROLLBACK = "rollback"
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -81,6 +83,9 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, holds=_with(ledger.holds, event.deployment, hold))
         case e.OperatorReleased():
             return replace(ledger, holds=_without(ledger.holds, event.deployment))
+        case e.ControlTagKept():
+            kept = KeptTag(event.ref, event.object)
+            return replace(ledger, controls=_with(ledger.controls, event.payload, kept))
         case e.RetryAsked():
             eager = {name: replace(record, failures={}) for name, record in ledger.deployments.items()}
             return replace(ledger, deployments=eager)
@@ -233,8 +238,21 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
     waited_for = NOTHING if transition.phase in BEGUN else record.waited_for
     rested = replace(record, transition=None, serving=serving, waited_for=waited_for, unanswered_for=NOTHING)
     if phase is Phase.HEALTHY and serving is not None:
-        return replace(rested, lkg=_lkg(record.lkg, serving))
+        return _left(replace(rested, lkg=_lkg(record.lkg, serving)), transition)
     return rested
+
+
+def _left(record: DeploymentRecord, transition: Transition) -> DeploymentRecord:
+    """What was left for the release that serves now, and since when."""
+    if transition.old is None:
+        return record
+    badly = {transition.old.digest} if transition.cause == ROLLBACK else set()
+    return replace(
+        record,
+        predecessor=transition.old.digest,
+        left_at=transition.began_at,
+        left_badly=record.left_badly | badly,
+    )
 
 
 def _lkg(known: tuple[Release, ...], newest: Release) -> tuple[Release, ...]:

@@ -32,7 +32,8 @@ class Scene:
     wanted release was not admitted here. `window` says why a transition may not begin now, `interlock` why a running
     container may not be stopped for one (None: they may). `contents` are the config files that can be stored, `stored`
     those that are. `neighbours` says of the other deployments of this node which conditions they meet now.
-    `is_local`: journal and engine are all there is; nothing may be fetched.
+    `is_local`: journal and engine are all there is; nothing may be fetched. `cause` is the rule of the rollout that
+    allows the target.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Scene:
     stored: frozenset[str] = frozenset()
     alarms: Mapping[str, AlarmRecord] = field(default_factory=dict)
     is_local: bool = False
+    cause: str = ""
     neighbours: Mapping[str, frozenset[Condition]] = field(default_factory=dict)
 
     def parts(self, release: Release) -> Parts:
@@ -125,6 +127,7 @@ def began(scene: Scene, target: Release | None, *, is_going_back: bool = False) 
         began_at=scene.now,
         phase_at=scene.now,
         is_going_back=is_going_back,
+        cause=scene.cause,
     )
     return TransitionBegan(scene.name, transition)
 

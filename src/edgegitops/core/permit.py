@@ -1,0 +1,246 @@
+"""Law: what the rollout lets this node start of each deployment, asked of history, control tags and reports.
+
+1. A control tag is verified once and kept for ever: a moved or deleted tag changes nothing but raises an alarm. One
+   that does not verify takes no part and raises an alarm.
+2. History is asked only where something differs: another release is wanted than the one that runs, or somebody has
+   tagged the deployment. A node whose own inputs did not change does not look at the fleet.
+3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
+   goes back to. A release that is kept here is taken from memory, any other from its own revision.
+Everything else about a start is asked elsewhere: windows, interlocks, holds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from edgegitops.core.documents.judge import value_judge
+from edgegitops.core.history import History, Library, history_of
+from edgegitops.core.model.canonical import sha256_hex
+from edgegitops.core.model.control import ControlTag
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, ControlTagKept, Event, Unlatched
+from edgegitops.core.model.facts import Desired, Facts, Hold
+from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.plant import is_plausible
+from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.report import Statement
+from edgegitops.core.model.trust import Refused, TrustLimits
+from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.rollout.control_log import ControlLog
+from edgegitops.core.rollout.count import Reading
+from edgegitops.core.rollout.evidence import Evidence, Standpoint
+from edgegitops.core.rollout.next_release import Own, Question, Settled, Start, next_release
+from edgegitops.core.rollout.wave_gate import Shut
+from edgegitops.core.trust.control_tags import SIZE_MOST, Signers, read_control_tag
+from edgegitops.core.trust.lookup import Lookup
+from edgegitops.core.trust.reports import read_report
+from edgegitops.core.trust.root import roots_ever
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What the rollout says: the release to go to (None: a removal), why it may, or what holds it. `reports` are those
+    whose word it asks for.
+    """
+
+    target: Release | None
+    hold: Hold | None = None
+    cause: str = ""
+    ignores_windows: bool = False
+    events: tuple[Event, ...] = ()
+    reports: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """The rollouts of a node at one look."""
+
+    facts: Facts
+    desired: Desired
+
+    @cached_property
+    def library(self) -> Library:
+        """What is known of the repository's content, kept from look to look."""
+        known = self.facts.memo.get(_LIBRARY)
+        if isinstance(known, Library):
+            return known
+        if self.facts.objects is None or self.facts.schemas is None:
+            raise ValueError("no objects to read history from")
+        made = Library(Lookup(self.facts.objects, TrustLimits()), self.facts.schemas, value_judge)
+        self.facts.memo[_LIBRARY] = made
+        return made
+
+    @cached_property
+    def is_clock_trusted(self) -> bool:
+        """Whether the wall clock is to be believed."""
+        floor = self.facts.ledger.floor
+        return is_plausible(self.facts.now, floor.clock if floor else None)
+
+    @cached_property
+    def _judged(self) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
+        """Tags by payload, and what there is to tell of new ones."""
+        floor, ledger = self.facts.ledger.floor, self.facts.ledger
+        if floor is None or self.facts.objects is None or not (ledger.controls or self.facts.tags):
+            return {}, ()
+        roots = roots_ever(self.facts.node.pin, self.library.lookup, floor.tree)
+        if isinstance(roots, Refused):
+            return {}, ()
+        signers = Signers(self.facts.node.pin.repository, roots, max(self.facts.now, floor.clock))
+        return _judge_tags(self.facts, self.library.lookup, signers)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What there is to journal of control tags."""
+        return self._judged[1]
+
+    def log(self, deployment: str) -> ControlLog:
+        """The control log of a deployment."""
+        tags = (tag for tag in self._judged[0].values() if tag.deployment == deployment)
+        return ControlLog(frozenset(tags), self.facts.now if self.is_clock_trusted else None)
+
+    @cached_property
+    def history(self) -> History | Refused:
+        """The chain up to the revision in force."""
+        return history_of(self.desired.revision, self.facts.node.pin.checkpoint, self.library)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """All stored reports that verify under the keys of the revision in force."""
+        commits = () if isinstance(self.history, Refused) else self.history.commits
+        page = self.library.page(commits[-1][1]) if commits else None
+        keys = page.snapshot.keys if page else {}
+        said: list[Statement] = []
+        for name, several in self.facts.reports.items():
+            site, _, node = name.partition("/")
+            own = keys[site].nodes.get(node) if site in keys else None
+            if own is not None and own.report:
+                said += _statements(self.facts, name, own.report, several)
+        return Evidence(frozenset(said))
+
+    def permit(self, name: str, record: DeploymentRecord) -> Permit:
+        """What the node may start of a deployment."""
+        wanted = self.desired.releases.get(name)
+        log = self.log(name)
+        is_same = (wanted.digest if wanted else ABSENT) == _running(record)
+        if not log.tags and (is_same or name in self.desired.refused.by_deployment):
+            return Permit(wanted)
+        history = self.history
+        if isinstance(history, Refused):
+            return Permit(wanted, Hold(HoldReason.EVIDENCE, f"the history cannot be read: {history.detail}"))
+        found = next_release(Question(self._own(record), history.chain(name), log, self._reading(name)))
+        told = Permit(wanted, events=_retried(name, record, log, self._name), reports=self._fellows(history, name))
+        match found:
+            case Settled():
+                return told
+            case Shut():
+                return replace(told, hold=Hold(found.reason, found.detail))
+            case Start():
+                target = self._release(found, name, record, wanted)
+                return replace(told, target=target, cause=found.cause, ignores_windows=found.ignores_windows)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.facts.node.site}/{self.facts.node.node}"
+
+    def _own(self, record: DeploymentRecord) -> Own:
+        failed = {digest: latch.told_in for digest, latch in record.latches.items() if not latch.is_refusal}
+        serving = record.serving
+        return Own(
+            self._name,
+            _running(record),
+            latched=failed,
+            kept=tuple(one.digest for one in record.lkg),
+            predecessor=record.predecessor or ABSENT,
+            left_at=record.left_at,
+            left_badly=record.left_badly | failed.keys(),
+            is_reversible=serving is None or serving.policy.safe,
+        )
+
+    def _reading(self, name: str) -> Reading:
+        floor = self.facts.ledger.floor
+        known = self._judged[0].keys()
+        standpoint = Standpoint(
+            self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, frozenset(known)
+        )
+        return Reading(name, self.evidence, standpoint)
+
+    def _release(self, found: Start, name: str, record: DeploymentRecord, wanted: Release | None) -> Release | None:
+        if found.digest == ABSENT:
+            return None
+        kept = (one for one in (wanted, *record.lkg) if one is not None and one.digest == found.digest)
+        known = next(kept, None)
+        if known is not None or isinstance(self.history, Refused):
+            return known
+        return self.history.release(found.revision, name, self.facts.node.site, self.facts.node.node)
+
+    def _fellows(self, history: History, name: str) -> frozenset[str]:
+        """Whose reports the gate of this node asks for: the members of its own wave and of those before it."""
+        chain = history.chain(name)
+        edition = chain.edition(len(chain.revisions) - 1)
+        own = edition.members.get(self._name)
+        if own is None or not edition.policy.waves:
+            return frozenset()
+        return frozenset(seat for seat, member in edition.members.items() if member.wave <= own.wave) - {self._name}
+
+
+_LIBRARY = "library"
+
+
+def _running(record: DeploymentRecord) -> str:
+    return record.serving.digest if record.serving else ABSENT
+
+
+def _retried(name: str, record: DeploymentRecord, log: ControlLog, me: str) -> tuple[Event, ...]:
+    """The end of latches whose failures a retry names."""
+    named = {one.sequence: tag for tag in log.retries for one in tag.forgives if one.node == me}
+    return tuple(
+        Unlatched(name, digest, f"a retry by {named[latch.told_in].owner}")
+        for digest, latch in record.latches.items()
+        if latch.told_in and latch.told_in in named
+    )
+
+
+def _statements(facts: Facts, name: str, key: str, several: Iterable[bytes]) -> Iterator[Statement]:
+    for data in several:
+        place = f"report {key} {sha256_hex(data)}"
+        if place not in facts.memo:
+            facts.memo[place] = read_report(data, fleet=facts.node.fleet, name=name, key_line=key)
+        found = facts.memo[place]
+        if isinstance(found, Statement):
+            yield found
+
+
+def _judge_tags(facts: Facts, lookup: Lookup, signers: Signers) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
+    kept = facts.ledger.controls
+    known: dict[str, ControlTag] = {}
+    events: list[Event] = []
+    refused: dict[str, str] = {}
+    places = {one.ref: one.object for one in kept.values()}
+    for ref, oid in (*((one.ref, one.object) for one in kept.values()), *sorted(facts.tags.items())):
+        data = lookup.read(oid, "tag", limit=SIZE_MOST)
+        found = data if isinstance(data, Refused) else read_control_tag(ref, data, signers)
+        if isinstance(found, Refused):
+            refused[ref] = f"{found.doubt}: {found.detail}"
+        elif found.payload not in known:
+            known[found.payload] = found
+            if found.payload not in kept:
+                events.append(ControlTagKept(ref, oid, found.payload))
+    moved = {
+        ref: f"{ref} was moved; what it said first stays in force"
+        for ref, oid in places.items()
+        if facts.tags.get(ref, oid) != oid
+    }
+    gone = {ref: f"{ref} was deleted; it stays in force" for ref in places.keys() - facts.tags.keys()}
+    events += _alarms(facts, Alarm.CONTROL_TAG_REFUSED, refused)
+    events += _alarms(facts, Alarm.CONTROL_TAG_MOVED, {**gone, **moved} if facts.tags or not places else {})
+    return known, tuple(events)
+
+
+def _alarms(facts: Facts, code: Alarm, told: Mapping[str, str]) -> Iterator[Event]:
+    """One alarm a ref, raised when it is news and cleared when it is over."""
+    standing = {one.subject: one for one in facts.ledger.alarms.values() if one.code == code}
+    for ref, detail in sorted(told.items()):
+        if ref not in standing or standing[ref].detail != detail:
+            yield AlarmRaised(code, ref, detail)
+    for ref in sorted(standing.keys() - told.keys()):
+        yield AlarmCleared(code, ref)
