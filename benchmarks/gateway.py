@@ -121,6 +121,7 @@ class Gateway:
         """Run a worker as the resident would; `before` goes before its command (a tracer)."""
         config = str(self.node.home / "node.yaml")
         command = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", config]
+        command += ["--notes", str(self.node.state / bootstrap.NOTES)]
         return self.timed([*before, *command, *(["--fetch"] if fetch else [])])
 
     def settle(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from edgegitops.adapters.journal_sqlite import SqliteJournal
+    from edgegitops.adapters.notes_directory import DesiredNotes
     from edgegitops.adapters.podman_listing import PodmanListing
     from edgegitops.adapters.repository_pygit2 import GitRepository
     from edgegitops.adapters.wakeup_signals import Wakeup
@@ -45,6 +46,7 @@ DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
 SENSES = 32  # threads are made as they are needed: some probes that hang must not silence the others
 POLL_TIMEOUT = timedelta(seconds=10)
 KEPT_ENTRIES = 20_000
+NOTES = "notes"
 JOURNAL_AGAIN_AFTER = timedelta(seconds=5)
 
 
@@ -66,31 +68,60 @@ def load_schemas() -> SchemaSet:
 # --- the node's own files ---------------------------------------------------------------------------------------------
 
 
-def read_config(file: str) -> NodeConfig:
-    """The node's configuration. InvalidConfigError names the file, the place and what is wrong."""
-    from edgegitops.core.documents.node_files import read_node_config
+def read_config(file: str, *, notes: Path | None = None) -> NodeConfig:
+    """The node's configuration. InvalidConfigError names the file, the place and what is wrong. What was read before
+    from the same bytes is taken from the folder `notes`, which takes neither YAML nor schemas.
+    """
+
+    def read(data: bytes) -> "NodeConfig | tuple[Fault, ...]":
+        from edgegitops.core.documents.node_files import read_node_config
+
+        return read_node_config(data, file, load_schemas(), os.environ)
 
     if not Path(file).exists():
         hint = "this machine is no node yet (`edgegitops node init` makes it one), or --config names another file"
         raise InvalidConfigError(f"there is no such file; {hint}", file=file)
-    return _read(file, lambda data: read_node_config(data, file, load_schemas(), os.environ))
+    return _noted(NodeConfig, file, notes, read)
 
 
-def read_policy(file: str) -> "NodePolicy":
-    """The node's own policy; the closed default where there is no file. InvalidConfigError as above."""
-    from edgegitops.core.documents.node_files import read_node_policy
+def read_policy(file: str, *, notes: Path | None = None) -> "NodePolicy":
+    """The node's own policy; the closed default where there is no file. InvalidConfigError and `notes` as above."""
     from edgegitops.core.model.policy import NodePolicy
 
-    if not Path(file).exists():
-        return NodePolicy(file=file)
-    return _read(file, lambda data: read_node_policy(data, file, load_schemas()))
+    def read(data: bytes) -> "NodePolicy | tuple[Fault, ...]":
+        from edgegitops.core.documents.node_files import read_node_policy
+
+        return read_node_policy(data, file, load_schemas())
+
+    return _noted(NodePolicy, file, notes, read) if Path(file).exists() else NodePolicy(file=file)
 
 
-def policy_of(config: NodeConfig) -> "NodePolicy":
+def policy_of(config: NodeConfig, *, notes: Path | None = None) -> "NodePolicy":
     """The node's own policy, with the folders that this agent and its engine have on this machine sealed."""
-    policy = read_policy(config.policy_file)
+    policy = read_policy(config.policy_file, notes=notes)
     folders = (config.state, *(str(Path(one).parent) for one in (config.policy_file, config.socket)))
     return replace(policy, sealed=(*policy.sealed, *(one for one in folders if one != "/")))
+
+
+def _noted(kind: "type[T]", file: str, folder: Path | None, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
+    if folder is None:
+        return _read(file, reader)
+    from edgegitops.adapters.notes_directory import NotesDirectory, key_of
+
+    notes, made = NotesDirectory(folder), []
+    said = {name: value for name, value in os.environ.items() if name.startswith("EDGEGITOPS_")}
+
+    def read(data: bytes) -> "T | tuple[Fault, ...]":
+        key = key_of(file, data.hex(), said)
+        known = notes.recall(kind, kind.__name__, key)
+        if known is None:
+            made.append(key)
+        return reader(data) if known is None else known
+
+    value = _read(file, read)
+    for key in made:
+        notes.keep(kind.__name__, key, value)
+    return value
 
 
 def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
@@ -109,13 +140,15 @@ def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
 # --- the worker -------------------------------------------------------------------------------------------------------
 
 
-def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool]) -> None:
-    """A worker that dies with the resident which started it, and answers it on standard output."""
+def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool], *, notes: Path | None = None) -> None:
+    """A worker that dies with the resident which started it, and answers it on standard output. `notes` is the folder
+    of what earlier workers read.
+    """
     from edgegitops.adapters.worker_process import answer, confine, die_with_parent
 
     die_with_parent()
     confine()
-    answer(work(read_config(file), order, is_stopping, tell=answer))
+    answer(work(read_config(file, notes=notes), order, is_stopping, tell=answer))
 
 
 def work(
@@ -137,9 +170,9 @@ def work(
         from edgegitops.daemon.cycle import Cycle
         from edgegitops.daemon.gear import Identity
 
-        policy = policy_of(config)
+        policy = policy_of(config, notes=Path(config.state) / NOTES)
         journal = _journal(config, stack)
-        gear = _gear(config, journal, repository)
+        gear = _gear(config, journal, repository, notes=_notes(config, policy))
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__)
         cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
@@ -171,7 +204,14 @@ def _mirror(config: NodeConfig) -> "GitRepository":
     return GitRepository(path, remote.url, remote.branch, credentials=credentials, limits=limits)
 
 
-def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository") -> "Gear":
+def _notes(config: NodeConfig, policy: "NodePolicy") -> "DesiredNotes":
+    from edgegitops.adapters.notes_directory import DesiredNotes, NotesDirectory
+    from edgegitops.core.model.codec import to_tree
+
+    return DesiredNotes(NotesDirectory(Path(config.state) / NOTES), to_tree(config.identity()), to_tree(policy))
+
+
+def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository", *, notes: "DesiredNotes") -> "Gear":
     from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.contents_directory import ContentsDirectory
     from edgegitops.adapters.engine_podman import PodmanEngine
@@ -192,6 +232,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         log=StructlogLog(sys.stderr, _is_json(config), config.log_level),
         zones=InstalledZones(),
         askers=_askers(),
+        notes=notes,
     )
 
 
@@ -342,7 +383,8 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wa
     from edgegitops.daemon.resident import Senses
 
     wakeup.follow(lambda: iter(listing.events()))
-    worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file]
+    notes = str(Path(config.state) / NOTES)
+    worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file, "--notes", notes]
 
     def launch(fetch: bool, revert_only: bool) -> "Worker":  # noqa: FBT001 - the two words of an order
         flags = ["--fetch"] * fetch + ["--revert-only"] * revert_only

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from edgegitops.core.model.events import Entry, Event
+from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
@@ -108,6 +109,16 @@ class Contents(Protocol):
         """The digests that are stored and intact."""
 
 
+class DesiredNotes(Protocol):
+    """What earlier workers worked out of revisions, for one node with one policy."""
+
+    def recall(self, revision: str) -> Desired | None:
+        """What this revision made of the node; None where that is not known."""
+
+    def keep(self, desired: Desired) -> None:
+        """Note it for the next worker."""
+
+
 class Lock(Protocol):
     """A lock that the kernel frees when its owner dies."""
 
@@ -135,6 +146,7 @@ class NodeFiles(Protocol):
 __all__ = [
     "Clock",
     "Contents",
+    "DesiredNotes",
     "Engine",
     "FloorCopy",
     "Journal",

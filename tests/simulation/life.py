@@ -17,6 +17,7 @@ from edgegitops.adapters.contents_memory import MemoryContents
 from edgegitops.adapters.engine_memory import MemoryEngine
 from edgegitops.adapters.floor_memory import MemoryFloor
 from edgegitops.adapters.journal_memory import MemoryJournal, SimulatedCrash
+from edgegitops.adapters.notes_memory import MemoryNotes
 from edgegitops.adapters.repository_memory import MemoryRepository
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import Event
@@ -187,6 +188,7 @@ class Life:
         self.journal = MemoryJournal()
         self.repository = MemoryRepository()
         self.contents = MemoryContents()
+        self.notes = MemoryNotes()
         self.floor = MemoryFloor()
         self.node = NodeIdentity(FLEET, "plant", "gw", Pin(FLEET, "", ""))
         self.schemas = SchemaSet({})
@@ -344,6 +346,7 @@ class Life:
             floor=self.floor,
             contents=self.contents,
             log=Silence(),
+            notes=self.notes,
         )
         identity = Identity(self.node, NodePolicy(), self.schemas, "simulated")
         cycle = Cycle(gear, identity, pool=self.steps, door=self.door)

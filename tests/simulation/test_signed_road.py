@@ -340,6 +340,7 @@ def test_revision_in_force_that_cannot_be_read_any_more_is_an_alarm_and_what_run
     life, _ = at_two(road)
     (name,) = life.running("line")
     kept = dict(life.repository._mirror)
+    life.notes.forget()
     life.repository.go_offline()
     life.repository._mirror = {oid: one for oid, one in kept.items() if one.kind != "blob"}
     life.engine.end(name, 1)
@@ -413,3 +414,14 @@ def test_copy_of_the_floor_that_an_operator_left_is_not_newer(road):
     life.worked_at = None
     life.live(life.age + timedelta(minutes=3))
     assert life.floor.read().commit == life.journal.ledger().floor.commit == road.commits["one"]
+
+
+def test_revision_that_was_noted_is_not_read_again(road):
+    life, _ = at_two(road)
+    (name,) = life.running("line")
+    life.repository.go_offline()
+    life.repository._mirror = {oid: one for oid, one in life.repository._mirror.items() if one.kind != "blob"}
+    life.engine.end(name, 1)
+    life.live(life.age + timedelta(minutes=2))
+    assert life.running("line") == {name}
+    assert set(life.journal.ledger().alarms) == {"fetch-failed fleet"}

@@ -23,9 +23,10 @@ def run(file: str, *, once: bool) -> None:
 @CONFIG
 @click.option("--fetch", is_flag=True, help="Fetch first.")
 @click.option("--revert-only", is_flag=True, help="Use the journal and the engine alone.")
-def worker(file: str, *, fetch: bool, revert_only: bool) -> None:
+@click.option("--notes", default="", help="The folder of what earlier workers read.")
+def worker(file: str, *, fetch: bool, revert_only: bool, notes: str) -> None:
     """Run cycles until there is nothing to do; started by `run`."""
-    plain.worker(file, fetch=fetch, revert_only=revert_only)
+    plain.worker(file, fetch=fetch, revert_only=revert_only, notes=notes)
 
 
 @agent.command("read-config", hidden=True)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from edgegitops.cli.endings import INTERRUPTED, end
@@ -26,9 +27,10 @@ def run(file: str, *, once: bool = False) -> None:
         sys.exit(1)
 
 
-def worker(file: str, *, fetch: bool = False, revert_only: bool = False) -> None:
-    """Run cycles until there is nothing to do."""
+def worker(file: str, *, fetch: bool = False, revert_only: bool = False, notes: str = "") -> None:
+    """Run cycles until there is nothing to do; `notes` is the folder of what earlier workers read."""
     import gc
+    from pathlib import Path
 
     gc.set_threshold(50_000, 20, 50)  # it lives for a second, and most of what it makes then is what it loads
     from edgegitops import bootstrap
@@ -37,7 +39,9 @@ def worker(file: str, *, fetch: bool = False, revert_only: bool = False) -> None
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the resident says when to stop
-    bootstrap.work_for_parent(file, Order(fetch, revert_only), lambda: bool(stopping))
+    bootstrap.work_for_parent(
+        file, Order(fetch, revert_only), lambda: bool(stopping), notes=Path(notes) if notes else None
+    )
 
 
 def read_config(file: str) -> None:
@@ -48,30 +52,47 @@ def read_config(file: str) -> None:
     sys.stdout.write(json.dumps(to_tree(bootstrap.read_config(file))) + "\n")
 
 
-_CALLS: Final[Mapping[str, tuple[Callable[..., None], frozenset[str]]]] = {
-    "run": (run, frozenset({"--once"})),
-    "worker": (worker, frozenset({"--fetch", "--revert-only"})),
-    "read-config": (read_config, frozenset()),
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is called, the words that it knows alone, and those that a value follows."""
+
+    act: Callable[..., None]
+    flags: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset({"--config"})
+
+
+_CALLS: Final[Mapping[str, _Call]] = {
+    "run": _Call(run, frozenset({"--once"})),
+    "worker": _Call(worker, frozenset({"--fetch", "--revert-only"}), frozenset({"--config", "--notes"})),
+    "read-config": _Call(read_config),
 }
 
 
 def try_plain(argv: Sequence[str]) -> None:
     """Do what the words ask for and end the process; come back where they are not one of these calls."""
-    if len(argv) < 2 or argv[0] != "agent" or argv[1] not in _CALLS:  # noqa: PLR2004 - `agent WORD`
+    call = _CALLS.get(argv[1]) if len(argv) > 1 and argv[0] == "agent" else None
+    said = _said(call, argv[2:]) if call else None
+    if call is None or said is None:
         return
-    act, known = _CALLS[argv[1]]
-    words = list(argv[2:])
-    file = os.environ.get("EDGEGITOPS_CONFIG") or DEFAULT_FILE
-    if "--config" in words[:-1]:
-        at = words.index("--config")
-        file = words[at + 1]
-        del words[at : at + 2]
-    if len(set(words)) != len(words) or not known.issuperset(words) or file.startswith("-"):
-        return
+    file = str(said.pop("config", "")) or os.environ.get("EDGEGITOPS_CONFIG") or DEFAULT_FILE
     try:
-        act(file, **{word.removeprefix("--").replace("-", "_"): True for word in words})
+        call.act(file, **said)
     except EdgegitopsError as error:
         end(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _said(call: _Call, words: Sequence[str]) -> dict[str, str | bool] | None:
+    """What the words say, by keyword; None where one is not known here, said twice, or without its value."""
+    said: dict[str, str | bool] = {}
+    rest = iter(words)
+    for word in rest:
+        name = word.removeprefix("--").replace("-", "_")
+        value = next(rest, "") if word in call.options else True
+        is_value = value is True or (isinstance(value, str) and value != "" and not value.startswith("-"))
+        if word not in call.flags | call.options or name in said or not is_value:
+            return None
+        said[name] = value
+    return said

@@ -18,7 +18,6 @@ from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Alarm, Doubt
 from edgegitops.core.model.trust import Belief, Floor
 from edgegitops.core.trust.descent import is_after
-from edgegitops.core.trust.walk import walk
 
 PASSING = frozenset(
     {Doubt.KEY_NOT_YET_VALID, Doubt.KEY_EXPIRED, Doubt.ROOT_EXPIRED, Doubt.OBJECT_MISSING, Doubt.WORKER_DIED}
@@ -49,6 +48,8 @@ def believe(facts: Facts) -> Believed:
     until = _passed_over_until(facts)
     if until is not None:
         return Believed(ledger, until=until)
+    from edgegitops.core.trust.walk import walk  # what verifies is loaded where something is to be verified
+
     belief = walk(facts.node.pin, ledger.floor, facts.tip, facts.objects, now=facts.now, anchor=ledger.anchor)
     events = (*_moved(ledger, belief), *_refused(ledger, facts.tip, belief))
     if not belief.refused:

@@ -5,9 +5,6 @@ a desired state that was computed for the revision in force is taken as it is (`
 that cannot be read any more is an alarm, and what runs is kept.
 """
 
-from edgegitops.core.desired.resolve import desired_for
-from edgegitops.core.documents.judge import value_judge
-from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, SnapshotAccepted, SnapshotRefused
 from edgegitops.core.model.facts import Desired, Facts
 from edgegitops.core.model.faults import Fault
@@ -58,6 +55,11 @@ def _again(facts: Facts, objects: Objects) -> tuple[Desired | None, tuple[Event,
 def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> Desired | Faults:
     if facts.schemas is None:
         return _whole(revision, "the schemas are missing from this installation")
+    # What reads and judges manifests is most of a worker: it is loaded where there is something to read.
+    from edgegitops.core.desired.resolve import desired_for
+    from edgegitops.core.documents.judge import value_judge
+    from edgegitops.core.documents.snapshot import read_snapshot
+
     files = list_manifests(objects, tree)
     if isinstance(files, Refused):
         return _whole(revision, f"{files.doubt}: {files.subject}: {files.detail}")

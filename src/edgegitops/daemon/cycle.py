@@ -69,6 +69,7 @@ class Cycle:
         self._pool = pool or ThreadPoolExecutor(side_by_side, "step")
         self._works = Works(gear, self._pool, pool or ThreadPoolExecutor(min(PULLS, side_by_side), "pull"))
         self._desired: Desired | None = None
+        self._noted: Desired | None = None
         self._copied: Floor | None = None
         self._seen: Observed | None = None
         self._desk = Desk(gear.askers, gear.clock)
@@ -93,6 +94,7 @@ class Cycle:
         opening: list[Event] = [WorkerStarted(order.is_revert_only), *_closed(ledger), *self._blamed(order, ledger)]
         gear.journal.append(opening, gear.clock.now())
         self._restore_floor()
+        self._desired = self._noted = self._recalled(ledger)
         fetching = self._pool.submit(_fetch, gear) if order.fetch and not order.is_revert_only else None
         if fetching is not None:
             wait([fetching], timeout=GRACE)
@@ -130,11 +132,27 @@ class Cycle:
             gear.journal.append(decision.events, gear.clock.now())
             self._copy_floor()
         self._desired = decision.desired
+        self._note(decision.desired)
         self._works.begin(decision.works, decision.desired)
         is_only_journalled = not decision.is_idle and not self._works.busy
         self._seen = facts.observed if is_only_journalled else None
         self._hand_over(decision.handover)
         return decision
+
+    def _recalled(self, ledger: Ledger) -> Desired | None:
+        """What the revision in force makes of this node, where an earlier worker noted it. While that revision is said
+        to be lost, it is read.
+        """
+        notes = self._gear.notes
+        if notes is None or not ledger.snapshot or f"{Alarm.SNAPSHOT_LOST} fleet" in ledger.alarms:
+            return None
+        return notes.recall(ledger.snapshot)
+
+    def _note(self, desired: Desired | None) -> None:
+        """Note it for the next worker, once the journal has it."""
+        if self._gear.notes is not None and desired is not None and desired is not self._noted:
+            self._gear.notes.keep(desired)
+            self._noted = desired
 
     def _hand_over(self, handover: Handover) -> None:
         """Tell what is to be watched from now on; when to look again is told at the end."""

@@ -7,7 +7,7 @@ from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.plant import Answer, FixedZones, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
-from edgegitops.ports import Clock, Contents, Engine, FloorCopy, Journal, Log, Repository
+from edgegitops.ports import Clock, Contents, DesiredNotes, Engine, FloorCopy, Journal, Log, Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Gear:
     log: Log
     zones: Zones = field(default_factory=FixedZones)
     askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)
+    notes: DesiredNotes | None = None
 
 
 @dataclass(frozen=True, slots=True)
