@@ -40,6 +40,7 @@ python3 python3
 newuidmap uidmap
 ps procps
 strace strace
+faketime faketime
 systemd-analyze systemd
 modprobe kmod
 dpkg-deb dpkg

@@ -21,7 +21,7 @@ from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.reasons import Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import Condition
-from edgegitops.core.model.steps import PullImage
+from edgegitops.core.model.steps import PullImage, StartContainer
 
 ONE, TWO, THREE = app("1"), app("2"), app("3")
 FILE = "c" * 64
@@ -309,6 +309,41 @@ def test_irreversible_release_is_stopped_and_held():
     assert (stage.phase, stage.running, stage.record.serving) == (Phase.STUCK, set(), None)
     assert stage.alarms == {"release-failed", "stuck"}
     assert stage.present == {"app:1", "app:2"}
+
+
+def test_irreversible_release_is_stopped_in_order_and_for_as_long_as_it_takes():
+    needs = {"web": container("web"), "api": container("api", needs={"web": Condition.STARTED})}
+    wanted = with_policy(release(needs, version="2"), safe=False)
+    stage = at_proving(target=wanted)
+    stage.engine.end(stage.part("web").name, 1)
+    stage.turn()
+    assert stage.phase is Phase.STUCK
+    stage.engine.fail_next(1)
+    stage.play()
+    assert "api:1" in stage.running
+    stage.pass_time(MINUTE)
+    stage.play()
+    assert stage.running == set()
+    stage.reboot()
+    stage.play()
+    assert stage.running == set()
+
+
+def test_container_of_an_irreversible_release_that_somebody_starts_is_stopped_again():
+    stage = at_proving(target=with_policy(TWO, safe=False))
+    crash(stage)
+    stage.play()
+    stage.engine.perform(StartContainer(stage.part("app").name))
+    stage.play()
+    assert stage.running == set()
+
+
+def test_release_after_an_irreversible_one_is_not_stopped_with_it():
+    stage = at_proving(target=with_policy(TWO, safe=False))
+    crash(stage)
+    stage.play()
+    stage.converge(THREE)
+    assert (stage.running, stage.record.halted) == ({"app:3"}, None)
 
 
 def test_release_without_automatic_rollback_is_left_as_it_is_and_held():

@@ -120,7 +120,9 @@ class TransitionBegan:
 
 @dataclass(frozen=True, slots=True)
 class PhaseMoved:
-    """One move of the life cycle table, journalled before its effect."""
+    """One move of the life cycle table, journalled before its effect. `halts`: it may not be reverted, so all that runs
+    of it is to be stopped, and stays so until another release begins.
+    """
 
     kind: ClassVar[str] = "phase-moved"
     deployment: str
@@ -129,6 +131,7 @@ class PhaseMoved:
     new: Phase
     reason: str = ""
     detail: str = ""
+    halts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

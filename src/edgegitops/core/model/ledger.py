@@ -100,7 +100,8 @@ class DeploymentRecord:
     that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
     unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed; `unanswered_for` is how
     long nobody has been able to tell. `predecessor` is the digest that served before and was left at `left_at`;
-    `left_badly` are digests that a revert or a rollback left. `failures` maps
+    `left_badly` are digests that a revert or a rollback left. `halted` is a release that failed and may not be
+    reverted: it is kept stopped. `failures` maps
     `<step kind> <subject>` to its failures in a row; back-offs are reckoned from it.
     """
 
@@ -123,6 +124,7 @@ class DeploymentRecord:
     predecessor: str = ""
     left_at: datetime | None = None
     left_badly: frozenset[str] = frozenset()
+    halted: Release | None = None
 
     @property
     def soaking(self) -> str:

@@ -215,7 +215,9 @@ def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> Deploy
     if transition is None:
         return moved
     if event.new not in OPEN:
-        return _rest(moved, transition, event.new)
+        return _rest(replace(moved, halted=transition.new if event.halts else moved.halted), transition, event.new)
+    if event.new in BEGUN:
+        moved = replace(moved, halted=None)
     moved = replace(
         moved, transition=replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
     )

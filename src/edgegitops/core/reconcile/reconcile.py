@@ -2,8 +2,8 @@
 
 Rules, in order:
 1. what has begun to switch goes to its end, whatever else is wanted.
-2. else leftovers go (prune), then what serves is repaired (heal): a closed gate, an unreachable registry or a refused
-   release never stops that.
+2. else what failed and may not be reverted is stopped, in order, for as long as it takes; leftovers go (prune), then
+   what serves is repaired (heal): a closed gate, an unreachable registry or a refused release never stops that.
 3. else the open transition goes on, or a new one begins where another release is wanted that is not latched here.
    While nobody knows what is wanted, nothing is begun and nothing goes on that has not begun.
 4. what regressed is left for an older release where it says so (back).
@@ -36,7 +36,8 @@ from edgegitops.core.reconcile.heal import heal
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.prune import prune
 from edgegitops.core.reconcile.removal import has_something
-from edgegitops.core.reconcile.scene import Outlook, Scene, began, earliest, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, began, due, earliest, work
+from edgegitops.core.reconcile.stopping import stops
 from edgegitops.core.reconcile.transition import proceed
 
 OF_A_LOOK = (
@@ -85,7 +86,7 @@ def _next(scene: Scene) -> Outlook:
     hold: Hold | None = None
     alarms: list[tuple[Alarm, str]] = []
     is_asking = False
-    for step in (prune, _heal, _forward):
+    for step in (_halt, prune, _heal, _forward):
         outlook = step(scene)
         if outlook.work is not None:
             return outlook
@@ -94,6 +95,13 @@ def _next(scene: Scene) -> Outlook:
         alarms += outlook.alarms
         is_asking = is_asking or outlook.is_asking
     return Outlook(hold=hold, until=until, alarms=tuple(alarms), is_asking=is_asking)
+
+
+def _halt(scene: Scene) -> Outlook:
+    halted = scene.record.halted
+    steps = stops(scene, [halted, *scene.record.lkg]) if halted is not None else []
+    ready, waiting = due(scene, steps)
+    return work(scene, steps=ready) if ready else waiting
 
 
 def _heal(scene: Scene) -> Outlook:

@@ -27,12 +27,6 @@ def stops(
     return [_stop(known, name) for name in strays or [name for name in running if known[name].level == last]]
 
 
-def all_stops(scene: Scene, releases: Iterable[Release | None]) -> list[StopContainer]:
-    """Every running container of this deployment, where there is no second look to keep an order."""
-    known = _known(scene, releases)
-    return [_stop(known, seen.name) for seen in scene.owned() if seen.state in NOT_STOPPED]
-
-
 def _known(scene: Scene, releases: Iterable[Release | None]) -> dict[str, Part]:
     return {part.name: part for one in releases if one is not None for part in scene.parts(one).containers}
 

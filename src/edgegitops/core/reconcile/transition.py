@@ -13,6 +13,7 @@ Left to others: whether a start is allowed (rollout), repairing what serves (hea
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event, Latched
 from edgegitops.core.model.facts import Hold
@@ -29,7 +30,7 @@ from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, held, moved, work
 from edgegitops.core.reconcile.standing import has_rested, is_ready, is_told, is_up, unmet
-from edgegitops.core.reconcile.stopping import all_stops, stops
+from edgegitops.core.reconcile.stopping import stops
 from edgegitops.errors import BrokenInvariantError
 
 
@@ -342,7 +343,9 @@ def fail(  # noqa: PLR0913 - one failure is said in one place
         return work(scene, events=[*events, moved(scene, Phase.REVERTING, reason=reason, detail=detail)])
     why = "rollback.automatic is false" if policy.safe else "rollback.safe is false"
     events += [
-        moved(scene, Phase.STUCK, reason=reason, detail=f"{detail}; not reverted: {why}"),
+        replace(
+            moved(scene, Phase.STUCK, reason=reason, detail=f"{detail}; not reverted: {why}"), halts=not policy.safe
+        ),
         *scene.alarm(Alarm.STUCK, f"{release.short}: {reason}; not reverted: {why}"),
     ]
-    return work(scene, events=events, steps=[] if policy.safe else all_stops(scene, [release, transition.old]))
+    return work(scene, events=events)
