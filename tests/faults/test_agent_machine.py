@@ -305,6 +305,25 @@ def test_log_that_nobody_reads_holds_up_nothing(node: VirtualNode, mortal: str, 
         fifo.unlink()
 
 
+@pytest.mark.parametrize("both", [False, True], ids=["conmon", "conmon and all"])
+def test_container_without_its_monitor_is_kept_while_it_lives_and_replaced_when_it_does_not(
+    node: VirtualNode, mortal: str, both: bool
+) -> None:
+    container = look.only(node, mortal)
+    shown = json.loads(node.run(["podman", "inspect", container]))[0]
+    monitor = node.run(["cat", shown["ConmonPidFile"]]).strip()
+    pid = str(shown["State"]["Pid"])
+    node.run(["kill", "-9", monitor])
+    if not both:
+        time.sleep(5)
+        assert node.attempt(["kill", "-0", pid]).returncode == 0, "what lives is not touched"
+        assert len(look.starts(node, mortal)) == 1
+    node.attempt(["kill", "-9", pid])
+    eventually(lambda: len(look.starts(node, mortal)) == 2, "started anew", node, 40)
+    eventually(lambda: look.is_serving(node, mortal, "1.0.0"), "repaired", node)
+    assert look.ids(node, mortal)[container] != shown["Id"]
+
+
 class Clock:
     """The clock of a node's agent, as far from the true one as it is told."""
 

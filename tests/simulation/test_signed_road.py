@@ -425,3 +425,32 @@ def test_revision_that_was_noted_is_not_read_again(road):
     life.live(life.age + timedelta(minutes=2))
     assert life.running("line") == {name}
     assert set(life.journal.ledger().alarms) == {"fetch-failed fleet"}
+
+
+def test_lost_journal_and_a_bad_release_at_once_end_at_what_ran_before(road):
+    life = road.live()
+    road.show(life, "one")
+    life.live(timedelta(minutes=10), is_enough=lambda: is_resting(life, "line"))
+    running = life.running("line")
+    life.journal = MemoryJournal()
+    road.show(life, "bad")
+    life.live(life.age + timedelta(minutes=20))
+    record = life.record("line")
+    assert (record.phase, life.running("line")) == (Phase.REVERTED, running)
+    assert record.serving is not None
+    assert record.serving.version == "1.0.0"
+
+
+def test_lost_journal_and_mirror_take_the_ordinary_road_and_the_floor_holds(road):
+    life, _ = at_two(road)
+    running, floor = life.running("line"), life.floor.read()
+    life.journal = MemoryJournal()
+    life.repository.go_offline()
+    life.repository._mirror, life.repository._tip = {}, None
+    life.live(life.age + timedelta(minutes=2))
+    assert life.running("line") == running
+    life.repository.come_back()
+    life.live(life.age + timedelta(minutes=10))
+    assert life.running("line") == running
+    assert (life.record("line").phase, life.journal.ledger().floor) == (Phase.HEALTHY, floor)
+    assert not life.journal.ledger().alarms

@@ -166,6 +166,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             return f"sets out from {old} to {new}"
         case e.PhaseMoved():
             return f"{event.old} → {event.new}{_because(event.reason, event.detail)}"
+        case e.ReleaseAdopted():
+            return f"{_release(event.release)} was found as it should be after a lost journal; it serves"
         case e.ReleaseRestated():
             return f"the same release is now called {_release(event.release)}; nothing moves"
         case e.IntentRecorded():

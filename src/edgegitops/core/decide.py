@@ -9,6 +9,8 @@
 6. hand over what the resident has to watch until the next look          (reconcile)
    also of deployments whose steps are under way
 
+A journal that was lost begins with the revision of the floor's second copy: what is found as that wants it serves, and
+only then is anything newer believed.
 Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
 """
 
@@ -18,7 +20,7 @@ from datetime import datetime
 
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
-from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReleaseAdopted
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
@@ -28,6 +30,7 @@ from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
 from edgegitops.core.permit import Permit, Rollouts
+from edgegitops.core.reconcile.adopt import is_found
 from edgegitops.core.reconcile.bulletin import summarise
 from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
@@ -55,9 +58,12 @@ class _Plan:
 
 def decide(facts: Facts) -> Decision:
     """What to journal, what to do, and what to watch. A function of the facts: the same facts, the same decision."""
-    believed = Believed(facts.ledger) if facts.is_revert_only else believe(facts)
+    is_lost = _has_lost_journal(facts)
+    believed = Believed(facts.ledger) if facts.is_revert_only or is_lost else believe(facts)
     known = replace(facts, ledger=believed.ledger)
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
+    if is_lost and events:
+        return Decision((*events, *_adopted(facts, desired)), (), desired, Handover(is_at_rest=False))
     freshness = _freshness(known, desired)
     plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
     is_open = desired is not None and desired.is_enrolled and known.objects is not None and known.schemas is not None
@@ -70,6 +76,22 @@ def decide(facts: Facts) -> Decision:
     tags = rollouts.events if rollouts is not None else ()
     wanted = frozenset(plan.reports)
     return Decision((*told, *tags), tuple(plan.works), desired, handover, tuple(plan.questions), wanted)
+
+
+def _has_lost_journal(facts: Facts) -> bool:
+    """It knows a floor, and no revision that was in force: nothing else writes that but a floor that was restored."""
+    ledger = facts.ledger
+    is_restored = ledger.floor is not None and ledger.floor.commit != ledger.invalid_revision
+    return is_restored and not ledger.snapshot and facts.objects is not None and not facts.is_revert_only
+
+
+def _adopted(facts: Facts, desired: Desired | None) -> list[Event]:
+    releases = desired.releases if desired is not None and desired.is_enrolled else {}
+    return [
+        ReleaseAdopted(name, release)
+        for name, release in sorted(releases.items())
+        if name not in facts.ledger.deployments and is_found(facts.node.fleet, release, facts.observed)
+    ]
 
 
 def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name: str, plan: _Plan) -> None:

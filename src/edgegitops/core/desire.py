@@ -24,8 +24,9 @@ def desire(facts: Facts) -> tuple[Desired | None, tuple[Event, ...]]:
         return facts.remembered, ()
     head = ledger.floor.commit
     if head in (ledger.snapshot, ledger.invalid_revision):
-        if not ledger.snapshot:
-            return None, ()
+        if not ledger.snapshot:  # nothing else is in force; what could not be read may be there now
+            first = _read(facts, facts.objects, head, ledger.floor.tree)
+            return (first, _accepted(facts, first, ledger.floor.tree)) if isinstance(first, Desired) else (None, ())
         if facts.remembered is not None and facts.remembered.revision == ledger.snapshot:
             return facts.remembered, ()
         return _again(facts, facts.objects)

@@ -135,6 +135,15 @@ class PhaseMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseAdopted:
+    """After a lost journal: this release was found on the engine, whole and alone; it serves."""
+
+    kind: ClassVar[str] = "release-adopted"
+    deployment: str
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseRestated:
     """The serving release is wanted with another policy or version name; its digest is the same, nothing moves."""
 
@@ -322,6 +331,7 @@ Event: TypeAlias = (
     | SnapshotRefused
     | TransitionBegan
     | PhaseMoved
+    | ReleaseAdopted
     | ReleaseRestated
     | IntentRecorded
     | OutcomeRecorded

@@ -143,7 +143,9 @@ def _on_record(ledger: Ledger, name: str, event: Event, at: datetime) -> Ledger:
     return replace(ledger, deployments=_with(ledger.deployments, name, _apply_to_record(record, event, at)))
 
 
-def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> DeploymentRecord:  # noqa: PLR0911 - table
+def _apply_to_record(  # noqa: PLR0911, PLR0912 - one return an event is the table
+    record: DeploymentRecord, event: Event, at: datetime
+) -> DeploymentRecord:
     match event:
         case e.TransitionBegan():
             check_move(record.phase, event.transition.phase)
@@ -156,6 +158,9 @@ def _apply_to_record(record: DeploymentRecord, event: Event, at: datetime) -> De
             )
         case e.PhaseMoved():
             return _move(record, event, at)
+        case e.ReleaseAdopted():
+            kept = _lkg(record.lkg, event.release)
+            return replace(record, serving=event.release, phase=Phase.HEALTHY, phase_at=at, lkg=kept)
         case e.ReleaseRestated():
             return _restate(record, event.release)
         case e.OutcomeRecorded():
