@@ -156,7 +156,7 @@ def test_configs_are_known_by_what_the_container_reads(world):
         ({"inline": "${values.no}", "template": True}, "unknown-value"),
         ({"inline": "${values.no}"}, "wrong-value"),
         ({"file": "lost"}, "file-missing"),
-        ({"inline": "x", "binary": True}, "not-supported-yet"),
+        ({"inline": "x", "binary": True}, "wrong-value"),
         ({"inline": "x", "mode": 1}, "unknown-field"),
     ],
 )

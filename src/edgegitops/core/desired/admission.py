@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from edgegitops.core.desired.confinement import UNCONFINED
 from edgegitops.core.desired.mounts import clean_path, is_engine_socket
 from edgegitops.core.desired.security import BASELINE_DROP, ENGINE_ANNOTATIONS, ENGINE_LABELS, Profile, is_namespaced
+from edgegitops.core.desired.subnets import is_private
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
@@ -32,6 +33,9 @@ def _refusals(spec: DeploymentSpec, policy: NodePolicy) -> Iterator[Fault]:
         if network.driver != "bridge" and not policy.host_network:
             field = f"networks.{name}.driver"
             yield _refusal(policy, field, f"{network.driver} puts containers on the node's network", "hostNetwork")
+        if network.driver == "bridge" and network.subnet and not is_private(network.subnet):
+            message = f"{network.subnet} would hide public addresses from the node; take private ones"
+            yield _refusal(policy, f"networks.{name}.subnet", message, _NEVER)
     for name, container in sorted(spec.containers.items()):
         field = f"containers.{name}"
         yield from _image(container.create, policy, field)
@@ -112,8 +116,10 @@ def _confinement(security: Security, policy: NodePolicy, field: str) -> Iterator
     }
     for key in [key for key, is_loose in loosened.items() if is_loose and not policy.privileged]:
         yield _refusal(policy, f"{field}.{key}", "the confinement of the engine is changed", "privileged")
-    if security.seccomp.startswith("/") and not any(is_inside(security.seccomp, one) for one in policy.host_paths):
-        yield _refusal(policy, f"{field}.seccomp", f"the host path {security.seccomp} is not allowed", "hostPaths")
+    is_known = security.seccomp in policy.seccomp_profiles or policy.privileged
+    if security.seccomp.startswith("/") and not is_known:
+        message = f"the profile {security.seccomp} is not allowed"
+        yield _refusal(policy, f"{field}.seccomp", message, "seccompProfiles")
 
 
 def _devices(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:

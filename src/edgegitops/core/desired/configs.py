@@ -1,7 +1,8 @@
 """Law: a config is one file or one folder of files, known by the SHA-256 of what the container will read.
 
 Sources: `file` and `directory` beside the application, found by Git blob id in a lookup that is handed in, or `inline`
-text. With `template: true` the references in it are replaced first. Paths cannot leave the application's folder. The
+text. With `template: true` the references in it are replaced first; `binary: true` says that
+the content is no text and never will be a template. Paths cannot leave the application's folder. The
 sizes are asked for before the bytes are; all configs of an application together are bounded.
 """
 
@@ -17,8 +18,8 @@ from edgegitops.core.model.reasons import FaultCode
 
 LARGEST_TOTAL = 64 * 1024 * 1024
 _KEYS = Keys(
-    frozenset({"file", "directory", "inline", "template", "description"}),
-    frozenset({"secrets", "binary"}),
+    frozenset({"file", "directory", "inline", "template", "binary", "description"}),
+    frozenset({"secrets"}),
 )
 _SOURCES = ("file", "directory", "inline")
 
@@ -55,6 +56,8 @@ class ConfigReader:
             return None
         is_template = "template" in fields and fields["template"].flag()
         source = fields[sources[0]]
+        if "binary" in fields and fields["binary"].flag() and (is_template or sources[0] == "inline"):
+            fields["binary"].note(FaultCode.WRONG_VALUE, "a template and inline text are text", "a file or directory")
         contents = self._contents(sources[0], source, is_template=is_template)
         if is_template:
             contents = {path: _rendered(source, path, data) for path, data in contents.items()}

@@ -31,6 +31,7 @@ spec:
   # registries: [registry.plant.example/press]
   # Paths of this machine that containers may mount, and devices that they may open.
   # hostPaths: [/etc/ssl/certs]
+  # seccompProfiles: [/etc/seccomp/line.json]
   # devices: [/dev/ttyUSB0]
   # capabilities: [NET_RAW]
   privileged: false
@@ -116,6 +117,7 @@ def read_node_policy(data: bytes, file: str, schemas: SchemaSet) -> NodePolicy |
 def _policy_fields(spec: dict[str, Any]) -> dict[str, Any]:
     lists = {
         "hostPaths": "host_paths",
+        "seccompProfiles": "seccomp_profiles",
         "devices": "devices",
         "capabilities": "capabilities",
         "registries": "registries",

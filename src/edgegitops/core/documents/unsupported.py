@@ -51,7 +51,6 @@ _APPLICATION = (
             "secrets": "secrets are not delivered yet",
             "artifacts": "artifacts are not pulled yet",
             "configs/*/secrets": "secrets are not delivered yet",
-            "configs/*/binary": "this cannot be chosen yet; files are taken as they are unless template is set",
         },
     ),
     Gap(("volumes", "*", "snapshot"), "volumes are not copied before updates yet", _is_other_than("none")),

@@ -7,12 +7,13 @@ SEALED = ("/etc/edgegitops", "/var/lib/edgegitops", "/var/lib/containers")
 
 @dataclass(frozen=True, slots=True)
 class NodePolicy:
-    """`/etc/edgegitops/policy.yaml`. Paths and devices are prefixes or exact; registries are host[:port][/path]
-    prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1. `sealed` are host
-    folders that no rule opens: what the agent and the engine keep there is the node.
+    """`/etc/edgegitops/policy.yaml`. Paths and devices are prefixes or exact, seccomp profiles exact; registries are
+    host[:port][/path] prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1.
+    `sealed` are host folders that no rule opens: what the agent and the engine keep there is the node.
     """
 
     host_paths: tuple[str, ...] = ()
+    seccomp_profiles: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     privileged: bool = False
