@@ -27,7 +27,7 @@ lock=${2:-$(dirname "$wheel")/requirements.lock}
 [ -f "$lock" ] || die "no lock with hashes at $lock; it comes with the release"
 here=$(cd "$(dirname "$0")" && pwd)
 
-packages="podman crun netavark aardvark-dns conmon catatonit nftables iptables git openssh-client ca-certificates python3 python3-venv"
+packages="podman crun netavark aardvark-dns conmon catatonit nftables iptables git openssh-client ca-certificates tzdata python3 python3-venv"
 missing=""
 for package in $packages; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

@@ -102,7 +102,12 @@ def waiting_tree(record: DeploymentRecord) -> Tree:
     """Why the deployment waits; null where nothing holds it."""
     if not record.hold_reason:
         return None
-    return {"reason": record.hold_reason, "detail": record.hold_detail, "until": to_tree(record.hold_until)}
+    return {
+        "reason": record.hold_reason,
+        "detail": record.hold_detail,
+        "since": to_tree(record.hold_since),
+        "until": to_tree(record.hold_until),
+    }
 
 
 def is_shown(record: DeploymentRecord) -> bool:

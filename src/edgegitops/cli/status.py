@@ -208,7 +208,8 @@ def _print_waiting(console: Console, deployments: list[dict[str, Any]]) -> None:
         console.print()
     for name, wait in told:
         end = f", {until_words}" if (until_words := _again(wait["until"])) else ""
-        console.print(Text(f"{name} waits{end}: {why(wait['reason'], wait['detail'])}", "yellow"))
+        since = f" since {clock(datetime.fromisoformat(wait['since']))}" if wait["since"] else ""
+        console.print(Text(f"{name} waits{since}{end}: {why(wait['reason'], wait['detail'])}", "yellow"))
         if advice := HOLDS.get(wait["reason"], ("", ""))[1]:
             console.print(Text(f"  to do: {advice}"))
 
