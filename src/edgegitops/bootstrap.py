@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edgegitops import __version__
 from edgegitops.bootstrap_monitor import hearers
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
 
 if TYPE_CHECKING:
@@ -284,8 +284,10 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     """
     from edgegitops.adapters.lock_flock import FlockLock
     from edgegitops.adapters.log_lines import LineLog
+    from edgegitops.adapters.memory_glibc import share_one_heap
     from edgegitops.core.model.facts import Handover
 
+    share_one_heap()
     Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:

@@ -12,9 +12,9 @@ from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.log_lines import LineLog
 from edgegitops.adapters.repository_memory import MemoryRepository
 from edgegitops.core.model.facts import Decision, Facts, NodeIdentity
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.plant import Answer, Interlock
 from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Pin
 from edgegitops.daemon import cycle
 from edgegitops.daemon.cycle import Cycle

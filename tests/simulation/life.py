@@ -23,9 +23,9 @@ from edgegitops.core.decide import decide
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, NodeIdentity
 from edgegitops.core.model.ledger import DeploymentRecord
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.observed import ContainerState, Observed
 from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import Step
 from edgegitops.core.model.trust import Pin

@@ -5,14 +5,18 @@ a desired state that was computed for the revision in force is taken as it is (`
 that cannot be read any more is an alarm, and what runs is kept.
 """
 
+from typing import TYPE_CHECKING
+
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, SnapshotAccepted, SnapshotRefused
 from edgegitops.core.model.facts import Desired, Facts
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import Faults
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Alarm, FaultCode
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.listing import list_manifests
+
+if TYPE_CHECKING:
+    from edgegitops.core.model.manifests import Faults
 
 KEPT_FAULTS = 20
 
@@ -53,13 +57,14 @@ def _again(facts: Facts, objects: Objects) -> tuple[Desired | None, tuple[Event,
     return None, (AlarmRaised(Alarm.SNAPSHOT_LOST, "fleet", detail),)
 
 
-def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> Desired | Faults:
+def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> "Desired | Faults":
     if facts.schemas is None:
         return _whole(revision, "the schemas are missing from this installation")
     # What reads and judges manifests is most of a worker: it is loaded where there is something to read.
     from edgegitops.core.desired.resolve import desired_for
     from edgegitops.core.documents.judge import value_judge
     from edgegitops.core.documents.snapshot import read_snapshot
+    from edgegitops.core.model.manifests import Faults
 
     files = list_manifests(objects, tree)
     if isinstance(files, Refused):
@@ -70,7 +75,9 @@ def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> Desired |
     return desired_for(snapshot, facts.node, objects, facts.policy, value_judge)
 
 
-def _whole(revision: str, message: str) -> Faults:
+def _whole(revision: str, message: str) -> "Faults":
+    from edgegitops.core.model.manifests import Faults
+
     return Faults(revision, (Fault("", FaultCode.UNREADABLE, message),))
 
 
@@ -89,14 +96,14 @@ def _accepted(facts: Facts, desired: Desired, tree: str) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _refused(read: Faults) -> tuple[Event, ...]:
+def _refused(read: "Faults") -> tuple[Event, ...]:
     return (
         SnapshotRefused(read.revision, len(read.faults), read.faults[:KEPT_FAULTS]),
         AlarmRaised(Alarm.REVISION_INVALID, "fleet", _first(read)),
     )
 
 
-def _first(read: Faults) -> str:
+def _first(read: "Faults") -> str:
     first = read.faults[0]
     at = f":{first.position.line}:{first.position.column}" if first.position else ""
     return f"{read.revision[:12]}: {len(read.faults)} faults, first {first.file}{at}: {first.code}: {first.message}"

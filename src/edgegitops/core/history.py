@@ -18,8 +18,9 @@ from edgegitops.core.desired.resolve import target_of
 from edgegitops.core.desired.values import Judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.canonical import digest
-from edgegitops.core.model.manifests import DeploymentManifest, Faults, SchemaSet, Snapshot
+from edgegitops.core.model.manifests import DeploymentManifest, Faults, Snapshot
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.model.waves import ABSENT, Edition, Member
 from edgegitops.core.trust.listing import list_manifests

@@ -11,10 +11,11 @@ from edgegitops.core.desired.plant import unknown_zones
 from edgegitops.core.documents.judge import in_order, value_judge
 from edgegitops.core.documents.snapshot import read_partly
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import SchemaSet, Snapshot
+from edgegitops.core.model.manifests import Snapshot
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.plant import FixedZones, Zones
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.keys import read_line
 from edgegitops.core.trust.listing import list_manifests

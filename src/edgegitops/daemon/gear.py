@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgegitops.core.model.facts import NodeIdentity
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.plant import Answer, FixedZones, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.ports import Clock, Contents, DesiredNotes, Engine, FloorCopy, Journal, Log, Repository
 
 

@@ -8,7 +8,8 @@ from edgegitops.core.desired.check import check_snapshot
 from edgegitops.core.desired.resolve import resolve
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.snapshot import read_snapshot
-from edgegitops.core.model.manifests import SchemaSet, Snapshot
+from edgegitops.core.model.manifests import Snapshot
+from edgegitops.core.model.schemas import SchemaSet
 
 ROOT = Path(__file__).parents[3]
 FLEET = ROOT / "fleet-repo-example"

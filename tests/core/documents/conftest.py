@@ -9,8 +9,9 @@ import pytest
 
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import Faults, SchemaSet, Snapshot
+from edgegitops.core.model.manifests import Faults, Snapshot
 from edgegitops.core.model.objects import Header, RawObject
+from edgegitops.core.model.schemas import SchemaSet
 
 MARK = "¦"
 SCHEMAS = Path(__file__).parents[3] / "schemas"

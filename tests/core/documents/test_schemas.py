@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.validators import patch_schema, validators_of, written_out
 from edgegitops.core.model import quantities
-from edgegitops.core.model.manifests import SchemaSet
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.errors import BrokenInvariantError
 
 FOLDER = Path(__file__).parents[3] / "schemas"

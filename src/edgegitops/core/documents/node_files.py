@@ -15,11 +15,11 @@ from edgegitops.core.documents.overrides import Setting, say_anew, settings
 from edgegitops.core.documents.validators import validators_of
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import NodeConfig, Notify, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Pin
 
 CLOSED_POLICY = """# What this node allows the fleet's repository to ask of it. The fleet cannot change this file.

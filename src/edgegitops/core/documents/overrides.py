@@ -12,8 +12,8 @@ from typing import Any
 
 from edgegitops.core.documents.yaml_reader import Document
 from edgegitops.core.model.codec import Tree
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.node_config import variable_of
+from edgegitops.core.model.schemas import SchemaSet
 
 Path = tuple[str, ...]
 # What a key is where nobody says it; the same as the defaults of core.model.node_config.

@@ -41,12 +41,12 @@ from edgegitops.core.model.manifests import (
     NodeKeys,
     Origin,
     PolicyManifest,
-    SchemaSet,
     Site,
     Snapshot,
 )
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.schemas import SchemaSet
 
 Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyManifest | NodeKeys
 

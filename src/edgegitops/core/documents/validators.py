@@ -21,7 +21,7 @@ from referencing import Registry
 from edgegitops.core.documents.marks import to_pointer
 from edgegitops.core.documents.yaml_reader import shown
 from edgegitops.core.model.codec import Tree
-from edgegitops.core.model.manifests import SchemaSet
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.errors import BrokenInvariantError
 
 PATCH = "patch"

@@ -8,13 +8,13 @@ from edgegitops.core.model.bulletin import Bulletin
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, Ledger
-from edgegitops.core.model.manifests import SchemaSet
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.plant import Answers, FixedZones, Interlock, Plant, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import Work
 from edgegitops.core.model.trust import Pin

@@ -15,13 +15,6 @@ from edgegitops.core.model.selector import Selector
 from edgegitops.core.model.waves import RolloutPolicy
 
 
-@dataclass(frozen=True, eq=False)
-class SchemaSet:
-    """The published JSON Schemas: lower-case kind -> JSON text. Compared by identity: one set a process."""
-
-    texts: Mapping[str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a document stands: file path in the repository and the positions of its JSON pointers."""

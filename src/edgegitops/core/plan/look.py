@@ -18,10 +18,11 @@ from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import DeploymentManifest, Faults, NodeEntry, SchemaSet, Site, Snapshot
+from edgegitops.core.model.manifests import DeploymentManifest, Faults, NodeEntry, Site, Snapshot
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.selector import Selector
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.listing import list_manifests
