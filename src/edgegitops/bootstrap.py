@@ -217,19 +217,23 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
     from edgegitops.adapters.engine_podman import PodmanEngine
     from edgegitops.adapters.floor_file import FloorFile
     from edgegitops.adapters.log_structlog import StructlogLog
+    from edgegitops.adapters.snapshots_directory import SnapshotsDirectory
     from edgegitops.adapters.zones_zoneinfo import InstalledZones
     from edgegitops.daemon.gear import Gear
 
     state = Path(config.state)
     contents = state / "contents"
+    engine = PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents))
+    log = StructlogLog(sys.stderr, _is_json(config), config.log_level)
     return Gear(
         clock=SystemClock(),
         repository=repository,
-        engine=PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents)),
+        engine=engine,
         journal=journal,
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
-        log=StructlogLog(sys.stderr, _is_json(config), config.log_level),
+        snapshots=SnapshotsDirectory(state / "snapshots", engine.place, log),
+        log=log,
         zones=InstalledZones(),
         askers=_askers(),
         notes=notes,

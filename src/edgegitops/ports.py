@@ -14,6 +14,7 @@ from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import Step
 from edgegitops.core.model.trust import Floor
@@ -119,6 +120,29 @@ class DesiredNotes(Protocol):
         """Note it for the next worker."""
 
 
+class Snapshots(Protocol):
+    """Copies of volumes on this node, each under a key. Two threads may ask at once, but not about one volume."""
+
+    def present(self) -> tuple[SnapshotSeen, ...]:
+        """Every copy, whole or half made, sorted."""
+
+    def measure(self, volumes: Sequence[str]) -> Room:
+        """What these volumes (engine names) take on disk, and what is free."""
+
+    def take(self, volume: str, key: str) -> Copied:
+        """Copy the volume, which nothing writes to now. Done where a whole copy is there; a half-made one is made anew.
+        DeniedError: it cannot be copied.
+        """
+
+    def restore(self, volume: str, key: str, failed: str) -> None:
+        """Exchange the data of `volume` for the copy, and put what was there into the volume `failed`. It ends at the
+        same place however often it is interrupted and asked again. UnavailableError whatever goes wrong.
+        """
+
+    def drop(self, volume: str, key: str) -> None:
+        """Remove the copy; done where there is none."""
+
+
 class Lock(Protocol):
     """A lock that the kernel frees when its owner dies."""
 
@@ -155,4 +179,5 @@ __all__ = [
     "NodeFiles",
     "Prober",
     "Repository",
+    "Snapshots",
 ]

@@ -11,6 +11,7 @@ from edgegitops.adapters.floor_memory import MemoryFloor
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.log_lines import LineLog
 from edgegitops.adapters.repository_memory import MemoryRepository
+from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.model.facts import Decision, Facts, NodeIdentity
 from edgegitops.core.model.plant import Answer, Interlock
 from edgegitops.core.model.policy import NodePolicy
@@ -53,6 +54,7 @@ def run(plant: Plant, tmp_path, *, is_revert_only: bool = False) -> None:
             journal=MemoryJournal(),
             floor=MemoryFloor(),
             contents=MemoryContents(),
+            snapshots=MemorySnapshots(),
             log=LineLog(log, json=True),
             askers={"file": plant.ask},
         )

@@ -12,7 +12,15 @@ from edgegitops.core.model.ledger import DeploymentRecord, Health
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.steps import CreateContainer, RemoveContainer, StartContainer, Step, StopContainer
+from edgegitops.core.model.steps import (
+    CreateContainer,
+    RemoveContainer,
+    RestoreSnapshot,
+    StartContainer,
+    Step,
+    StopContainer,
+    TakeSnapshot,
+)
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import parts_of
 
@@ -60,6 +68,8 @@ class Laws:
         assert (step.kind, step.subject) in open_intents, f"{step.kind} {step.subject} was not recorded"
         assert step.subject not in self.strangers or isinstance(step, CreateContainer), f"touches {step.subject}"
         record = self.life.record(step.subject.partition(".")[0])
+        if isinstance(step, TakeSnapshot | RestoreSnapshot):
+            self._may_copy(step)
         if isinstance(step, StartContainer):
             self._may_start(record, step.subject)
         if isinstance(step, StopContainer | RemoveContainer):
@@ -92,12 +102,27 @@ class Laws:
             assert is_unwell or step.subject in self.tampered, f"{step.subject} serves and is stopped for nothing"
             return
         if transition.phase is Phase.SWITCHING and transition.new is not None:
-            assert step.subject not in names(transition.new), f"{step.subject} is shared and is stopped"
+            is_shared = step.subject in names(transition.new) - self._users(transition.new)
+            assert not is_shared, f"{step.subject} is shared and is stopped"
             missing = [name for name in names(transition.new) if name not in self.life.engine._containers]
             gone = [name for name in missing if name not in self.tampered]
             assert not gone, f"{step.subject} is stopped before {gone} are there"
         if transition.phase is Phase.REVERTING:
-            assert step.subject not in names(transition.old), f"{step.subject} is reverted to and is stopped"
+            is_needed = step.subject in names(transition.old) - self._users(transition.old)
+            assert not is_needed, f"{step.subject} is reverted to and is stopped"
+
+    def _users(self, release: Release) -> frozenset[str]:
+        """Containers that have to stop for a copy of what they write to."""
+        parts = parts_of(FLEET, release)
+        copied = {name for name, volume in release.spec.volumes.items() if volume.snapshot is not None}
+        users = [one for one in parts.containers if {mount.volume for mount in one.spec.create.mounts} & copied]
+        return frozenset(one.name for one in users)
+
+    def _may_copy(self, step: TakeSnapshot | RestoreSnapshot) -> None:
+        """Data is copied and put back while nothing that writes to it runs."""
+        for one in self.life.engine._containers.values():
+            is_running = one.seen.state is ContainerState.RUNNING
+            assert not (is_running and step.subject in one.volumes), f"{one.seen.name} runs during {step.kind}"
 
     def after(self, step: Step) -> None:
         """Never half, at any instant."""

@@ -6,7 +6,7 @@ engine call, the resident a loop whose `sleep` lets time pass, a supervisor star
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from edgegitops.adapters.floor_memory import MemoryFloor
 from edgegitops.adapters.journal_memory import MemoryJournal, SimulatedCrash
 from edgegitops.adapters.notes_memory import MemoryNotes
 from edgegitops.adapters.repository_memory import MemoryRepository
+from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, NodeIdentity
@@ -26,8 +27,9 @@ from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.observed import ContainerState, Observed
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
+from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.core.model.spec import Probe
-from edgegitops.core.model.steps import Step
+from edgegitops.core.model.steps import DropSnapshot, RestoreSnapshot, Step, TakeSnapshot
 from edgegitops.core.model.trust import Pin
 from edgegitops.daemon.cycle import Cycle
 from edgegitops.daemon.gear import Gear, Identity
@@ -156,6 +158,45 @@ class WatchedEngine:
         return self._life.engine.logs(container, lines)
 
 
+class WatchedSnapshots:
+    """`ports.Snapshots`, looked at as the engine is."""
+
+    def __init__(self, life: "Life") -> None:
+        self._life = life
+
+    def present(self) -> tuple[SnapshotSeen, ...]:
+        """As the twin."""
+        return self._life.snapshots.present()
+
+    def measure(self, volumes: Sequence[str]) -> Room:
+        """As the twin."""
+        return self._life.snapshots.measure(volumes)
+
+    def take(self, volume: str, key: str) -> Copied:
+        """Copy it, with a chance to die before and after."""
+        with self._watched(TakeSnapshot(volume, key)):
+            return self._life.snapshots.take(volume, key)
+
+    def restore(self, volume: str, key: str, failed: str) -> None:
+        """Put it back, with a chance to die before and after."""
+        with self._watched(RestoreSnapshot(volume, key, failed)):
+            self._life.snapshots.restore(volume, key, failed)
+
+    def drop(self, volume: str, key: str) -> None:
+        """Forget it, with a chance to die before and after."""
+        with self._watched(DropSnapshot(volume, key)):
+            self._life.snapshots.drop(volume, key)
+
+    @contextlib.contextmanager
+    def _watched(self, step: Step) -> Iterator[None]:
+        self._life.pass_time(STEP_TAKES)
+        for look in self._life.before_step:
+            look(step)
+        yield
+        for look in self._life.after_step:
+            look(step)
+
+
 class DeadWorker:
     """What the resident holds of a worker: it lived and ended within the call that launched it."""
 
@@ -190,6 +231,7 @@ class Life:
         self.contents = MemoryContents()
         self.notes = MemoryNotes()
         self.floor = MemoryFloor()
+        self.snapshots = MemorySnapshots(self.engine.data)
         self.node = NodeIdentity(FLEET, "plant", "gw", Pin(FLEET, "", ""))
         self.schemas = SchemaSet({})
         self.door: Callable[[Facts], Decision] = self._decide
@@ -345,6 +387,7 @@ class Life:
             journal=self.journal,
             floor=self.floor,
             contents=self.contents,
+            snapshots=WatchedSnapshots(self),
             log=Silence(),
             notes=self.notes,
         )

@@ -18,6 +18,7 @@ from edgegitops.core.model.spec import (
     Mount,
     NetworkSpec,
     Probe,
+    SnapshotSpec,
     VolumeSpec,
 )
 
@@ -64,7 +65,12 @@ def _care(config: str) -> Care:
 
 
 def release(
-    deployment: str, versions: Mapping[str, str], *, attempt: int = 1, policy: UpdatePolicy = POLICY
+    deployment: str,
+    versions: Mapping[str, str],
+    *,
+    attempt: int = 1,
+    policy: UpdatePolicy = POLICY,
+    snapshot: SnapshotSpec | None = None,
 ) -> Release:
     """A release of containers in the order given: each depends on the one before, and the last has a volume."""
     containers: dict[str, ContainerSpec] = {}
@@ -77,7 +83,9 @@ def release(
         needs = {before: Condition.READY if at % 2 else Condition.STARTED} if before else {}
         containers[name] = ContainerSpec(create, replace(_care(config), ready=READY, depends_on=needs))
         before = name
-    spec = DeploymentSpec(deployment, containers, {"net": NetworkSpec()}, {"data": VolumeSpec()}, attempt)
+    spec = DeploymentSpec(
+        deployment, containers, {"net": NetworkSpec()}, {"data": VolumeSpec(snapshot=snapshot)}, attempt
+    )
     return Release(spec.digest(), "", spec, version="+".join(versions.values()), policy=policy)
 
 

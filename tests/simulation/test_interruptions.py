@@ -11,10 +11,12 @@ from datetime import timedelta
 import pytest
 from tests.simulation.laws import Laws
 from tests.simulation.life import DaemonDies, Life, PowerCut, WorkerDies
-from tests.simulation.releases import POLICY, behaviours, desired, release
+from tests.simulation.releases import POLICY, behaviours, desired, image, release
 from tests.simulation.rest import assert_at, assert_latched, is_resting
 
+from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.release import After
+from edgegitops.core.model.spec import SnapshotSpec
 
 OLD = {"db": "good-1", "web": "good-1/good-1"}
 UPDATES = {
@@ -28,12 +30,18 @@ UPDATES = {
     "uncreatable": {"db": "good-1", "web": "uncreatable-2"},
     "gone": {},
     "regressing": {"db": "good-2", "web": "late-2"},
+    "good with data": {"db": "good-1", "web": "slow-2"},
+    "short with data": {"db": "good-2", "web": "short-2"},
+    "mute with data": {"db": "mute-2", "web": "good-1"},
+    "gone with data": {},
 }
 BLOWS = {"worker": WorkerDies, "daemon": DaemonDies, "power": PowerCut}
 UPDATE_AT = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=20)
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
-WHOLE = frozenset({"good", "short", "config"})  # struck everywhere in every run, others at each sixth point
+WHOLE = frozenset(
+    {"good", "short", "config", "short with data"}
+)  # struck everywhere in every run, others at each sixth
 
 
 class Story:
@@ -41,13 +49,17 @@ class Story:
 
     def __init__(self, update: str) -> None:
         self.life = Life()
+        self.update = update
         self.laws = Laws(self.life)
         after = After.REGRESSION if update == "regressing" else After.REPORTED
         policy = replace(POLICY, after=after)
-        self.new = release("app", UPDATES[update], policy=policy) if UPDATES[update] else None
+        copied = SnapshotSpec("web", ("flush",), 10) if update.endswith("with data") else None
+        versions = UPDATES[update]
+        self.new = release("app", versions, policy=policy, snapshot=copied) if versions else None
         self.patience = timedelta(minutes=10) if update == "regressing" else timedelta()
-        self.old = release("app", OLD)
-        self.is_good = update in {"good", "all new", "gone", "config"}
+        self.old = release("app", OLD, snapshot=copied)
+        self.is_copied = copied is not None
+        self.is_good = update.partition(" ")[0] in {"good", "all", "gone", "config"}
         for versions in (OLD, UPDATES[update]):
             for container, version in versions.items():
                 self.life.engine.behaviours |= behaviours(container, version)
@@ -78,6 +90,8 @@ class Story:
     def judge(self, *, may_give_up: bool) -> None:
         """At the new release if that is good, at the old one with the latch if it is not."""
         record = self.life.record("app")
+        if self.is_copied:
+            self._judge_data(record)
         is_latched = self.new is not None and self.new.digest in record.latches
         if self.is_good and not (may_give_up and is_latched):
             assert_at(self.life, self.laws, "app", self.new)
@@ -87,6 +101,14 @@ class Story:
         assert_latched(record, self.new)
         if self.is_good:
             assert record.latches[self.new.digest].reason == "attempts-exhausted"
+
+    def _judge_data(self, record: DeploymentRecord) -> None:
+        """The data is of the release that serves: nothing of one that failed is left in it, and no copy is kept."""
+        assert self.life.snapshots.present() == ()
+        written = self.life.engine.data["app.data"]
+        mine = [image("web", versions["web"]) for versions in (OLD, UPDATES[self.update]) if versions]
+        is_new = self.new is not None and record.serving is not None and record.serving.digest == self.new.digest
+        assert written == tuple(dict.fromkeys(mine if is_new else mine[:1])), f"{record.phase} with {written}"
 
 
 def points(update: str) -> int:
@@ -137,7 +159,7 @@ def pairs(count: int) -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("blow", BLOWS)
-@pytest.mark.parametrize("update", ["good", "short", "gone"])
+@pytest.mark.parametrize("update", ["good", "short", "gone", "short with data"])
 def test_update_that_is_struck_twice_ends_old_or_new(update, blow):
     for first, second in pairs(points(update)):
         story = Story(update)

@@ -6,6 +6,7 @@
    Ids, processes and addresses are counted, never drawn, so a run can be repeated.
 4. Faults are switches: `is_down`, `is_disk_full`, `unavailable`, `credential_denied`, `wrong_digest`, `lose_replies`,
    `fail_next`. A lost reply is a step that was done and answered with UnavailableError.
+5. What a container writes is its image, into every volume that it may write to, when it starts (`data`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,16 +22,21 @@ from edgegitops.core.model.steps import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    DropSnapshot,
+    MeasureVolumes,
+    PrepareSnapshot,
     PullImage,
     ReloadContainer,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
+    RestoreSnapshot,
     StartContainer,
     Step,
     StopContainer,
     StoreContent,
+    TakeSnapshot,
 )
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
 from edgegitops.ports import Clock
@@ -77,6 +83,7 @@ class MemoryEngine:
     is_disk_full: bool = False
     performed: list[Step] = field(default_factory=list)
     pulls: list[str] = field(default_factory=list)
+    data: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _containers: dict[str, _Container] = field(default_factory=dict)
     _networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _volumes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -227,8 +234,15 @@ class MemoryEngine:
             case RemoveImage():
                 if all(one.seen.image != step.subject for one in self._containers.values()):
                     self.images.discard(step.subject)
-            case StoreContent():
-                raise BrokenInvariantError(f"store-content {step.subject} is a step of the content store, no engine's")
+            case (
+                StoreContent()
+                | MeasureVolumes()
+                | PrepareSnapshot()
+                | TakeSnapshot()
+                | RestoreSnapshot()
+                | DropSnapshot()
+            ):
+                raise BrokenInvariantError(f"{step.kind} {step.subject} is no step of the engine's")
             case _:
                 assert_never(step)
 
@@ -322,6 +336,15 @@ class MemoryEngine:
             exit_code=None,
             addresses=self._place(one),
         )
+        self._write(one)
+
+    def _write(self, one: _Container) -> None:
+        """Each image is noted once in a volume, in the order of first starts."""
+        mounts = one.spec.mounts if one.spec is not None else ()
+        places = [mount for mount in mounts if mount.volume]
+        for mount, volume in zip(places, one.volumes, strict=True):
+            if not mount.read_only:
+                self.data[volume] = tuple(dict.fromkeys((*self.data.get(volume, ()), one.seen.image)))
 
     def _place(self, one: _Container) -> Mapping[str, str]:
         if one.spec is not None and one.spec.host_network:

@@ -51,16 +51,21 @@ from edgegitops.core.model.steps import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    DropSnapshot,
+    MeasureVolumes,
+    PrepareSnapshot,
     PullImage,
     ReloadContainer,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
+    RestoreSnapshot,
     StartContainer,
     Step,
     StopContainer,
     StoreContent,
+    TakeSnapshot,
 )
 from edgegitops.errors import BrokenInvariantError, OutsideError
 
@@ -167,6 +172,13 @@ class PodmanEngine:
         tree: Mapping[str, Any] = answer.json()
         return tree
 
+    def place(self, volume: str) -> str:
+        """Where the data of a volume lies on the engine's host. UnavailableError: there is no such volume."""
+        there = self._details("volumes", volume)
+        if there is None or not there.get("Mountpoint"):
+            raise unavailable(f"inspect volume {volume}", "there is no such volume", HoldReason.DEPENDENCY)
+        return str(there["Mountpoint"])
+
     # --- acting
 
     def perform(self, step: Step) -> None:  # noqa: PLR0912 - one branch a kind of step is the table
@@ -196,8 +208,15 @@ class PodmanEngine:
                 self._remove_thing("volumes", step.subject)
             case RemoveImage():
                 remove_image(self._wire, step)
-            case StoreContent():
-                raise BrokenInvariantError(f"store-content {step.subject} is a step of the content store, no engine's")
+            case (
+                StoreContent()
+                | MeasureVolumes()
+                | PrepareSnapshot()
+                | TakeSnapshot()
+                | RestoreSnapshot()
+                | DropSnapshot()
+            ):
+                raise BrokenInvariantError(f"{step.kind} {step.subject} is no step of the engine's")
             case _:
                 assert_never(step)
 

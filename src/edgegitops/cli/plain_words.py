@@ -85,6 +85,18 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "the newest freshness statement is too old, so nothing new is opened",
         "is the repository reachable, and does somebody still sign statements (edgegitops trust freshness)?",
     ),
+    HoldReason.NO_SPACE: (
+        "there is too little room for the copies of volumes",
+        "free some space; it goes on by itself",
+    ),
+    HoldReason.SNAPSHOT_HOOK: (
+        "the program that makes a volume ready to be copied did not end well; nothing was stopped",
+        "see edgegitops logs, and snapshot.before of the volume; it is tried again by itself",
+    ),
+    HoldReason.SNAPSHOT_RESTORE: (
+        "the data of before the update cannot be put back, and the release before waits for it",
+        "free some space, or see what the disk says (dmesg); it is tried again for as long as it takes",
+    ),
     HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
 }
 
@@ -107,6 +119,8 @@ REFUSALS: Mapping[str, str] = {
     Refusal.ENDED_TOO_OFTEN: "a container ended too often",
     Refusal.CONTENT_MISSING: "a config file of it is not in the repository",
     Refusal.PROBE_FAILED: "a live probe failed",
+    Refusal.VOLUME_TOO_LARGE: "a volume is larger than its snapshot may be",
+    Refusal.SNAPSHOT_FAILED: "a volume could not be copied before the update",
 }
 
 # Why a commit is not believed.

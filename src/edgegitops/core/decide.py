@@ -37,6 +37,7 @@ from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.neighbours import conditions_met
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
+from edgegitops.core.reconcile.snapshots import copying_time, deployment_of
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 from edgegitops.core.rollout.staleness import ask_freshness, ends_at
@@ -171,6 +172,7 @@ def _deployments(facts: Facts, desired: Desired | None) -> list[str]:
     """Every deployment that is wanted, remembered, or found on the engine under this fleet's labels."""
     names = set(facts.ledger.deployments)
     names |= {seen.deployment for seen in facts.observed.owned(facts.node.fleet) if seen.deployment}
+    names |= {deployment_of(one) for one in facts.snapshots}
     if desired is not None:
         names |= desired.releases.keys() | desired.refused.by_deployment.keys()
     return sorted(names)
@@ -235,7 +237,8 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
     )
     floor = facts.ledger.floor
     calendar = Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
-    window = is_in_window(plant_for(name, desired, target, record.serving), target or record.serving, calendar)
+    plant = plant_for(name, desired, target, record.serving)
+    window = is_in_window(plant, target or record.serving, calendar, and_for=copying_time(record))
     return replace(
         _bare_scene(facts, name),
         target=target,
@@ -249,4 +252,5 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         neighbours=_neighbours(facts, desired, name),
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
+        snapshots=tuple(one for one in facts.snapshots if deployment_of(one) == name),
     )

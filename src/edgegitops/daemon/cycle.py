@@ -177,6 +177,7 @@ class Cycle:
             remembered=self._desired,
             busy=self._works.busy,
             present_contents=gear.contents.present(),
+            snapshots=gear.snapshots.present(),
             is_revert_only=is_local,
             zones=gear.zones,
             answers=self._desk.ask(self._questions),

@@ -12,18 +12,33 @@ from datetime import timedelta
 
 from edgegitops.core.model.events import Event, IntentRecorded, OutcomeRecorded, Result
 from edgegitops.core.model.facts import Desired
-from edgegitops.core.model.steps import PullImage, StartContainer, Step, StoreContent, Work
+from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.snapshots import Copied, Room
+from edgegitops.core.model.steps import (
+    DropSnapshot,
+    MeasureVolumes,
+    PrepareSnapshot,
+    PullImage,
+    RestoreSnapshot,
+    StartContainer,
+    Step,
+    StoreContent,
+    TakeSnapshot,
+    Work,
+)
 from edgegitops.daemon.gear import Gear
 from edgegitops.errors import DeniedError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a step ended."""
+    """How a step ended, and what it found out about volumes."""
 
     result: Result
     reason: str = ""
     detail: str = ""
+    room: Room | None = None
+    copied: Copied | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,8 @@ class Works:
                     reason=ended.reason,
                     detail=ended.detail,
                     boot_id=started,
+                    room=ended.room,
+                    copied=ended.copied,
                 )
             )
         return outcomes
@@ -133,17 +150,40 @@ class Works:
 def perform(gear: Gear, step: Step, desired: Desired | None) -> Ended:
     """Do one step through its port; never raises."""
     try:
-        if isinstance(step, StoreContent):
-            data = desired.contents.get(step.subject) if desired else None
-            if data is None:
-                return Ended(Result.FAILED, "content-missing", f"config content {step.subject} is not known")
-            gear.contents.put(step.subject, data)
-        else:
-            gear.engine.perform(step)
+        return _performed(gear, step, desired)
     except UnavailableError as error:
         return Ended(Result.UNAVAILABLE, error.reason, error.message)
     except DeniedError as error:
         return Ended(Result.DENIED, error.reason, error.message)
     except Exception as error:  # noqa: BLE001 - a bug in a step must end that step, not the node
         return Ended(Result.FAILED, "bug", f"{type(error).__name__}: {error}")
+
+
+def _performed(gear: Gear, step: Step, desired: Desired | None) -> Ended:
+    match step:
+        case StoreContent():
+            data = desired.contents.get(step.subject) if desired else None
+            if data is None:
+                return Ended(Result.FAILED, "content-missing", f"config content {step.subject} is not known")
+            gear.contents.put(step.subject, data)
+        case MeasureVolumes():
+            return Ended(Result.DONE, room=gear.snapshots.measure(step.volumes))
+        case PrepareSnapshot():
+            return _prepared(gear, step)
+        case TakeSnapshot():
+            return Ended(Result.DONE, copied=gear.snapshots.take(step.subject, step.key))
+        case RestoreSnapshot():
+            gear.snapshots.restore(step.subject, step.key, step.failed)
+        case DropSnapshot():
+            gear.snapshots.drop(step.subject, step.key)
+        case _:
+            gear.engine.perform(step)
     return Ended(Result.DONE)
+
+
+def _prepared(gear: Gear, step: PrepareSnapshot) -> Ended:
+    """What did not end well is tried again: until then nothing is stopped."""
+    if gear.engine.probe_exec(step.container, step.argv, step.timeout):
+        return Ended(Result.DONE)
+    detail = f"{step.argv[0]} in {step.container} did not end with 0 within {step.timeout.total_seconds():g} s"
+    return Ended(Result.UNAVAILABLE, HoldReason.SNAPSHOT_HOOK, detail)

@@ -15,6 +15,7 @@ from edgegitops.core.model.spec import (
     Required,
     Restart,
     RestartLimit,
+    SnapshotSpec,
     Ulimit,
     VolumeSpec,
 )
@@ -468,11 +469,40 @@ def test_volume_only_as_far_as_it_can_be_made(world):
     volumes = {"data": {"snapshot": "none"}, "spare": {}}
     spec = world.app(volumes=volumes).web(mounts={"/a": {"volume": "data"}}).release().spec
     assert set(spec.volumes) == {"data"}
-    assert world.app(volumes={"data": {"snapshot": "onUpdate"}}).fault().code == "not-supported-yet"
     assert world.app(volumes={"data": {"owner": "postgres"}}).fault().code == "wrong-format"
     assert world.app(volumes={"data": {"owner": "5:4294967296"}}).fault().code == "wrong-format"
     assert world.app(volumes={"data": {"mode": "rwx"}}).fault().code == "wrong-format"
     assert world.app(volumes={"data": {"size": 5}}).fault().code == "wrong-value"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("none", None),
+        ("onUpdate", SnapshotSpec()),
+        ({}, SnapshotSpec()),
+        ({"maxSize": "1Gi"}, SnapshotSpec(max_size=2**30)),
+        ({"before": {"container": "web", "exec": ["flush", "-a"]}}, SnapshotSpec("web", ("flush", "-a"))),
+    ],
+)
+def test_snapshot_of_a_volume_is_read(world, written, read):
+    spec = world.app(volumes={"data": {"snapshot": written}}).web(mounts={"/a": {"volume": "data"}}).release().spec
+    assert spec.volumes["data"].snapshot == read
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("always", "wrong-value"),
+        ({"before": {"container": "nobody", "exec": ["flush"]}}, "unknown-reference"),
+        ({"before": {"container": "web", "exec": []}}, "wrong-value"),
+        ({"before": {"container": "web"}}, "missing-field"),
+        ({"maxSize": "much"}, "wrong-format"),
+        ({"after": {}}, "unknown-field"),
+    ],
+)
+def test_snapshot_that_cannot_be_made_so_is_a_fault(world, written, code):
+    assert world.app(volumes={"data": {"snapshot": written}}).fault().code == code
 
 
 def test_root_of_a_volume_is_the_same_in_every_mount(world):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.engine_memory import MemoryEngine
 from edgegitops.adapters.journal_memory import MemoryJournal
+from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.model import naming
 from edgegitops.core.model.events import (
     AlarmCleared,
@@ -40,7 +41,17 @@ from edgegitops.core.model.spec import (
     Restart,
     VolumeSpec,
 )
-from edgegitops.core.model.steps import StartContainer, Step, StoreContent, Work
+from edgegitops.core.model.steps import (
+    DropSnapshot,
+    MeasureVolumes,
+    PrepareSnapshot,
+    RestoreSnapshot,
+    StartContainer,
+    Step,
+    StoreContent,
+    TakeSnapshot,
+    Work,
+)
 from edgegitops.core.reconcile.parts import Part, Parts, parts_of
 from edgegitops.core.reconcile.reconcile import reconcile
 from edgegitops.core.reconcile.scene import Outlook, Scene
@@ -103,6 +114,7 @@ class Stage:
         self.clock = MemoryClock(DAWN)
         self.engine = MemoryEngine(self.clock)
         self.journal = MemoryJournal()
+        self.snapshots = MemorySnapshots(self.engine.data)
         self.target = target
         self.is_target_known = True
         self.is_local = False
@@ -167,6 +179,7 @@ class Stage:
             stored=self.stored,
             alarms=self.ledger.alarms,
             is_local=self.is_local,
+            snapshots=self.snapshots.present(),
         )
 
     def look(self) -> Outlook:
@@ -265,17 +278,30 @@ class Stage:
 
     def _outcome(self, intent: IntentRecorded, step: Step) -> OutcomeRecorded:
         result, reason, detail = Result.DONE, "", ""
+        room, copied = None, None
         try:
-            if isinstance(step, StoreContent):
-                self.stored |= {step.subject}
-            else:
-                self.engine.perform(step)
+            match step:
+                case StoreContent():
+                    self.stored |= {step.subject}
+                case MeasureVolumes():
+                    room = self.snapshots.measure(step.volumes)
+                case PrepareSnapshot():
+                    if not self.engine.probe_exec(step.container, step.argv, step.timeout):
+                        result, reason = Result.UNAVAILABLE, "snapshot-hook"
+                case TakeSnapshot():
+                    copied = self.snapshots.take(step.subject, step.key)
+                case RestoreSnapshot():
+                    self.snapshots.restore(step.subject, step.key, step.failed)
+                case DropSnapshot():
+                    self.snapshots.drop(step.subject, step.key)
+                case _:
+                    self.engine.perform(step)
         except UnavailableError as error:
             result, reason, detail = Result.UNAVAILABLE, error.reason, error.message
         except DeniedError as error:
             result, reason, detail = Result.DENIED, error.reason, error.message
         boot_id = self.clock.boot_id() if isinstance(step, StartContainer) else ""
-        return OutcomeRecorded(intent.id, LINE, step.kind, step.subject, result, reason, detail, boot_id)
+        return OutcomeRecorded(intent.id, LINE, step.kind, step.subject, result, reason, detail, boot_id, room, copied)
 
     def _owned(self) -> tuple[ContainerSeen, ...]:
         return self.engine.observe().owned(FLEET, LINE)

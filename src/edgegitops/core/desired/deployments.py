@@ -102,7 +102,8 @@ def _read(
     reader = ConfigReader(application, node.means.objects)
     configs = {name: reader.read(spot) for name, spot in _named(fields, "configs")}
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}
-    volumes = {name: read_volume(spot) for name, spot in _named(fields, "volumes")}
+    named = [name for name, _ in _named(fields, "containers")]
+    volumes = {name: read_volume(spot, named) for name, spot in _named(fields, "volumes")}
     around = Surroundings(node.target, Sources(volumes, configs), networks)
     read = _read_containers(dict(_named(fields, "containers")), around)
     containers = with_shared_names(deployment.name, read, networks)

@@ -53,7 +53,6 @@ _APPLICATION = (
             "configs/*/secrets": "secrets are not delivered yet",
         },
     ),
-    Gap(("volumes", "*", "snapshot"), "volumes are not copied before updates yet", _is_other_than("none")),
     Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
 )
 _FORCED = Gap(("spec", "interlocks", "*", "onMaxDefer"), "an interlock is never overruled yet", _is_other_than("alarm"))

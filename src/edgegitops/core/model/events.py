@@ -12,6 +12,7 @@ from edgegitops.core.model.codec import Tree, from_tree, to_tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, Transition
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.snapshots import Copied, Room
 from edgegitops.core.model.trust import Floor
 
 
@@ -165,7 +166,7 @@ class IntentRecorded:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecorded:
-    """A step ended; `id` is its intent's. `boot_id` is set for starts."""
+    """A step ended; `id` is its intent's. `boot_id` is set for starts, `room` by a measurement, `copied` by a copy."""
 
     kind: ClassVar[str] = "outcome-recorded"
     id: str
@@ -176,6 +177,8 @@ class OutcomeRecorded:
     reason: str = ""
     detail: str = ""
     boot_id: str = ""
+    room: Room | None = None
+    copied: Copied | None = None
 
 
 @dataclass(frozen=True, slots=True)

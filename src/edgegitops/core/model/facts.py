@@ -15,6 +15,7 @@ from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.schemas import SchemaSet
+from edgegitops.core.model.snapshots import SnapshotSeen
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import Work
 from edgegitops.core.model.trust import Pin
@@ -62,7 +63,7 @@ class Facts:
     desired state of the decision before, valid while its revision, the node and the policy are the same. `answers` are
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
     `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
-    it changes no decision, and may be emptied at any time.
+    it changes no decision, and may be emptied at any time. `snapshots` are the copies of volumes on disk.
     """
 
     now: datetime
@@ -83,6 +84,7 @@ class Facts:
     tags: Mapping[str, str] = field(default_factory=dict)
     reports: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
+    snapshots: tuple[SnapshotSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

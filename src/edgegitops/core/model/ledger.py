@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from edgegitops.core.model.naming import SHORT
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.snapshots import Room
 from edgegitops.core.model.trust import Floor
 
 
@@ -64,7 +66,10 @@ class Transition:
     `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
     steps as `<kind> <subject>`. `reason` and `detail` are of the first step denied once it had begun.
     `is_going_back`: `old` regressed, and `new` was healthy before it. `cause` is the rule of the
-    rollout that allowed it (core/rollout/next_release.py).
+    rollout that allowed it (core/rollout/next_release.py). `has_started`: a start was asked for since the switch began,
+    so volumes may have been written to. `room` was measured at `room_at`; `prepared` tells when each volume was made
+    ready to be copied. `snapshots` are the volumes (engine names) that were copied, `restored` those whose copy was put
+    back.
     """
 
     id: str
@@ -79,6 +84,23 @@ class Transition:
     done: frozenset[str] = frozenset()
     cause: str = ""
     is_going_back: bool = False
+    has_started: bool = False
+    room: Room | None = None
+    room_at: datetime | None = None
+    prepared: Mapping[str, datetime] = field(default_factory=dict)
+    snapshots: frozenset[str] = frozenset()
+    restored: frozenset[str] = frozenset()
+
+    @property
+    def snapshot_key(self) -> str:
+        """Under which copies of volumes are kept: no other transition ever had it, also where a journal was lost."""
+        digest = self.new.digest if self.new is not None else ""
+        return f"{self.began_at:%Y%m%dT%H%M%S%f}-{digest[:SHORT]}"
+
+    @property
+    def is_data_replaced(self) -> bool:
+        """True where a start may have written to a volume whose copy was not put back yet."""
+        return self.has_started and bool(self.snapshots - self.restored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +123,8 @@ class DeploymentRecord:
     unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed; `unanswered_for` is how
     long nobody has been able to tell. `predecessor` is the digest that served before and was left at `left_at`;
     `left_badly` are digests that a revert or a rollback left. `halted` is a release that failed and may not be
-    reverted: it is kept stopped. `failures` maps
-    `<step kind> <subject>` to its failures in a row; back-offs are reckoned from it.
+    reverted: it is kept stopped. `failures` maps `<step kind> <subject>` to its failures in a row; back-offs are
+    reckoned from it. `copy_rate` is how fast a volume was last copied, in bytes a second; 0 is not known.
     """
 
     name: str
@@ -125,6 +147,7 @@ class DeploymentRecord:
     left_at: datetime | None = None
     left_badly: frozenset[str] = frozenset()
     halted: Release | None = None
+    copy_rate: int = 0
 
     @property
     def soaking(self) -> str:

@@ -11,6 +11,8 @@ LABEL_DIGEST = "io.edgegitops.digest"
 LABEL_NETWORK = "io.edgegitops.network"
 LABEL_VOLUME = "io.edgegitops.volume"
 LABEL_RETAIN = "io.edgegitops.retain"
+LABEL_FAILED = "io.edgegitops.failed"
+LABEL_KEPT_FOR = "io.edgegitops.kept-for"
 LABEL_SHARES = "io.edgegitops.shares"
 
 SHORT = 12
@@ -29,6 +31,11 @@ def network_name(deployment: str, network: str, digest: str) -> str:
 def shared_network_name(network: str, digest: str) -> str:
     """Engine name of a network that deployments share; no deployment's name has an underscore."""
     return f"shared_{network}.{digest[:SHORT]}"
+
+
+def failed_name(volume: str, digest: str) -> str:
+    """Engine name of the volume that keeps what a failed release made of a volume."""
+    return f"{volume}.failed-{digest[:SHORT]}"
 
 
 def volume_name(deployment: str, volume: str) -> str:

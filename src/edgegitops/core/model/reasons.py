@@ -100,6 +100,8 @@ class Refusal(StrEnum):
     ENDED_TOO_OFTEN = "ended-too-often"
     CONTENT_MISSING = "content-missing"
     PROBE_FAILED = "probe-failed"
+    VOLUME_TOO_LARGE = "volume-too-large"
+    SNAPSHOT_FAILED = "snapshot-failed"
 
 
 class HoldReason(StrEnum):
@@ -134,6 +136,9 @@ class HoldReason(StrEnum):
     EXCLUDED = "excluded"
     EVIDENCE = "evidence"
     STALE = "stale"
+    NO_SPACE = "no-space"
+    SNAPSHOT_HOOK = "snapshot-hook"
+    SNAPSHOT_RESTORE = "snapshot-restore"
 
 
 class Alarm(StrEnum):

@@ -294,14 +294,26 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotSpec:
+    """A volume is copied before each update. `before` is run first inside of `container`, while it still runs; a volume
+    of more than `max_size` bytes is not copied, and then there is no update.
+    """
+
+    container: str = ""
+    before: tuple[str, ...] = ()
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeSpec:
     """A named volume of a deployment. `size` in bytes is asked of the engine when it is made; `retain` keeps the data
-    when the deployment goes. Owner and mode of its root stand in the mounts.
+    when the deployment goes; `snapshot` None is never copied. Owner and mode of its root stand in the mounts.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None
     retain: bool = False
+    snapshot: SnapshotSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,60 @@ class RemoveImage:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class MeasureVolumes:
+    """Measure volumes (engine names) and the room for copies of them; `subject` is the deployment."""
+
+    kind: ClassVar[str] = "measure-volumes"
+    subject: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSnapshot:
+    """Run a program in a running container (engine name) before the volume `subject` is copied; it has to end with 0
+    within `timeout`.
+    """
+
+    kind: ClassVar[str] = "prepare-snapshot"
+    subject: str
+    container: str
+    argv: tuple[str, ...]
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Copy the volume `subject` under `key`; done where that copy is whole already."""
+
+    kind: ClassVar[str] = "take-snapshot"
+    subject: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot:
+    """Put the copy under `key` in the place of the data of volume `subject`, which goes into the volume `failed` (both
+    exist). Done where that is done already, however often it was interrupted.
+    """
+
+    kind: ClassVar[str] = "restore-snapshot"
+    subject: str
+    key: str
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropSnapshot:
+    """Remove the copy of volume `subject` under `key`, and what is left of its making; done where there is none."""
+
+    kind: ClassVar[str] = "drop-snapshot"
+    subject: str
+    key: str
+
+
+SnapshotStep: TypeAlias = MeasureVolumes | TakeSnapshot | RestoreSnapshot | DropSnapshot
+
 Step: TypeAlias = (
     PullImage
     | StoreContent
@@ -151,6 +205,11 @@ Step: TypeAlias = (
     | RemoveNetwork
     | RemoveVolume
     | RemoveImage
+    | MeasureVolumes
+    | PrepareSnapshot
+    | TakeSnapshot
+    | RestoreSnapshot
+    | DropSnapshot
 )
 
 

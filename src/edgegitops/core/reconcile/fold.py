@@ -28,11 +28,14 @@ from edgegitops.core.model.ledger import (
 )
 from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.snapshots import Copied
 from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
 from edgegitops.core.reconcile.parts import parts_of
 
 REMEMBERED_FOR = timedelta(minutes=30)
 REMEMBERED_TIMES = 16
+TELLING = 1024 * 1024
+MAY_WRITE = frozenset({"start-container"})
 NOTHING = timedelta()
 ROLLBACK = "rollback"
 
@@ -91,7 +94,8 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, deployments=eager)
         case e.IntentRecorded():
             intent = OpenIntent(event.id, event.deployment, event.step, event.subject, at)
-            return replace(ledger, intents=_with(ledger.intents, event.id, intent))
+            known = replace(ledger, intents=_with(ledger.intents, event.id, intent))
+            return _on_record(known, event.deployment, event, at)
         case e.OutcomeRecorded():
             closed = replace(ledger, intents=_without(ledger.intents, event.id))
             return _on_record(closed, event.deployment, event, at)
@@ -163,8 +167,8 @@ def _apply_to_record(  # noqa: PLR0911, PLR0912 - one return an event is the tab
             return replace(record, serving=event.release, phase=Phase.HEALTHY, phase_at=at, lkg=kept)
         case e.ReleaseRestated():
             return _restate(record, event.release)
-        case e.OutcomeRecorded():
-            return _outcome(record, event, at)
+        case e.IntentRecorded() | e.OutcomeRecorded():
+            return _step(record, event, at)
         case e.ContainerEnded():
             return _ended(record, event, at)
         case e.HealthChanged():
@@ -197,6 +201,18 @@ def _apply_to_record(  # noqa: PLR0911, PLR0912 - one return an event is the tab
             )
         case _:
             return record
+
+
+def _step(record: DeploymentRecord, event: e.IntentRecorded | e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
+    return _outcome(record, event, at) if isinstance(event, e.OutcomeRecorded) else _intended(record, event)
+
+
+def _intended(record: DeploymentRecord, event: e.IntentRecorded) -> DeploymentRecord:
+    """What may have been started may have written, whether its outcome is known or not."""
+    transition = record.transition
+    if event.step not in MAY_WRITE or transition is None or transition.phase not in (Phase.SWITCHING, Phase.PROVING):
+        return record
+    return replace(record, transition=replace(transition, has_started=True))
 
 
 def _restate(record: DeploymentRecord, release: Release) -> DeploymentRecord:
@@ -240,8 +256,10 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
         case Phase.ABSENT:
             serving = None
         case _:
-            # Stuck before the revert began (it may not, or must not, begin): nothing is known to serve.
-            serving = None if phase is Phase.STUCK and transition.phase is not Phase.REVERTING else transition.old
+            # Stuck before the revert began (it may not, or must not, begin), or before the data was put back: nothing
+            # is known to serve.
+            is_back = transition.phase is Phase.REVERTING and not transition.is_data_replaced
+            serving = None if phase is Phase.STUCK and not is_back else transition.old
     waited_for = NOTHING if transition.phase in BEGUN else record.waited_for
     rested = replace(record, transition=None, serving=serving, waited_for=waited_for, unanswered_for=NOTHING)
     if phase is Phase.HEALTHY and serving is not None:
@@ -295,7 +313,8 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
     if key in record.failures:
         record = replace(record, failures=_without(record.failures, key))
     if record.transition is not None:
-        record = replace(record, transition=replace(record.transition, done=record.transition.done | {key}))
+        transition = replace(record.transition, done=record.transition.done | {key})
+        record = _paced(replace(record, transition=_of_snapshots(transition, event, at)), event.copied)
     known = _container(record, event.subject)
     match event.step:
         case "start-container":
@@ -320,6 +339,28 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
         case _:
             return record
     return replace(record, containers=_with(record.containers, event.subject, known))
+
+
+def _of_snapshots(transition: Transition, event: e.OutcomeRecorded, at: datetime) -> Transition:
+    """What a step that is done means to the copies of volumes."""
+    match event.step:
+        case "measure-volumes":
+            return replace(transition, room=event.room, room_at=at)
+        case "prepare-snapshot":
+            return replace(transition, prepared=_with(transition.prepared, event.subject, at))
+        case "take-snapshot":
+            return replace(transition, snapshots=transition.snapshots | {event.subject})
+        case "restore-snapshot":
+            return replace(transition, restored=transition.restored | {event.subject})
+        case _:
+            return transition
+
+
+def _paced(record: DeploymentRecord, copied: Copied | None) -> DeploymentRecord:
+    """How fast copying goes, where there was enough to copy to tell."""
+    if copied is None or copied.size < TELLING or copied.took <= NOTHING:
+        return record
+    return replace(record, copy_rate=max(1, round(copied.size / copied.took.total_seconds())))
 
 
 def _is_serving(record: DeploymentRecord, name: str) -> bool:

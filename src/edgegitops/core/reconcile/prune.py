@@ -3,8 +3,8 @@
 Rules, in order:
 1. where nobody knows what is wanted, nothing is removed.
 2. a deployment that is stuck keeps everything: a person will look.
-3. what serves, and what is on its way, is kept: containers and networks. Volumes are never pruned. A shared network
-   goes with the last container that was made for it.
+3. what serves, and what is on its way, is kept: containers and networks. Volumes are never pruned, but for copies of
+   them that no revert needs any more (snapshots). A shared network goes with the last container that was made for it.
 4. where nothing serves, only the remains of a first try that failed go, and only if none of them runs: after a lost
    journal the wanted release adopts what runs, and what nobody wants any more is removed as a transition.
 """
@@ -15,6 +15,7 @@ from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, Step
 from edgegitops.core.reconcile.removal import ours, unshared
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, work
+from edgegitops.core.reconcile.snapshots import leftovers
 from edgegitops.core.reconcile.stopping import NOT_STOPPED, stops
 
 _TRIED = frozenset({Phase.REVERTED, Phase.REFUSED})
@@ -34,6 +35,7 @@ def prune(scene: Scene) -> Outlook:
         [RemoveContainer(one.name) for one in scene.owned() if one.name not in keep],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks) if name not in networks],
         [RemoveNetwork(name) for name in unshared(scene, scene.record.lkg) if name not in networks],
+        *leftovers(scene),
     )
     for steps in stages:
         ready, waiting = due(scene, steps)

@@ -48,7 +48,7 @@ OF_A_LOOK = (
     Alarm.PROBES_UNANSWERED,
 )
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
-MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN})
+MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN, Refusal.VOLUME_TOO_LARGE})
 
 
 def reconcile(scene: Scene) -> Outlook:

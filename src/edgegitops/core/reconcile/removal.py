@@ -1,7 +1,8 @@
 """Law: a removal takes away everything that this deployment owns, and nothing else; volumes only where it says so.
 
-Order: stop (dependants first), remove containers, remove networks, then (with `prune.volumes: delete`) volumes but
-those with `retain`. What is gone has no alarms. Somebody else's things are never counted as ours, whatever their names.
+Order: stop (dependants first), remove containers, networks and copies of volumes, then (with `prune.volumes: delete`)
+volumes but those with `retain`. What is gone has no alarms. Somebody else's things are never counted as ours, whatever
+their names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release, VolumePrune
 from edgegitops.core.model.steps import RemoveContainer, RemoveNetwork, RemoveVolume, Step
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
+from edgegitops.core.reconcile.snapshots import drops
 from edgegitops.core.reconcile.stopping import stops
 
 
@@ -24,6 +26,7 @@ def remove(scene: Scene, transition: Transition) -> Outlook:
         [RemoveContainer(one.name) for one in scene.owned()],
         [RemoveNetwork(name) for name in ours(scene, scene.observed.networks)],
         [RemoveNetwork(name) for name in unshared(scene, [transition.old, *scene.record.lkg])],
+        drops(scene),
         [RemoveVolume(name) for name in _losable(scene, transition.old)] if deletes else [],
     )
     for steps in stages:
@@ -62,8 +65,8 @@ def unshared(scene: Scene, releases: Iterable[Release | None]) -> list[str]:
 
 
 def has_something(scene: Scene) -> bool:
-    """True where the engine still holds a container or a network of this deployment."""
-    return bool(scene.owned() or ours(scene, scene.observed.networks))
+    """True where the node still holds a container, a network or a copy of a volume of this deployment."""
+    return bool(scene.owned() or scene.snapshots or ours(scene, scene.observed.networks))
 
 
 def ours(scene: Scene, things: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -1,8 +1,9 @@
 """Law: a revert uses only what is on the node, and ends: at the old release, or stuck and said so.
 
-1. stop what the old release does not share, dependants first; 2. put the old configs back where they can change under a
-running program; 3. start the old containers in order (a start, not a build; one that somebody removed is created again
-from the local image); 4. all of them up: reverted. What had ended in
+1. stop what the old release does not share, or what uses data that is to be put back, dependants first; 2. put that
+data back (snapshots); 3. put the old configs back where they can change under a running program; 4. start the old
+containers in order (a start, not a build; one that somebody removed is created again from the local image); 5. all of
+them up: reverted. What had ended in
 peace stays so. A step that the engine denies, or an old name that is somebody else's: stuck, and what serves is kept
 and healed. What cannot be done now is tried again for ever. Readiness is not waited for: the old release has been
 proven, and repairing it is heal's work.
@@ -15,6 +16,7 @@ from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.steps import StartContainer, Step
+from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
 from edgegitops.core.reconcile.standing import has_rested, is_told
@@ -29,8 +31,10 @@ def revert(scene: Scene, transition: Transition) -> Outlook:
     taken = _taken(scene, old)
     if taken:
         return _stuck(scene, f"{Refusal.NAME_CONFLICT}: container {taken} exists and does not belong to this fleet")
-    keep = old.names() if old else frozenset()
-    stages: list[Sequence[Step]] = [stops(scene, [transition.new], keep=keep)]
+    lost = snapshots.lost(transition)
+    keep = snapshots.kept(old, lost, is_reading_harmless=False) if old else frozenset()
+    stages: list[Sequence[Step]] = [stops(scene, [transition.new, transition.old], keep=keep)]
+    stages += snapshots.restore(scene, transition)
     stages += [[part.reload() for part in old.containers if not is_told(scene, part)]] if old else []
     stages += [_level(scene, old, level) for level in old.levels()] if old else []
     for steps in stages:
@@ -38,7 +42,7 @@ def revert(scene: Scene, transition: Transition) -> Outlook:
         if ready:
             return work(scene, steps=ready)
         if steps:
-            return waiting
+            return snapshots.waits(waiting) if lost else waiting
     reason = Refusal.NOTHING_TO_REVERT_TO if old is None else ""
     return work(scene, events=[moved(scene, Phase.REVERTED, reason=reason)])
 

@@ -15,6 +15,7 @@ from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, Deploymen
 from edgegitops.core.model.observed import ContainerSeen, Observed
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.snapshots import SnapshotSeen
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Step, Work
 from edgegitops.core.reconcile.backoff import retry_at
@@ -31,7 +32,8 @@ class Scene:
     and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the
     wanted release was not admitted here. `window` says why a transition may not begin now, `interlock` why a running
     container may not be stopped for one (None: they may). `contents` are the config files that can be stored, `stored`
-    those that are. `neighbours` says of the other deployments of this node which conditions they meet now.
+    those that are. `neighbours` says of the other deployments of this node which conditions they meet now. `snapshots`
+    are the copies of this deployment's volumes on disk.
     `is_local`: journal and engine are all there is; nothing may be fetched. `cause` is the rule of the rollout that
     allows the target.
     """
@@ -55,6 +57,7 @@ class Scene:
     is_local: bool = False
     cause: str = ""
     neighbours: Mapping[str, frozenset[Condition]] = field(default_factory=dict)
+    snapshots: tuple[SnapshotSeen, ...] = ()
 
     def parts(self, release: Release) -> Parts:
         """The parts of a release of this deployment."""

@@ -6,13 +6,13 @@ Rules, in order of the road:
    What is not available is tried for ever; what the engine denies is a refusal.
 3. ready waits for other deployments, the windows and, where something running is to be stopped, for the interlocks;
    what has begun asks nobody. Switching asks the start condition once more, stops what the new release does not share,
-   tells what stays of its changed configs, and starts the new in order.
+   copies volumes (snapshots), tells what stays of its changed configs, and starts the new in order.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event, Latched
@@ -23,6 +23,7 @@ from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
@@ -101,6 +102,9 @@ def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
         return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
     missing = [part for part in new.containers if scene.observed.named(part.name) is None]
+    measured = _measured(scene, transition, new)
+    if measured is not None:
+        return measured
     lost = _contents(scene, new) - scene.stored - scene.contents
     if lost:
         return _refuse(scene, new.release, Refusal.CONTENT_MISSING, f"{', '.join(sorted(lost))} is not known")
@@ -116,6 +120,16 @@ def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         if steps:
             return waiting
     return work(scene, events=[moved(scene, Phase.READY)])
+
+
+def _measured(scene: Scene, transition: Transition, new: Parts) -> Outlook | None:
+    """What copies of volumes have to say before anything else; None where nothing is in the way."""
+    detail = snapshots.too_large(scene, transition, new)
+    if detail and transition.phase is Phase.PREPARING:
+        return _refuse(scene, new.release, Refusal.VOLUME_TOO_LARGE, detail)
+    if detail:
+        return work(scene, events=[moved(scene, Phase.CANCELLED, reason=Refusal.VOLUME_TOO_LARGE, detail=detail)])
+    return snapshots.measure(scene, transition, new)
 
 
 def _denied(scene: Scene, steps: Iterable[Step]) -> StepFailure | None:
@@ -192,14 +206,22 @@ def _ready(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
     if any(scene.observed.named(part.name) is None for part in new.containers):
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
-    first = [*stops(scene, [scene.record.serving], keep=new.names()), *_unwell(scene, new)]
+    first = [*stops(scene, [scene.record.serving], keep=_untouched(scene, transition, new)), *_unwell(scene, new)]
     hold = (
         _gate(scene, transition)
         or waits_for(scene, new.release)
         or scene.window
         or (scene.interlock if first else None)
     )
-    return work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first) if hold is None else held(hold)
+    if hold is not None:
+        return held(hold)
+    unready = _measured(scene, transition, new) or snapshots.prepare(scene, transition, new)
+    return unready or work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first)
+
+
+def _untouched(scene: Scene, transition: Transition, new: Parts) -> frozenset[str]:
+    """Containers of the new release that go on running if they run."""
+    return snapshots.kept(new, (one.subject for one in snapshots.pending(scene, transition, new)))
 
 
 def _unwell(scene: Scene, new: Parts) -> list[StopContainer]:
@@ -219,12 +241,16 @@ def _switching(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         return _exhausted(scene, transition, new)
     if transition.reason:
         return fail(scene, transition, new.release, reason=transition.reason, detail=transition.detail)
-    running = stops(scene, [transition.old], keep=new.names())
-    stopping, waiting = due(scene, running)
-    if stopping:
-        return work(scene, steps=stopping)
-    if running:
-        return waiting
+    before: tuple[Sequence[Step], ...] = (
+        stops(scene, [transition.old], keep=_untouched(scene, transition, new)),
+        snapshots.pending(scene, transition, new),
+    )
+    for steps in before:
+        ready, waiting = due(scene, steps)
+        if ready:
+            return work(scene, steps=ready)
+        if steps:
+            return waiting
     failed = _ended(scene, transition, new) or _too_late(scene, transition, new)
     if failed:
         return failed

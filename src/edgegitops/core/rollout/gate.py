@@ -69,10 +69,15 @@ def plant_for(name: str, desired: Desired | None, target: Release | None, servin
     return desired.plant.with_more(said.written_in(f"deployments/{name}.yaml")) if desired is not None else said
 
 
-def is_in_window(plant: Plant, release: Release | None, calendar: Calendar) -> Proceed | Hold:
-    """Whether the windows let a transition begin; `release` (what is to start, else what goes) says what it needs."""
+def is_in_window(
+    plant: Plant, release: Release | None, calendar: Calendar, *, and_for: timedelta = timedelta()
+) -> Proceed | Hold:
+    """Whether the windows let a transition begin; `release` (what is to start, else what goes) says what it needs, and
+    `and_for` what it needs besides.
+    """
     policy = release.policy if release is not None else None
     needed = timedelta() if policy is None else policy.deadline if policy.needs is None else policy.needs
+    needed += and_for
     found = ask_windows(
         plant.windows, calendar.now, zones=calendar.zones, is_clock_trusted=calendar.is_trusted, needed=needed
     )

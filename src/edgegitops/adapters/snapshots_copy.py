@@ -1,0 +1,150 @@
+"""Law: a copied folder is the folder: bytes, holes, links of both kinds, pipes, owners, modes, times and xattrs.
+
+Nothing in it is followed and nothing outside of it is touched, whatever a container left there. Blocks are shared
+where the file system can (reflink), else the kernel copies. The whole is on disk when the call comes back. OSError: it
+is not, and the target is worth nothing.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_CHUNK = 64 * 1024 * 1024
+_FICLONE = 0x40049409
+_BLOCK = 512
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
+
+Inode = tuple[int, int]
+Told = Callable[[int], None]
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes on disk; a file with several names counts once."""
+    seen: set[Inode] = set()
+    total = 0
+    for path in _walk(folder):
+        there = path.lstat()
+        if (there.st_dev, there.st_ino) not in seen:
+            seen.add((there.st_dev, there.st_ino))
+            total += there.st_blocks * _BLOCK
+    return total
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    yield folder
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def copy_folder(source: Path, target: Path, told: Told) -> None:
+    """Copy a folder to a place where nothing is; `told` hears of the bytes as they are copied."""
+    target.mkdir(mode=0o700)
+    _copy_inside(source, target, {}, told)
+    _dress(source, target)
+    sync(target)
+
+
+def _copy_inside(source: Path, target: Path, known: dict[Inode, Path], told: Told) -> None:
+    with os.scandir(source) as entries:
+        for entry in entries:
+            there = entry.stat(follow_symlinks=False)
+            beside = target / entry.name
+            first = known.setdefault((there.st_dev, there.st_ino), beside)
+            if first is not beside and not stat.S_ISDIR(there.st_mode):
+                os.link(first, beside, follow_symlinks=False)
+                continue
+            _copy_one(Path(entry.path), beside, there, told)
+            if stat.S_ISDIR(there.st_mode):
+                _copy_inside(Path(entry.path), beside, known, told)
+            _dress(Path(entry.path), beside)
+
+
+def _copy_one(source: Path, target: Path, there: os.stat_result, told: Told) -> None:
+    """The thing itself, without its owner, mode and times."""
+    if stat.S_ISDIR(there.st_mode):
+        target.mkdir(mode=0o700)
+    elif stat.S_ISLNK(there.st_mode):
+        target.symlink_to(source.readlink())
+    elif stat.S_ISREG(there.st_mode):
+        _copy_file(source, target, there.st_size, told)
+    else:
+        os.mknod(target, stat.S_IFMT(there.st_mode) | 0o600, there.st_rdev)
+
+
+def _copy_file(source: Path, target: Path, size: int, told: Told) -> None:
+    reading = os.open(source, _READ)
+    try:
+        writing = os.open(target, _WRITE, 0o600)
+        try:
+            if not _clone(reading, writing):
+                for start, end in _written(reading, size):
+                    _copy_bytes(reading, writing, start, end, told)
+                os.truncate(writing, size)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _clone(reading: int, writing: int) -> bool:
+    try:
+        fcntl.ioctl(writing, _FICLONE, reading)
+    except OSError as error:
+        if error.errno not in _NO_CLONE:
+            raise
+        return False
+    return True
+
+
+def _written(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that are no holes."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(handle, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            raise
+        at = os.lseek(handle, start, os.SEEK_HOLE)
+        yield start, at
+
+
+def _copy_bytes(reading: int, writing: int, start: int, end: int, told: Told) -> None:
+    while start < end:
+        count = os.copy_file_range(reading, writing, min(_CHUNK, end - start), start, start)
+        if count == 0:
+            raise OSError(errno.EIO, "the file became shorter while it was copied")
+        start += count
+        told(count)
+
+
+def _dress(source: Path, target: Path) -> None:
+    """Owner first: a change of owner takes away set-user bits and capabilities."""
+    there = source.lstat()
+    os.chown(target, there.st_uid, there.st_gid, follow_symlinks=False)
+    if not stat.S_ISLNK(there.st_mode):
+        target.chmod(stat.S_IMODE(there.st_mode))
+    for name in os.listxattr(source, follow_symlinks=False):
+        os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)
+    os.utime(target, ns=(there.st_atime_ns, there.st_mtime_ns), follow_symlinks=False)
+
+
+def sync(folder: Path) -> None:
+    """Write everything of the file system that holds this folder to its disk: once, not once a file."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            raise OSError(ctypes.get_errno(), f"syncfs {folder}")
+    finally:
+        os.close(handle)
