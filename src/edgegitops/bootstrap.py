@@ -26,6 +26,7 @@ from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalE
 if TYPE_CHECKING:
     from socket import socket
 
+    from edgegitops.adapters.artifacts_oci import OciArtifacts
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.notes_directory import DesiredNotes
     from edgegitops.adapters.podman_listing import PodmanListing
@@ -223,7 +224,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
 
     state = Path(config.state)
     contents = state / "contents"
-    engine = PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents))
+    engine = PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents), registry=config.registry)
     log = StructlogLog(sys.stderr, _is_json(config), config.log_level)
     return Gear(
         clock=SystemClock(),
@@ -232,6 +233,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         journal=journal,
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
+        artifacts=_artifacts(config),
         snapshots=SnapshotsDirectory(state / "snapshots", engine.place, log),
         log=log,
         zones=InstalledZones(),
@@ -243,6 +245,15 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
 def _is_json(config: NodeConfig) -> bool:
     """True where log lines are JSON: as configured, else where nobody reads along at a terminal."""
     return config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
+
+
+def _artifacts(config: NodeConfig) -> "OciArtifacts":
+    from edgegitops.adapters.artifacts_oci import OciArtifacts
+    from edgegitops.adapters.image_registry import ImageRegistry
+
+    access = config.registry
+    registry = ImageRegistry(access.insecure, auth_file=access.auth_file, ca_file=access.ca_file)
+    return OciArtifacts(Path(config.state) / "contents" / "artifacts", registry, auth_file=access.auth_file)
 
 
 def _askers() -> "Mapping[str, Callable[[Interlock], Answer]]":

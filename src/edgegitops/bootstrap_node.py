@@ -195,8 +195,10 @@ def examine(config: NodeConfig) -> "Machine":
         "repository.tokenFile": remote.token_file,
         "repository.knownHostsFile": remote.known_hosts_file,
         "repository.caFile": remote.ca_file,
+        "registry.authFile": config.registry.auth_file,
+        "registry.caFile": config.registry.ca_file,
     }
-    secret = {"repository.keyFile", "repository.tokenFile"}
+    secret = {"repository.keyFile", "repository.tokenFile", "registry.authFile"}
     return Machine(
         now=now(),
         is_clock_synced=linux.is_clock_synced(),

@@ -16,7 +16,7 @@ from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.core.model.spec import Probe
-from edgegitops.core.model.steps import Step
+from edgegitops.core.model.steps import PullArtifact, Step
 from edgegitops.core.model.trust import Floor
 
 
@@ -54,6 +54,9 @@ class Engine(Protocol):
 
     def observe(self) -> Observed:
         """All containers, networks and volumes, ours and foreign, in one look."""
+
+    def has_image(self, image: str) -> bool:
+        """Whether the image is on the node, whoever brought it."""
 
     def perform(self, step: Step) -> None:
         """Do one step, idempotently. Reasons of the errors are those of core.model.reasons."""
@@ -143,6 +146,21 @@ class Snapshots(Protocol):
         """Remove the copy; done where there is none."""
 
 
+class Artifacts(Protocol):
+    """The node's store of artifacts: file trees from registries, unpacked, by the SHA-256 of their manifests (hex)."""
+
+    def pull(self, step: PullArtifact) -> None:
+        """Bring it here and unpack it, durably; done where it is present. What may work later (registry, credential,
+        disk) is UnavailableError; other bytes than were asked for, or what is no tree, is DeniedError.
+        """
+
+    def present(self) -> frozenset[str]:
+        """The digests that are unpacked in whole."""
+
+    def remove(self, digest: str) -> None:
+        """Remove it, and what an unfinished pull left; done where it is absent."""
+
+
 class Lock(Protocol):
     """A lock that the kernel frees when its owner dies."""
 
@@ -168,6 +186,7 @@ class NodeFiles(Protocol):
 
 
 __all__ = [
+    "Artifacts",
     "Clock",
     "Contents",
     "DesiredNotes",

@@ -109,6 +109,9 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert release.spec.attempt == 2
     assert release.policy.after == "regression"
     assert release.policy.depends_on == {"broker": "ready"}
+    assert [mount.artifact for mount in first.create.mounts if mount.artifact] == [
+        f"registry.example/models/m@sha256:{'cd' * 32}"
+    ]
     assert release.policy.mirrors == (
         ("registry.example", "10.1.0.5:5000"),
         ("registry.example", "mirror.example/all"),

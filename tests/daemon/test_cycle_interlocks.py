@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from edgegitops.adapters.artifacts_memory import MemoryArtifacts
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.contents_memory import MemoryContents
 from edgegitops.adapters.engine_memory import MemoryEngine
@@ -55,6 +56,7 @@ def run(plant: Plant, tmp_path, *, is_revert_only: bool = False) -> None:
             floor=MemoryFloor(),
             contents=MemoryContents(),
             snapshots=MemorySnapshots(),
+            artifacts=MemoryArtifacts(),
             log=LineLog(log, json=True),
             askers={"file": plant.ask},
         )

@@ -2,19 +2,23 @@
 
 Never half: what runs of a deployment is always part of one release. Nothing unrecorded: a step has an open intent.
 Nothing stopped without a reason: what serves is stopped only by a switch, a revert or a removal that is journalled, or
-because it is not as it should be. What failed here is not started again. What is foreign stays as it was.
+because it is not as it should be. What failed here is not started again. What is foreign stays as it was. Nothing is
+created without its artifacts, and no image or artifact goes that a release may be gone back to with.
 """
 
 from tests.simulation.life import FLEET, Life
 
 from edgegitops.core.model.events import AlarmRaised, Event, Latched, TransitionBegan
 from edgegitops.core.model.ledger import DeploymentRecord, Health
+from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import (
     CreateContainer,
+    RemoveArtifact,
     RemoveContainer,
+    RemoveImage,
     RestoreSnapshot,
     StartContainer,
     Step,
@@ -41,6 +45,7 @@ class Laws:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.strangers: dict[str, ContainerSeen] = {}
+        self.foreign_images: set[str] = set()
         self.tampered: set[str] = set()
         self.doomed: dict[str, set[str]] = {}
         self.known: dict[str, set[str]] = {}
@@ -74,6 +79,28 @@ class Laws:
             self._may_start(record, step.subject)
         if isinstance(step, StopContainer | RemoveContainer):
             self._may_stop(record, step)
+        if isinstance(step, CreateContainer):
+            lacking = {digest_of(one.artifact) for one in step.create.mounts if one.artifact} - self.present()
+            assert not lacking, f"{step.subject} is created without its artifacts"
+        if isinstance(step, RemoveImage | RemoveArtifact):
+            assert step.subject not in self.foreign_images, f"{step.subject} is foreign and is removed"
+            assert digest_of(step.subject) not in self.kept(), f"{step.subject} is removed and may be needed"
+
+    def present(self) -> frozenset[str]:
+        """Digests of the artifacts on the node."""
+        return self.life.artifacts.present()
+
+    def kept(self) -> set[str]:
+        """Digests of what runs, is on its way, or is among the last good releases."""
+        found: set[str] = set()
+        for record in self.life.journal.ledger().deployments.values():
+            ways = (record.transition.old, record.transition.new) if record.transition else ()
+            lkg = record.lkg if record.phase is not Phase.ABSENT else ()
+            for one in filter(None, (record.serving, record.halted, *ways, *lkg)):
+                for container in one.spec.containers.values():
+                    found |= {digest_of(container.create.image)}
+                    found |= {digest_of(mount.artifact) for mount in container.create.mounts if mount.artifact}
+        return found
 
     def _may_start(self, record: DeploymentRecord, name: str) -> None:
         transition = record.transition

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from edgegitops.adapters.artifacts_memory import MemoryArtifacts
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.contents_memory import MemoryContents
 from edgegitops.adapters.engine_memory import MemoryEngine
@@ -29,7 +30,14 @@ from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.core.model.spec import Probe
-from edgegitops.core.model.steps import DropSnapshot, RestoreSnapshot, Step, TakeSnapshot
+from edgegitops.core.model.steps import (
+    DropSnapshot,
+    PullArtifact,
+    RemoveArtifact,
+    RestoreSnapshot,
+    Step,
+    TakeSnapshot,
+)
 from edgegitops.core.model.trust import Pin
 from edgegitops.daemon.cycle import Cycle
 from edgegitops.daemon.gear import Gear, Identity
@@ -139,6 +147,10 @@ class WatchedEngine:
         """What the twin shows, dated by the node's own clock."""
         return replace(self._life.engine.observe(), at=self._life.clock.now())
 
+    def has_image(self, image: str) -> bool:
+        """As the twin."""
+        return self._life.engine.has_image(image)
+
     def perform(self, step: Step) -> None:
         """Do it, with a chance to die before and after."""
         life = self._life
@@ -197,6 +209,33 @@ class WatchedSnapshots:
             look(step)
 
 
+class WatchedArtifacts:
+    """`ports.Artifacts` that takes time, and lets laws and faults look on, as the engine does."""
+
+    def __init__(self, life: "Life") -> None:
+        self._life = life
+
+    def pull(self, step: PullArtifact) -> None:
+        """Do it, with a chance to die before and after."""
+        self._watched(step, lambda: self._life.artifacts.pull(step))
+
+    def remove(self, digest: str) -> None:
+        """Do it, with a chance to die before and after."""
+        self._watched(RemoveArtifact(digest), lambda: self._life.artifacts.remove(digest))
+
+    def present(self) -> frozenset[str]:
+        """As the twin."""
+        return self._life.artifacts.present()
+
+    def _watched(self, step: Step, act: Callable[[], None]) -> None:
+        self._life.pass_time(STEP_TAKES)
+        for look in self._life.before_step:
+            look(step)
+        act()
+        for look in self._life.after_step:
+            look(step)
+
+
 class DeadWorker:
     """What the resident holds of a worker: it lived and ended within the call that launched it."""
 
@@ -230,6 +269,7 @@ class Life:
         self.repository = MemoryRepository()
         self.contents = MemoryContents()
         self.notes = MemoryNotes()
+        self.artifacts = MemoryArtifacts()
         self.floor = MemoryFloor()
         self.snapshots = MemorySnapshots(self.engine.data)
         self.node = NodeIdentity(FLEET, "plant", "gw", Pin(FLEET, "", ""))
@@ -388,6 +428,7 @@ class Life:
             floor=self.floor,
             contents=self.contents,
             snapshots=WatchedSnapshots(self),
+            artifacts=WatchedArtifacts(self),
             log=Silence(),
             notes=self.notes,
         )

@@ -46,7 +46,13 @@ def image(container: str, version: str) -> str:
     """`registry.example/<container>-<version>@sha256:…`; the version's word before the dash names its behaviour. What
     stands after a slash is a config that changes under the running program, and names its behaviour alike.
     """
-    return f"registry.example/{container}-{version.partition('/')[0]}@sha256:{'0' * 64}"
+    name = f"{container}-{version.partition('/')[0]}"
+    return f"registry.example/{name}@sha256:{sha256_hex(name.encode())}"
+
+
+def model(version: str) -> str:
+    """The artifact that the first container of a release of this version mounts."""
+    return f"registry.example/model@sha256:{sha256_hex(version.partition('/')[0].encode())}"
 
 
 def behaviours(container: str, version: str) -> dict[str, Behaviour]:
@@ -72,13 +78,16 @@ def release(
     policy: UpdatePolicy = POLICY,
     snapshot: SnapshotSpec | None = None,
 ) -> Release:
-    """A release of containers in the order given: each depends on the one before, and the last has a volume."""
+    """A release of containers in the order given: each depends on the one before, the first has an artifact, and the
+    last a volume.
+    """
     containers: dict[str, ContainerSpec] = {}
     before = ""
     for at, (name, version) in enumerate(versions.items()):
         config = version.partition("/")[2]
         mounts = (Mount(target="/data", volume="data"),) if at == len(versions) - 1 else ()
         mounts += (Mount(target="/etc/app.conf", live="file"),) if config else ()
+        mounts += (Mount(target="/model", artifact=model(version), read_only=True),) if at == 0 else ()
         create = CreateSpec(image=image(name, version), mounts=mounts, networks={"net": Attachment(aliases=(name,))})
         needs = {before: Condition.READY if at % 2 else Condition.STARTED} if before else {}
         containers[name] = ContainerSpec(create, replace(_care(config), ready=READY, depends_on=needs))

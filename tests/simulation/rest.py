@@ -4,6 +4,7 @@ from tests.simulation.laws import Laws, configs, names
 from tests.simulation.life import FLEET, Life
 
 from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase, Release
 
@@ -31,7 +32,19 @@ def assert_at(life: Life, laws: Laws, deployment: str, release: Release | None) 
     assert present - laws.tampered == names(release), story
     assert not life.journal.ledger().intents, story
     assert life.journal.verify() is None
+    assert_tidy(life, laws)
     return record
+
+
+def assert_tidy(life: Life, laws: Laws) -> None:
+    """Once every deployment is healthy or gone, only what may be needed is kept of all that was brought here."""
+    records = life.journal.ledger().deployments.values()
+    if any(record.phase not in (Phase.HEALTHY, Phase.ABSENT) or record.failures for record in records):
+        return
+    kept = laws.kept()
+    needless = {one for one in life.engine.images if digest_of(one) not in kept}
+    assert needless == {one for one in laws.foreign_images if digest_of(one) not in kept}
+    assert not life.artifacts.present() - kept
 
 
 def assert_latched(record: DeploymentRecord, release: Release) -> None:

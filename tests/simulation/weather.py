@@ -11,7 +11,7 @@ from random import Random
 
 from tests.simulation.laws import Laws, names
 from tests.simulation.life import BIRTH, DaemonDies, Life, PowerCut, Slow, WorkerDies
-from tests.simulation.releases import BAD, GOOD, behaviours, desired, release
+from tests.simulation.releases import BAD, GOOD, behaviours, desired, image, release
 
 from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
@@ -116,6 +116,9 @@ class Weather:
 
     def _known(self, made: Release) -> Release:
         for container, version in zip(made.spec.containers, made.version.split("+"), strict=True):
+            if image(container, version) not in self.life.engine.behaviours and self.random.random() < 0.1:
+                self.laws.foreign_images.add(image(container, version))  # somebody put it there by hand before
+                self.life.engine.images.add(image(container, version))
             self.life.engine.behaviours |= behaviours(container, version)
         self.history[made.deployment].append(made)
         return made
@@ -153,23 +156,19 @@ class Weather:
         self._last("engine down", lambda: setattr(engine, "is_down", True), lambda: setattr(engine, "is_down", False))
 
     def _registry_down(self) -> None:
-        engine = self.life.engine
-        self._last(
-            "registry down",
-            lambda: setattr(engine, "is_registry_down", True),
-            lambda: setattr(engine, "is_registry_down", False),
-        )
+        def be(is_down: bool) -> None:
+            self.life.engine.is_registry_down = self.life.artifacts.is_registry_down = is_down
+
+        self._last("registry down", lambda: be(True), lambda: be(False))
 
     def _offline(self) -> None:
         self._last("offline", self.life.repository.go_offline, self.life.repository.come_back)
 
     def _disk_full(self) -> None:
-        engine = self.life.engine
-        self._last(
-            "disk full",
-            lambda: setattr(engine, "is_disk_full", True),
-            lambda: setattr(engine, "is_disk_full", False),
-        )
+        def be(is_full: bool) -> None:
+            self.life.engine.is_disk_full = self.life.artifacts.is_disk_full = is_full
+
+        self._last("disk full", lambda: be(True), lambda: be(False))
 
     def _journal_broken(self) -> None:
         self._last(

@@ -25,8 +25,10 @@ from edgegitops.core.model.steps import (
     DropSnapshot,
     MeasureVolumes,
     PrepareSnapshot,
+    PullArtifact,
     PullImage,
     ReloadContainer,
+    RemoveArtifact,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -106,6 +108,11 @@ class MemoryEngine:
             networks=dict(self._networks),
             volumes=dict(self._volumes),
         )
+
+    def has_image(self, image: str) -> bool:
+        """Whether the image is there."""
+        self._demand_up(f"look for {image}")
+        return image in self.images
 
     def perform(self, step: Step) -> None:
         """Do one step, idempotently."""
@@ -236,6 +243,8 @@ class MemoryEngine:
                     self.images.discard(step.subject)
             case (
                 StoreContent()
+                | PullArtifact()
+                | RemoveArtifact()
                 | MeasureVolumes()
                 | PrepareSnapshot()
                 | TakeSnapshot()

@@ -27,7 +27,7 @@ from urllib.parse import quote
 from edgegitops.adapters import engine_podman_folders as folders
 from edgegitops.adapters import engine_podman_live as live
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
-from edgegitops.adapters.engine_podman_images import pull, remove_image
+from edgegitops.adapters.engine_podman_images import is_there, pull, remove_image
 from edgegitops.adapters.engine_podman_look import (
     WITH_PROCESS,
     addresses,
@@ -45,6 +45,7 @@ from edgegitops.adapters.engine_podman_request import (
 )
 from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, partial_error, unavailable
 from edgegitops.adapters.podman_listing import PodmanListing
+from edgegitops.core.model.node_config import RegistryAccess
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.steps import (
@@ -54,8 +55,10 @@ from edgegitops.core.model.steps import (
     DropSnapshot,
     MeasureVolumes,
     PrepareSnapshot,
+    PullArtifact,
     PullImage,
     ReloadContainer,
+    RemoveArtifact,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -80,10 +83,11 @@ class PodmanEngine:
     """The engine port over Podman's API socket.
 
     `contents_dir` is where config files lie by SHA-256, as Podman's host sees it; `fleet` narrows "ours" to one fleet;
-    `proc` is the process table of the engine's pid namespace, worked out where it is not given.
+    `proc` is the process table of the engine's pid namespace, worked out where it is not given; `registry` is how
+    images are pulled.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between machines, each by its name
         self,
         url: str = "unix:///run/podman/podman.sock",
         *,
@@ -91,11 +95,13 @@ class PodmanEngine:
         fleet: str = "",
         proc: str | None = None,
         answer_within: timedelta = ANSWER_WITHIN,
+        registry: RegistryAccess | None = None,
     ) -> None:
         self._wire = Wire(url, timeout=answer_within)
         self._socket = url.removeprefix("unix://")
         self._listing = PodmanListing(self._socket, fleet=fleet)
         self._contents_dir = contents_dir
+        self._registry = registry or RegistryAccess()
         self._fleet = fleet
         self._proc = proc
         self._processes: ProcessTable | None = None
@@ -179,13 +185,17 @@ class PodmanEngine:
             raise unavailable(f"inspect volume {volume}", "there is no such volume", HoldReason.DEPENDENCY)
         return str(there["Mountpoint"])
 
+    def has_image(self, image: str) -> bool:
+        """Whether the image is in Podman's store under this very name."""
+        return is_there(self._wire, image)
+
     # --- acting
 
     def perform(self, step: Step) -> None:  # noqa: PLR0912 - one branch a kind of step is the table
         """Do one step. OutsideError: see the law above."""
         match step:
             case PullImage():
-                pull(self._wire, step)
+                pull(self._wire, step, self._registry)
             case CreateNetwork():
                 self._create_thing("networks", step.subject, network_request(step), step.labels)
             case CreateVolume():
@@ -210,6 +220,8 @@ class PodmanEngine:
                 remove_image(self._wire, step)
             case (
                 StoreContent()
+                | PullArtifact()
+                | RemoveArtifact()
                 | MeasureVolumes()
                 | PrepareSnapshot()
                 | TakeSnapshot()
@@ -280,6 +292,7 @@ class PodmanEngine:
         try:
             folders.demand_host_paths(step.create)
             absent = folders.absent_devices(step.create)
+            folders.demand_artifacts(step.create, self._contents_dir)
             folders.dress(step.create, self._contents_dir)
             live.put(self._contents_dir, step.subject, step.create.mounts, step.configs)
             limits = own_limits()

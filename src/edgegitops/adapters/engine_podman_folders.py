@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgegitops.adapters.engine_podman_request import content_path
+from edgegitops.adapters.engine_podman_request import artifact_tree, content_path
 from edgegitops.core.model.spec import CreateSpec, Mount, Required
 
 _IS: Mapping[str, Callable[[int], bool]] = {
@@ -51,6 +51,13 @@ def dress(create: CreateSpec, contents_dir: str) -> None:
             path = Path(content_path(contents_dir, sha256, mount))
             if path.name != sha256 and not mount.copy_once and not path.exists():
                 _copy_dressed(Path(contents_dir) / sha256, path)
+
+
+def demand_artifacts(create: CreateSpec, contents_dir: str) -> None:
+    """AwaitedError where an artifact is not unpacked: the engine would make a folder in its place, or say little."""
+    for mount in create.mounts:
+        if mount.artifact and not Path(artifact_tree(contents_dir, mount.artifact)).is_dir():
+            raise AwaitedError(f"the artifact {mount.artifact} is not on this node yet")
 
 
 def absent_devices(create: CreateSpec) -> frozenset[str]:

@@ -6,8 +6,8 @@
 3. Limits are all or none: Podman replaces its defaults when one limit is given, and then asks for more processes than
    the kernel allows; so `nofile` and `nproc` are both sent whenever any limit is.
 4. A read-only root gets a writable /tmp and /run, unless the spec mounts something there.
-5. Config files are bound read-only from the content store, where they are named by their SHA-256; live ones from a
-   folder of their container, which is bound as a whole: a file that is bound alone would stay the old one.
+5. Config files and artifacts are bound read-only from their stores, where they are named by their SHA-256; live configs
+   from a folder of their container, which is bound as a whole: a file that is bound alone would stay the old one.
 6. What is left to do in volumes before the program starts stands in a label, for a start knows only the container.
 7. Weights are those of control groups v2; v1 counts processor shares, of which 1024 are the usual weight of 100.
 
@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from edgegitops.core.model.canonical import sha256_hex
+from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.spec import Attachment, CreateSpec, Logging, Mount, NetworkSpec, Resources, Security, Ulimit
 from edgegitops.core.model.steps import CreateContainer, CreateNetwork, CreateVolume
 
@@ -331,6 +332,9 @@ def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
             key = live_key(mount)
             shown = mount.target if mount.live == "folder" else f"{LIVE_FOLDER}/{key}"
             mounts.append(_bind(f"{live_folder(contents_dir, name)}/{key}", shown, CONTENT_OPTIONS))
+        elif mount.artifact:
+            tree = artifact_tree(contents_dir, mount.artifact)
+            mounts.append(_bind(tree, mount.target, ["rbind", "ro", "nosuid", "nodev"]))
         elif mount.file:
             mounts.append(_bind(content_path(contents_dir, mount.file, mount), mount.target, CONTENT_OPTIONS))
         for path, sha256 in mount.folder.items():
@@ -360,6 +364,11 @@ def live_folder(contents_dir: str, name: str) -> str:
 def live_key(mount: Mount) -> str:
     """The folder of one live mount, in that of its container."""
     return sha256_hex(mount.target.encode())[:12]
+
+
+def artifact_tree(contents_dir: str, artifact: str) -> str:
+    """Where the files of an unpacked artifact lie on the engine's host (see the store in `artifacts_oci`)."""
+    return f"{contents_dir}/artifacts/{digest_of(artifact)}/tree"
 
 
 def _bind(source: str, target: str, options: list[str]) -> Request:

@@ -34,6 +34,7 @@ Params: TypeAlias = Mapping[str, str]
 CAUSES: tuple[tuple[str, HoldReason | Refusal], ...] = (
     ("no space left on device", HoldReason.DISK_FULL),
     ("disk quota exceeded", HoldReason.DISK_FULL),
+    ("rejected by policy", Refusal.ADMISSION_DENIED),
     ("digest did not match", Refusal.IMAGE_DIGEST_WRONG),
     ("does not match expected manifest digest", Refusal.IMAGE_DIGEST_WRONG),
     ("manifest does not match provided manifest digest", Refusal.IMAGE_DIGEST_WRONG),

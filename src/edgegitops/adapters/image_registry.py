@@ -1,32 +1,36 @@
-"""An image registry, asked what a tag means now: the Docker Registry HTTP API V2, which is OCI distribution too.
+"""A registry, asked what a tag means now, and for manifests and blobs: the Docker Registry HTTP API V2, which is OCI
+distribution too.
 
 The digest is the SHA-256 of the manifest's own bytes; a header that says otherwise is a broken registry. An index of
 several architectures is taken as it is, so each node finds its own. A registry that asks who we are gets a token, with
-the login that `podman login` or `docker login` keeps for it, or as nobody. Nothing is ever pulled.
+the login that `podman login` or `docker login` keeps for it, or as nobody. A manifest has the digest that it was asked
+for by; the bytes of a blob are for the caller to judge.
 
-TLS is verified with the system's certificates, save for registries that the caller names as plain HTTP.
+TLS is verified with the system's certificates (or those of a file that the caller names), save for registries that the
+caller names as plain HTTP.
 UnavailableError: no answer, or one that may change. DeniedError: no such image, or not for us.
 """
 
-import base64
 import hashlib
 import json
-import os
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPException
-from pathlib import Path
-from typing import Any
+from http.client import HTTPException, HTTPResponse
 
+from edgegitops.adapters.registry_logins import HUB, basic, login_of
+from edgegitops.core.model.reasons import Refusal
 from edgegitops.errors import DeniedError, UnavailableError
 
 _PORT = "registry"
 _TIMEOUT = 30.0
 _LARGEST = 4 * 1024 * 1024
+_PIECE = 256 * 1024
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -34,24 +38,23 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _PARAMETER = re.compile(r'(?P<key>[a-z]+)="(?P<value>[^"]*)"', re.IGNORECASE)
-_HUB = "docker.io"
 _HUB_HOST = "registry-1.docker.io"
-_HUB_LOGIN = "https://index.docker.io/v1/"
 
 
 class ImageRegistry:
-    """Asks registries; `insecure` are those (host or host:port) that speak plain HTTP."""
+    """Asks registries; `insecure` are those (host or host:port) that speak plain HTTP. `auth_file` holds logins; where
+    it is empty, the user's own files do. `ca_file` are the authorities that certificates are verified with.
+    """
 
-    def __init__(self, insecure: Collection[str] = ()) -> None:
+    def __init__(self, insecure: Collection[str] = (), *, auth_file: str = "", ca_file: str = "") -> None:
         self._insecure = frozenset(insecure)
+        self._auth_file = auth_file
+        self._ca_file = ca_file
         self._tokens: dict[tuple[str, str], str] = {}
 
     def digest(self, image: str) -> str:
         """`sha256:…` of `registry/name:tag`; the tag is `latest` where none is written."""
-        registry, repository, tag = _parts(image)
-        host = _HUB_HOST if registry == _HUB else registry
-        url = f"{'http' if registry in self._insecure else 'https'}://{host}/v2/{repository}/manifests/{tag}"
-        headers, data = self._get(url, image, registry, repository)
+        headers, data = self._whole(image, "manifests", _parts(image)[2])
         found = f"sha256:{hashlib.sha256(data).hexdigest()}"
         claimed = headers.get("docker-content-digest", found)
         if claimed.startswith("sha256:") and claimed != found:
@@ -59,95 +62,127 @@ class ImageRegistry:
             raise UnavailableError(_PORT, f"ask for {image}", words)
         return found
 
-    def _get(self, url: str, image: str, registry: str, repository: str) -> tuple[Mapping[str, str], bytes]:
-        token = self._tokens.get((registry, repository), "")
+    def manifest(self, reference: str, digest: str) -> bytes:
+        """The manifest `sha256:…` of `registry/name`. DeniedError (digest-mismatch): its bytes have another digest.
+        What is no manifest at all is the word of something on the way, such as a proxy.
+        """
+        headers, data = self._whole(reference, "manifests", digest)
+        kind = headers.get("content-type", "").partition(";")[0]
+        if kind not in _MANIFESTS:
+            raise UnavailableError(_PORT, f"ask for {reference}", f"the answer is no manifest, but {kind or 'nothing'}")
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+            words = f"these bytes are not {digest}"
+            raise DeniedError(_PORT, f"ask for {reference}", words, reason=Refusal.DIGEST_MISMATCH)
+        return data
+
+    @contextmanager
+    def blob(self, reference: str, digest: str, begin: int = 0) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """The bytes of the blob `sha256:…` of `registry/name`, from `begin` on where the registry can, else from 0:
+        where they begin, and the pieces. They are nobody's word until they are hashed.
+        """
+        with self._opened(reference, "blobs", digest, begin) as answer:
+            is_part = answer.status == HTTPStatus.PARTIAL_CONTENT
+            start = _first_of(answer.headers.get("Content-Range", "")) if is_part else 0
+            yield start, _pieces(answer, reference)
+
+    def _whole(self, reference: str, kind: str, which: str) -> tuple[Mapping[str, str], bytes]:
+        """Headers in lower case and the body of a small answer."""
+        with self._opened(reference, kind, which) as answer:
+            data = b"".join(_pieces(answer, reference, at_most=_LARGEST))
+            return {name.lower(): value for name, value in answer.headers.items()}, data
+
+    def _opened(self, reference: str, kind: str, which: str, begin: int = 0) -> HTTPResponse:
+        """The open answer for `/v2/<repository>/<kind>/<which>`, after saying who we are where that is asked."""
+        registry, repository, _ = _parts(reference)
+        name = f"{registry}/{repository}"
+        host = _HUB_HOST if registry == HUB else registry
+        url = f"{'http' if registry in self._insecure else 'https'}://{host}/v2/{repository}/{kind}/{which}"
+        headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
+        if begin:
+            headers["Range"] = f"bytes={begin}-"
         try:
-            return _fetch(url, token, accept=_MANIFESTS)
+            return self._fetch(url, self._tokens.get((registry, repository), ""), headers)
         except urllib.error.HTTPError as refusal:
             challenge = refusal.headers.get("WWW-Authenticate", "")
             refusal.close()
-            if refusal.code != HTTPStatus.UNAUTHORIZED or token or not challenge:
-                raise _told(refusal, image) from refusal
+            if refusal.code != HTTPStatus.UNAUTHORIZED or not challenge:
+                raise _told(refusal, reference) from refusal
         except (OSError, HTTPException, ValueError) as error:
-            raise _unanswered(error, image, url) from error
+            raise _unanswered(error, reference, url) from error
         try:
-            token = self._tokens[registry, repository] = _authorization(challenge, registry, repository)
-            return _fetch(url, token, accept=_MANIFESTS)
+            token = self._tokens[registry, repository] = self._authorization(challenge, name)
+            return self._fetch(url, token, headers)
         except urllib.error.HTTPError as refusal:
+            self._tokens.pop((registry, repository), None)
             refusal.close()
-            raise _told(refusal, image) from refusal
+            raise _told(refusal, reference) from refusal
         except (OSError, HTTPException, ValueError) as error:
-            raise _unanswered(error, image, url) from error
+            raise _unanswered(error, reference, url) from error
+
+    def _fetch(self, url: str, authorization: str, headers: Mapping[str, str]) -> HTTPResponse:
+        request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - https, or asked for
+        if authorization:
+            request.add_unredirected_header("Authorization", authorization)  # a redirect may lead to somebody else
+        context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT, context=context)  # noqa: S310 - the same
+        return answer
+
+    def _authorization(self, challenge: str, name: str) -> str:
+        """The header that answers a challenge of `registry/repository`."""
+        login = basic(login_of(name, self._auth_file))
+        kind, _, rest = challenge.partition(" ")
+        if kind.lower() == "basic":
+            return login
+        asked = {match["key"].lower(): match["value"] for match in _PARAMETER.finditer(rest)}
+        realm = asked.get("realm", "")
+        if kind.lower() != "bearer" or not realm.startswith(("https://", "http://")):
+            raise ValueError(f"it asks for {kind or 'nothing'}, which is not known here")
+        scope = asked.get("scope") or f"repository:{name.partition('/')[2]}:pull"
+        query = {"scope": scope, **({"service": asked["service"]} if "service" in asked else {})}
+        url = f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}"
+        # a password never goes over the wire in clear to a place that the registry chose
+        with self._fetch(url, "" if realm.startswith("http://") else login, {}) as answer:
+            said = json.loads(answer.read(_LARGEST))
+        token = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
+        if not isinstance(token, str) or not token:
+            raise ValueError("its token service gave no token")
+        return f"Bearer {token}"
 
 
 def _parts(image: str) -> tuple[str, str, str]:
     """Registry, repository and tag."""
     registry, slash, rest = image.partition("/")
     if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
-        raise DeniedError(_PORT, f"ask for {image}", f"the image does not name its registry; write {_HUB}/{image}?")
+        raise DeniedError(_PORT, f"ask for {image}", f"the image does not name its registry; write {HUB}/{image}?")
     name, _, tag = rest.partition(":")
-    if registry == _HUB and "/" not in name:
+    if registry == HUB and "/" not in name:
         name = f"library/{name}"
     return registry, name, tag or "latest"
 
 
-def _fetch(url: str, authorization: str, *, accept: tuple[str, ...] = ()) -> tuple[Mapping[str, str], bytes]:
-    """Headers in lower case and the body."""
-    request = urllib.request.Request(url, headers={"Accept": ", ".join(accept)} if accept else {})  # noqa: S310 - https, or asked for
-    if authorization:
-        request.add_unredirected_header("Authorization", authorization)  # a redirect may lead to somebody else
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - the same
-        data: bytes = answer.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise ValueError(f"more than {_LARGEST} bytes")
-        return {name.lower(): value for name, value in answer.headers.items()}, data
+def _pieces(answer: HTTPResponse, reference: str, at_most: int | None = None) -> Iterator[bytes]:
+    """The body in pieces. UnavailableError: it broke off, or is larger than it may be."""
+    got, told = 0, answer.headers.get("Content-Length") or ""
+    while piece := _piece(answer, reference):
+        got += len(piece)
+        if at_most is not None and got > at_most:
+            raise UnavailableError(_PORT, f"ask for {reference}", f"the answer has more than {at_most} bytes")
+        yield piece
+    if told.isdigit() and got < int(told):
+        raise UnavailableError(_PORT, f"ask for {reference}", f"the answer broke off after {got} of {told} bytes")
 
 
-def _authorization(challenge: str, registry: str, repository: str) -> str:
-    """The header that answers a challenge."""
-    login = _login(registry)
-    kind, _, rest = challenge.partition(" ")
-    if kind.lower() == "basic":
-        return f"Basic {login}" if login else ""
-    asked = {match["key"].lower(): match["value"] for match in _PARAMETER.finditer(rest)}
-    realm = asked.get("realm", "")
-    if kind.lower() != "bearer" or not realm.startswith(("https://", "http://")):
-        raise ValueError(f"it asks for {kind or 'nothing'}, which is not known here")
-    is_open = realm.startswith("http://")
-    scope = asked.get("scope") or f"repository:{repository}:pull"
-    query = {"scope": scope, **({"service": asked["service"]} if "service" in asked else {})}
-    url = f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}"
-    # a password never goes over the wire in clear to a place that the registry chose
-    _, data = _fetch(url, f"Basic {login}" if login and not is_open else "")
-    said = json.loads(data)
-    token = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
-    if not isinstance(token, str) or not token:
-        raise ValueError("its token service gave no token")
-    return f"Bearer {token}"
+def _piece(answer: HTTPResponse, reference: str) -> bytes:
+    try:
+        return answer.read(_PIECE)
+    except (OSError, HTTPException, ValueError) as error:
+        raise _unanswered(error, reference, answer.url) from error
 
 
-def _login(registry: str) -> str:
-    """What `podman login` or `docker login` keeps for a registry, as it goes into a header; empty where nothing."""
-    for file in _login_files():
-        try:
-            tree: Any = json.loads(file.read_text("utf-8"))
-            entry = tree["auths"][_HUB_LOGIN if registry == _HUB and "docker" in file.parts[-2] else registry]
-            kept = str(entry["auth"])
-            base64.b64decode(kept, validate=True)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        return kept
-    return ""
-
-
-def _login_files() -> list[Path]:
-    named = os.environ.get("REGISTRY_AUTH_FILE")
-    if named:
-        return [Path(named)]
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    home = Path.home()
-    files = [Path(runtime) / "containers/auth.json"] if runtime else []
-    return [*files, home / ".config/containers/auth.json", home / ".docker/config.json"]
+def _first_of(content_range: str) -> int:
+    """`bytes 5-9/10` -> 5."""
+    first = content_range.removeprefix("bytes ").partition("-")[0]
+    return int(first) if first.isdigit() else 0
 
 
 def _told(refusal: urllib.error.HTTPError, image: str) -> DeniedError | UnavailableError:

@@ -78,6 +78,12 @@ class GitCredentials:
     known_hosts_file: str = ""
     proxy: str = ""
 
+    def told(self) -> str:
+        """The files that may have to be changed, for an error about them: ` (repository.tokenFile: /…)`."""
+        keys = {"tokenFile": self.password_file, "keyFile": self.ssh_key_file, "knownHostsFile": self.known_hosts_file}
+        named = ", ".join(f"repository.{key}: {file}" for key, file in keys.items() if file)
+        return f" ({named})" if named else ""
+
 
 class GitRepository:
     """The bare mirror at `path` (made when it is not there) of one branch of `url`.
@@ -298,6 +304,8 @@ class GitRepository:
 
     def _failed(self, words: str, reason: str = "") -> UnavailableError:
         where = re.sub(r"//[^/\s]*@", "//", self._url)
+        if reason == "credential-denied":
+            words = f"{words}{self._credentials.told()}"
         return UnavailableError("repository", "fetch", f"{where}: {words}", reason=reason or "fetch-failed")
 
 

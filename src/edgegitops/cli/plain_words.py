@@ -34,6 +34,10 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "the image cannot be downloaded now; it is tried for as long as it takes",
         "check that the registry is reachable from this node; edgegitops reconcile tries now",
     ),
+    HoldReason.ARTIFACT_UNAVAILABLE: (
+        "an artifact cannot be downloaded now; it is tried for as long as it takes",
+        "check that the registry is reachable from this node; edgegitops reconcile tries now",
+    ),
     HoldReason.CREDENTIAL_DENIED: (
         "the credentials are not accepted",
         "check the credential files that node.yaml names, then edgegitops reconcile",
@@ -105,6 +109,8 @@ REFUSALS: Mapping[str, str] = {
     Refusal.ADMISSION_DENIED: "this node's own policy does not allow it",
     Refusal.NAME_CONFLICT: "something else on this node has its name",
     Refusal.IMAGE_DIGEST_WRONG: "the registry gave another image than the one that was signed",
+    Refusal.DIGEST_MISMATCH: "the registry gave other bytes than those that were signed",
+    Refusal.ARTIFACT_REFUSED: "an artifact is no tree of files that this version unpacks",
     Refusal.IMAGE_UNKNOWN: "the image is not on this node",
     Refusal.CREATE_FAILED: "Podman could not create a container",
     Refusal.START_FAILED: "Podman could not start a container",

@@ -38,6 +38,7 @@ from edgegitops.core.reconcile.neighbours import conditions_met
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.reconcile.snapshots import copying_time, deployment_of
+from edgegitops.core.reconcile.tidy import is_short_of_disk, needed_by
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 from edgegitops.core.rollout.staleness import ask_freshness, ends_at
@@ -216,6 +217,13 @@ def _bare_scene(facts: Facts, name: str) -> Scene:
     )
 
 
+def _needed(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
+    """What images and artifacts may still be asked for; None where nobody knows, or understood, what is wanted."""
+    if desired is None or not desired.is_enrolled or facts.ledger.invalid_revision:
+        return None
+    return needed_by(facts.ledger.deployments.values(), desired.releases.values())
+
+
 def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:
     """What the interlocks of a deployment say, as asked just before this look."""
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
@@ -250,6 +258,9 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
         neighbours=_neighbours(facts, desired, name),
+        artifacts=facts.present_artifacts,
+        needed=_needed(facts, desired),
+        is_disk_full=is_short_of_disk(facts.ledger.deployments.values()),
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
         snapshots=tuple(one for one in facts.snapshots if deployment_of(one) == name),

@@ -44,6 +44,7 @@ PATIENCE = timedelta(seconds=2)
 TURNS = 50_000
 BETWEEN_QUESTIONS = 1.0
 GRACE = 0.3  # seconds in which most fetches end: what they bring is then read once, instead of the old before it
+_OF_A_FETCH = (Alarm.FETCH_FAILED, Alarm.CREDENTIAL_DENIED)
 
 
 class Cycle:
@@ -178,6 +179,7 @@ class Cycle:
             busy=self._works.busy,
             present_contents=gear.contents.present(),
             snapshots=gear.snapshots.present(),
+            present_artifacts=gear.artifacts.present(),
             is_revert_only=is_local,
             zones=gear.zones,
             answers=self._desk.ask(self._questions),
@@ -225,31 +227,37 @@ class Cycle:
         if standing is not None:
             gear.journal.append([AlarmCleared(Alarm.FLOOR_COPY_FAILED, "fleet")], gear.clock.now())
 
-    def _note_fetch(self, fetching: Future[Event | None] | None) -> Future[Event | None] | None:
+    def _note_fetch(self, fetching: Future[AlarmRaised | None] | None) -> Future[AlarmRaised | None] | None:
+        """The alarm that an ended fetch is, in place of the one before."""
         if fetching is None or not fetching.done():
             return fetching
         event = fetching.result()
-        standing = self._gear.journal.ledger().alarms.get(f"{Alarm.FETCH_FAILED} fleet")
-        if event is None and standing is not None:
-            event = AlarmCleared(Alarm.FETCH_FAILED, "fleet")
-        if isinstance(event, AlarmRaised) and standing is not None and standing.detail == event.detail:
-            return None
-        if event is not None:
-            self._gear.journal.append([event], self._gear.clock.now())
+        alarms = self._gear.journal.ledger().alarms
+        events: list[Event] = []
+        for code in _OF_A_FETCH:
+            standing = alarms.get(f"{code} fleet")
+            if event is not None and event.code == code:
+                events += [event] if standing is None or standing.detail != event.detail else []
+            elif standing is not None:
+                events.append(AlarmCleared(code, "fleet"))
+        if events:
+            self._gear.journal.append(events, self._gear.clock.now())
         return None
 
 
-def _fetch(gear: Gear) -> Event | None:
+def _fetch(gear: Gear) -> AlarmRaised | None:
     """Fetch; what goes wrong is an alarm, never a stop."""
     try:
         gear.repository.fetch()
     except (UnavailableError, DeniedError) as error:
         gear.log.warning("fetch-failed", reason=error.reason, detail=error.message)
-        return AlarmRaised(Alarm.FETCH_FAILED, "fleet", f"{error.reason or 'unavailable'}: {error.message}")
+        is_denied = error.reason == Alarm.CREDENTIAL_DENIED
+        code = Alarm.CREDENTIAL_DENIED if is_denied else Alarm.FETCH_FAILED
+        return AlarmRaised(code, "fleet", f"{error.reason or 'unavailable'}: {error.message}")
     return None
 
 
-def _await(fetching: Future[Event | None]) -> None:
+def _await(fetching: Future[AlarmRaised | None]) -> None:
     """Give the fetch a moment; the engine is looked at again whatever it does."""
     wait([fetching], timeout=PATIENCE.total_seconds())
 

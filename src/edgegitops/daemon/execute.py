@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from datetime import timedelta
 
-from edgegitops.core.model.events import Event, IntentRecorded, OutcomeRecorded, Result
+from edgegitops.core.model.events import WAS_THERE, Event, IntentRecorded, OutcomeRecorded, Result
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.snapshots import Copied, Room
@@ -18,7 +18,9 @@ from edgegitops.core.model.steps import (
     DropSnapshot,
     MeasureVolumes,
     PrepareSnapshot,
+    PullArtifact,
     PullImage,
+    RemoveArtifact,
     RestoreSnapshot,
     StartContainer,
     Step,
@@ -86,7 +88,7 @@ class Works:
                 self._running[work.deployment] = _Running(work, named, futures)
 
     def _begun(self, step: Step, desired: Desired | None) -> Future[Ended]:
-        pool = self._pulls if isinstance(step, PullImage) else self._pool
+        pool = self._pulls if isinstance(step, PullImage | PullArtifact) else self._pool
         return pool.submit(perform, self._gear, step, desired)
 
     def wait(self, patience: timedelta) -> None:
@@ -176,6 +178,14 @@ def _performed(gear: Gear, step: Step, desired: Desired | None) -> Ended:
             gear.snapshots.restore(step.subject, step.key, step.failed)
         case DropSnapshot():
             gear.snapshots.drop(step.subject, step.key)
+        case PullArtifact():
+            gear.artifacts.pull(step)
+        case RemoveArtifact():
+            gear.artifacts.remove(step.subject)
+        case PullImage():
+            if gear.engine.has_image(step.subject):
+                return Ended(Result.DONE, WAS_THERE)
+            gear.engine.perform(step)
         case _:
             gear.engine.perform(step)
     return Ended(Result.DONE)

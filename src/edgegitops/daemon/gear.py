@@ -7,7 +7,18 @@ from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.plant import Answer, FixedZones, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
-from edgegitops.ports import Clock, Contents, DesiredNotes, Engine, FloorCopy, Journal, Log, Repository, Snapshots
+from edgegitops.ports import (
+    Artifacts,
+    Clock,
+    Contents,
+    DesiredNotes,
+    Engine,
+    FloorCopy,
+    Journal,
+    Log,
+    Repository,
+    Snapshots,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,7 @@ class Gear:
     floor: FloorCopy
     contents: Contents
     snapshots: Snapshots
+    artifacts: Artifacts
     log: Log
     zones: Zones = field(default_factory=FixedZones)
     askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from edgegitops.core.model.events import DaemonStarted, DaemonStopped
 from edgegitops.core.model.facts import Handover
-from edgegitops.core.model.reasons import Alarm
+from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.daemon.metrics import Counts, Pulse
 from edgegitops.daemon.watch import Watcher
 from edgegitops.errors import EdgegitopsError, JournalError, OutsideError
@@ -320,6 +320,8 @@ class Resident:
         except OutsideError as error:
             if state.tip_failed != error.message:
                 self._log.warning("poll-failed", reason=error.reason, detail=error.message)
+                if error.reason == HoldReason.CREDENTIAL_DENIED:
+                    self._wake("credential-denied", fetch=True)  # what a fetch says of it is journalled as an alarm
             state.tip_failed = error.message
             state.counts.poll_failures += 1
             return

@@ -70,6 +70,30 @@ def build(files: Mapping[str, Content], settings: Mapping[str, Any]) -> Image:
     return Image(manifest, {digest_of(layer): layer, digest_of(config): config})
 
 
+def artifact(files: Mapping[str, bytes]) -> Image:
+    """An artifact of these files (relative paths), as ORAS makes it: a layer each, with its path as title."""
+    config = b"{}"
+    layers = [
+        {
+            "mediaType": "application/octet-stream",
+            "digest": digest_of(data),
+            "size": len(data),
+            "annotations": {"org.opencontainers.image.title": path},
+        }
+        for path, data in sorted(files.items())
+    ]
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "artifactType": "application/vnd.edgegitops.lab",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(config), "size": 2},
+            "layers": layers,
+        }
+    )
+    return Image(manifest, {digest_of(data): data for data in (config, *files.values())})
+
+
 def _json(tree: Mapping[str, Any]) -> bytes:
     return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
 

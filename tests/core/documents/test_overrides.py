@@ -13,7 +13,7 @@ from edgegitops.core.documents.node_files import (
     read_settings,
 )
 from edgegitops.core.documents.overrides import DEFAULTS, Setting, keys
-from edgegitops.core.model.node_config import NodeConfig, Notify, Remote, variable_of
+from edgegitops.core.model.node_config import NodeConfig, Notify, RegistryAccess, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.trust import Pin
@@ -74,15 +74,14 @@ def test_numbers_and_lists_are_read_by_their_type() -> None:
     said = {"EDGEGITOPS_ENGINE_CONNECTIONS": "3", "EDGEGITOPS_REGISTRY_INSECURE": "a:1, b:2"}
     found = {one.key: one.value for one in read_settings(TEXT, "f", SCHEMAS, said) if isinstance(one, Setting)}
     assert (found["engine.connections"], found["registry.insecure"]) == ("3", '["a:1", "b:2"]')
-    faults = read_node_config(TEXT, "f", SCHEMAS, said)
-    assert isinstance(faults, tuple)
-    assert {fault.code for fault in faults} == {FaultCode.NOT_SUPPORTED_YET}  # read, and said to be for later
+    config = read_node_config(TEXT, "f", SCHEMAS, said)
+    assert isinstance(config, NodeConfig)
+    assert (config.connections, config.registry.insecure) == (3, ("a:1", "b:2"))
 
 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("registry: {authFile: /a}", FaultCode.NOT_SUPPORTED_YET),
         ("reports: {directory: /mnt}", FaultCode.NOT_SUPPORTED_YET),
         ("fleet: press", FaultCode.UNKNOWN_FIELD),  # the pin says it
         ("metrics: {listen: 0.0.0.0:9464}", FaultCode.WRONG_FORMAT),  # nothing protects it
@@ -108,9 +107,11 @@ def test_every_key_reaches_the_configuration() -> None:
         "metrics: {listen: '[::1]:9464'}",
         "resources: {memory: 256Mi, disk: 1K}",
         "notify: {exec: [/etc/edgegitops/hooks/a, x], heldFor: 2h}",
+        'registry: {authFile: /a.json, caFile: /ca.pem, insecure: ["10.1.0.5:5000"]}',
     )
     config = read_node_config(TEXT + "".join(f"  {line}\n" for line in lines).encode(), "node.yaml", SCHEMAS)
     assert isinstance(config, NodeConfig), config
+    assert config.registry == RegistryAccess("/a.json", "/ca.pem", ("10.1.0.5:5000",))
     assert (config.connections, config.log_level, config.log_format) == (3, "warning", "json")
     assert config.notify == Notify(("/etc/edgegitops/hooks/a", "x"), held_for=timedelta(hours=2))
     assert (config.metrics, config.fetch_memory, config.fetch_bytes) == ("[::1]:9464", 256 * 1024**2, 1000)

@@ -60,15 +60,24 @@ def _refusal(policy: NodePolicy, field: str, message: str, rule: str) -> Fault:
 
 
 def _image(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
-    name, mark, digest = create.image.partition(_DIGEST_MARK)
-    if not mark or not digest:
-        yield _refusal(policy, f"{field}.image", f"{create.image} has no digest", _NEVER)
-    if policy.registries and not any(is_from(name, registry) for registry in policy.registries):
-        yield _refusal(policy, f"{field}.image", f"{name} is from no allowed registry", "registries")
+    for where, reference in sources_of(create):
+        name, mark, digest = reference.partition(_DIGEST_MARK)
+        if not mark or not digest:
+            yield _refusal(policy, f"{field}.{where}", f"{reference} has no digest", _NEVER)
+        if policy.registries and not any(is_from(name, registry) for registry in policy.registries):
+            yield _refusal(policy, f"{field}.{where}", f"{name} is from no allowed registry", "registries")
+
+
+def sources_of(create: CreateSpec) -> Iterator[tuple[str, str]]:
+    """What a container takes from registries: the field, and the image or artifact."""
+    yield "image", create.image
+    for mount in create.mounts:
+        if mount.artifact:
+            yield f"mounts.{mount.target}", mount.artifact
 
 
 def is_from(image: str, registry: str) -> bool:
-    """Whether an image comes from a registry, or from below a path of it."""
+    """Whether an image or artifact comes from a registry, or from below a path of it."""
     prefix = registry.rstrip("/")
     return bool(prefix) and (image == prefix or image.startswith(f"{prefix}/"))
 

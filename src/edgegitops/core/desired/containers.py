@@ -18,6 +18,7 @@ from edgegitops.core.desired.mounts import Sources, read_mounts
 from edgegitops.core.desired.networks import default_attachments, is_address, read_attachments, read_extra_hosts
 from edgegitops.core.desired.ports import read_ports
 from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.references import read_reference
 from edgegitops.core.desired.resources import read_logging, read_resources, read_ulimits
 from edgegitops.core.desired.security import (
     ENGINE_ANNOTATIONS,
@@ -31,10 +32,6 @@ from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Attachment, ContainerSpec, CreateSpec, NetworkSpec, Security
 
-_IMAGE = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*)"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@(?P<digest>sha256:[0-9a-f]{64}))?\Z"
-)
 _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62})\Z")
 _ABSOLUTE = re.compile(r"/[^\0]*\Z")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}\Z")
@@ -149,24 +146,7 @@ def _image(spot: Cursor, fields: Mapping[str, Cursor]) -> str:
     if "image" not in fields:
         spot.note(FaultCode.MISSING_FIELD, "no image", "image: registry/name:tag@sha256:…")
         return ""
-    field = fields["image"]
-    before = len(spot.scope.faults)
-    text = field.text()
-    if len(spot.scope.faults) > before:
-        return ""
-    match = _IMAGE.match(text)
-    if match is None:
-        field.note(FaultCode.WRONG_FORMAT, f"{text!r} is no image", "registry/name:tag@sha256:<64 hex digits>")
-        return ""
-    if match["digest"] is None:
-        field.note(
-            FaultCode.IMAGE_NOT_PINNED, f"{text} has no digest", f"{text}@sha256:…", "`edgegitops image pin` writes it"
-        )
-        return ""
-    registry, _, rest = match["name"].partition("/")
-    if not rest or not ("." in registry or ":" in registry or registry == "localhost"):
-        field.note(FaultCode.WRONG_FORMAT, f"{text} does not name its registry", "registry/name", f"docker.io/{text}")
-    return f"{match['name']}@{match['digest']}"
+    return read_reference(fields["image"], "image")
 
 
 def _zone(spot: Cursor, field: Cursor | None, target: Target) -> str:

@@ -17,6 +17,7 @@ from edgegitops.core.desired.patching import patched
 from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, trace
 from edgegitops.core.desired.plant import plant_of
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
+from edgegitops.core.desired.references import read_artifact
 from edgegitops.core.desired.sharing import with_shared_names
 from edgegitops.core.desired.updates import read_policy
 from edgegitops.core.desired.values import Judge, Target, values_of
@@ -30,8 +31,10 @@ from edgegitops.core.model.release import Release, UpdatePolicy
 from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, NetworkSpec, VolumeSpec
 
 _KEYS = Keys(
-    frozenset({"version", "values", "containers", "networks", "volumes", "configs", "update", "description"}),
-    frozenset({"jobs", "artifacts", "secrets"}),
+    frozenset(
+        {"version", "values", "containers", "networks", "volumes", "configs", "artifacts", "update"} | {"description"}
+    ),
+    frozenset({"jobs", "secrets"}),
     (("services", "containers"),),
 )
 
@@ -104,7 +107,8 @@ def _read(
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}
     named = [name for name, _ in _named(fields, "containers")]
     volumes = {name: read_volume(spot, named) for name, spot in _named(fields, "volumes")}
-    around = Surroundings(node.target, Sources(volumes, configs), networks)
+    artifacts = {name: read_artifact(spot) for name, spot in _named(fields, "artifacts")}
+    around = Surroundings(node.target, Sources(volumes, configs, artifacts), networks)
     read = _read_containers(dict(_named(fields, "containers")), around)
     containers = with_shared_names(deployment.name, read, networks)
     own = Cursor(dict(deployment.spec), (), Scope((_layer(deployment),), root.scope.values))

@@ -1,13 +1,15 @@
 """Law: a mount has one absolute target, one source that is declared, and stands in the order in which it is applied.
 
-Order: by depth of the target, then by name, so that an inner mount comes after the outer one. Configs are read-only,
-for their file is shared by all who have the same content; with `onlyIfAbsent` they are copied into the volume around
-them and belong to the application. An engine socket, or a folder that holds one, is refused whatever any policy says:
-it would hand the node to the container. What an option means for one kind of source only is a fault on the others.
+Order: by depth of the target, then by name, so that an inner mount comes after the outer one. Configs and artifacts are
+read-only, for they are shared by all who have the same content; a config with `onlyIfAbsent` is copied into the volume
+around it and belongs to the application.
+
+An engine socket, or a folder that holds one, is refused whatever any policy says: it would hand the node to the
+container. What an option means for one kind of source only is a fault on the others.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from edgegitops.core.desired.configs import Config
@@ -18,11 +20,11 @@ from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Mount
 
-SOURCES = ("volume", "config", "tmpfs", "hostPath")
+SOURCES = ("volume", "config", "artifact", "tmpfs", "hostPath")
 _OPTIONS = ("readOnly", "mode", "uid", "gid", "relabel", "propagation", "onlyIfAbsent")
 _KEYS = Keys(
     frozenset({*SOURCES, *_OPTIONS, "path", "type", "create"}),
-    frozenset({"subPath", "secret", "key", "artifact"}),
+    frozenset({"subPath", "secret", "key"}),
     (("source", "volume or hostPath"), ("bind", "hostPath"), ("file", "config"), ("ro", "readOnly: true")),
 )
 _TMPFS_KEYS = Keys(frozenset({"size", "mode"}))
@@ -82,10 +84,11 @@ class Relabel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the application declares for mounts: volumes, and configs (None: faulty, told already)."""
+    """What the application declares for mounts: volumes, configs and artifacts (None: faulty, told already)."""
 
     volumes: Mapping[str, Volume]
     configs: Mapping[str, Config | None]
+    artifacts: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def clean_path(path: str) -> str:
@@ -150,6 +153,8 @@ def _mount(entry: Cursor, target: str, sources: Sources) -> Mount | None:
             mount = _volume(source, target, sources)
         case "config":
             mount = _config(source, target, sources, fields)
+        case "artifact":
+            mount = _artifact(source, target, sources)
         case "tmpfs":
             mount = _tmpfs(source, target)
         case _:
@@ -170,7 +175,8 @@ def _with_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
     if "readOnly" in fields:
         is_read_only = fields["readOnly"].flag()
         if mount.read_only and not is_read_only:
-            fields["readOnly"].note(FaultCode.NOT_SUPPORTED_YET, "a config cannot be written to", "a volume for data")
+            what = "an artifact" if mount.artifact else "a config"
+            fields["readOnly"].note(FaultCode.NOT_SUPPORTED_YET, f"{what} cannot be written to", "a volume for data")
         if mount.copy_once and is_read_only:
             fields["readOnly"].note(
                 FaultCode.WRONG_VALUE, "a copy can be written to", "no onlyIfAbsent, or no readOnly"
@@ -231,6 +237,15 @@ def _config(source: Cursor, target: str, sources: Sources, fields: Mapping[str, 
     if config.is_folder:
         return Mount(target, folder=config.digests, read_only=True)
     return Mount(target, file=config.digests[""], read_only=True)
+
+
+def _artifact(source: Cursor, target: str, sources: Sources) -> Mount | None:
+    name = source.text()
+    if name not in sources.artifacts:
+        unknown(source, "artifact", name, sources.artifacts)
+        return None
+    reference = sources.artifacts[name]
+    return None if reference is None else Mount(target, artifact=reference, read_only=True)
 
 
 def _tmpfs(source: Cursor, target: str) -> Mount:

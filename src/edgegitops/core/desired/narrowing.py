@@ -6,7 +6,7 @@ refusal names the field, the rule and the file of the policy.
 
 from collections.abc import Iterable, Iterator
 
-from edgegitops.core.desired.admission import is_from
+from edgegitops.core.desired.admission import is_from, sources_of
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.security import is_looser
 from edgegitops.core.model.faults import Fault
@@ -29,9 +29,10 @@ def _refusals(policy: PolicyManifest, container: ContainerSpec, field: str) -> I
     least, profile = policy.minimum_profile, container.create.security.profile
     if least and is_looser(profile, least):
         yield _refusal(policy, "minimumProfile", f"{field}.security.profile: {profile} is looser than {least}")
-    image = container.create.image.partition("@")[0]
-    if policy.registries and not any(is_from(image, one) for one in policy.registries):
-        yield _refusal(policy, "registries", f"{field}.image: {image} is from no allowed registry")
+    for where, reference in sources_of(container.create):
+        name = reference.partition("@")[0]
+        if policy.registries and not any(is_from(name, one) for one in policy.registries):
+            yield _refusal(policy, "registries", f"{field}.{where}: {name} is from no allowed registry")
     if policy.require_probes and container.care.ready is None:
         yield _refusal(policy, "requireProbes", f"{field}.probes.ready: there is none")
 

@@ -15,7 +15,7 @@ from edgegitops.core.documents.overrides import Setting, say_anew, settings
 from edgegitops.core.documents.validators import validators_of
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.node_config import NodeConfig, Notify, Remote, variable_of
+from edgegitops.core.model.node_config import NodeConfig, Notify, RegistryAccess, Remote, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
 from edgegitops.core.model.reasons import FaultCode
@@ -46,7 +46,6 @@ spec:
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
     "nodeconfig": {
-        "registry": "Podman's own authfile and registries.conf count",
         "reports": "reports come with canary waves",
     },
     "nodepolicy": {"allowIgnoreWindows": "hotfixes come with canary waves"},
@@ -90,6 +89,7 @@ def read_node_config(
             ca_file=remote.get("caFile", ""),
             proxy=remote.get("proxy", "").rstrip("/"),
         ),
+        registry=_registry(spec.get("registry", {})),
         pin=Pin(pin["repository"], pin["rootSha256"], pin["checkpoint"]),
         **{key: value for key, value in given.items() if value},
     )
@@ -104,6 +104,10 @@ def _notify(said: Mapping[str, Any]) -> Notify:
         ca_file=said.get("caFile", ""),
         **held_for,
     )
+
+
+def _registry(said: Mapping[str, Any]) -> RegistryAccess:
+    return RegistryAccess(said.get("authFile", ""), said.get("caFile", ""), tuple(said.get("insecure", ())))
 
 
 def read_node_policy(data: bytes, file: str, schemas: SchemaSet) -> NodePolicy | tuple[Fault, ...]:

@@ -1,6 +1,7 @@
 """Law: an image is pinned by writing its digest behind it, and not one other byte of the file changes.
 
-An image stands under `image` of a container, a job, the container defaults, or the same in the patch of an override.
+An image stands under `image` of a container, a job, the container defaults, or the same in the patch of an override;
+an artifact, which is pinned alike, under `artifact` of a declared one.
 One without a digest is not pinned. One with a reference (`${…}`) is refused elsewhere and passed over here. Where the
 text is written over several lines, so that its end cannot be told from its beginning, a person writes the digest.
 What a tag means is asked outside.
@@ -71,14 +72,14 @@ def _images(tree: Tree, root: Mark) -> Iterator[tuple[str, Mark]]:
 
 def _in_application(spec: Tree, mark: Mark | None) -> Iterator[tuple[str, Mark]]:
     yield from _in_container(*_below(spec, mark, "containerDefaults"))
-    for group in ("containers", "jobs"):
+    for group, key in (("containers", "image"), ("jobs", "image"), ("artifacts", "artifact")):
         containers, below = _below(spec, mark, group)
         for name in containers if isinstance(containers, dict) else ():
-            yield from _in_container(*_below(containers, below, name))
+            yield from _in_container(*_below(containers, below, name), key)
 
 
-def _in_container(container: Tree, mark: Mark | None) -> Iterator[tuple[str, Mark]]:
-    image, below = _below(container, mark, "image")
+def _in_container(container: Tree, mark: Mark | None, key: str = "image") -> Iterator[tuple[str, Mark]]:
+    image, below = _below(container, mark, key)
     if isinstance(image, str) and image and below is not None:
         yield image, below
 

@@ -35,7 +35,6 @@ _CONTAINER_ROWS = {
     "envFrom/*/secret": "secrets are not delivered yet",
     "mounts/*/subPath": "a folder inside a volume cannot be mounted yet; mount the volume",
     "mounts/*/secret": "secrets are not delivered yet",
-    "mounts/*/artifact": "artifacts are not pulled yet",
 }
 _CONTAINER = _rows("", _CONTAINER_ROWS)
 _APPLICATION = (
@@ -49,7 +48,6 @@ _APPLICATION = (
         {
             "jobs": "jobs are not run yet",
             "secrets": "secrets are not delivered yet",
-            "artifacts": "artifacts are not pulled yet",
             "configs/*/secrets": "secrets are not delivered yet",
         },
     ),

@@ -164,9 +164,15 @@ class IntentRecorded:
     subject: str
 
 
+WAS_THERE = "was-there"
+"""Reason of a pull that had nothing to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutcomeRecorded:
-    """A step ended; `id` is its intent's. `boot_id` is set for starts, `room` by a measurement, `copied` by a copy."""
+    """A step ended; `id` is its intent's. `boot_id` is set for starts, `room` by a measurement, `copied` by a copy.
+    `reason` of a step that is done is WAS_THERE for a pull of an image that was on the node before, else empty.
+    """
 
     kind: ClassVar[str] = "outcome-recorded"
     id: str

@@ -78,6 +78,7 @@ class Facts:
     remembered: Desired | None = None
     busy: frozenset[str] = frozenset()
     present_contents: frozenset[str] = frozenset()
+    present_artifacts: frozenset[str] = frozenset()
     is_revert_only: bool = False
     zones: Zones = field(default_factory=FixedZones)
     answers: Answers = field(default_factory=dict)

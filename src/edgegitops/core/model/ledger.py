@@ -124,7 +124,8 @@ class DeploymentRecord:
     long nobody has been able to tell. `predecessor` is the digest that served before and was left at `left_at`;
     `left_badly` are digests that a revert or a rollback left. `halted` is a release that failed and may not be
     reverted: it is kept stopped. `failures` maps `<step kind> <subject>` to its failures in a row; back-offs are
-    reckoned from it. `copy_rate` is how fast a volume was last copied, in bytes a second; 0 is not known.
+    reckoned from it. `copy_rate` is how fast a volume was last copied, in bytes a second; 0 is not known. `images` and
+    `artifacts` (hex digests) are those that were brought to the node for it and not removed since.
     """
 
     name: str
@@ -148,6 +149,8 @@ class DeploymentRecord:
     left_badly: frozenset[str] = frozenset()
     halted: Release | None = None
     copy_rate: int = 0
+    images: frozenset[str] = frozenset()
+    artifacts: frozenset[str] = frozenset()
 
     @property
     def soaking(self) -> str:

@@ -41,3 +41,8 @@ def failed_name(volume: str, digest: str) -> str:
 def volume_name(deployment: str, volume: str) -> str:
     """Engine name of a volume: stable over releases."""
     return f"{deployment}.{volume}"
+
+
+def digest_of(name: str) -> str:
+    """The hex digest that an image or artifact reference ends in."""
+    return name.rpartition(":")[2]

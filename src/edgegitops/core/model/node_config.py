@@ -34,6 +34,17 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryAccess:
+    """How registries are reached: the file with logins (empty: that of `podman login`), the authorities that artifacts
+    are asked for with, and registries (host:port) that speak plain HTTP.
+    """
+
+    auth_file: str = ""
+    ca_file: str = ""
+    insecure: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root;
     `control` is the agent's control socket, empty: `agent.sock` in the state directory. At most `connections` calls
@@ -56,6 +67,7 @@ class NodeConfig:
     notify: Notify | None = None
     fetch_memory: int = 1024 * 1024 * 1024
     fetch_bytes: int = 512 * 1024 * 1024
+    registry: RegistryAccess = RegistryAccess()
 
     @property
     def control_socket(self) -> str:

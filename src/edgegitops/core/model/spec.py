@@ -88,12 +88,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host, live is set.
+    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host, live, artifact is set.
 
     `file` is the SHA-256 of the content, kept in the node's content store; `folder` maps relative paths to such
-    digests; `tmpfs_size` in bytes; `host` is an absolute path on the node. `mode`, `uid` and `gid` are those of the
-    file, of the root of the tmpfs or volume, or of the host directory that `host_create` makes. `copy_once`: a file or
-    folder is copied into the volume that is mounted above it, where it is absent, instead of being mounted.
+    digests; `artifact` is `name@sha256:…`, a tree that the node has unpacked; `tmpfs_size` in bytes; `host` is an
+    absolute path on the node. `mode`, `uid` and `gid` are those of the file, of the root of the tmpfs or volume, or of
+    the host directory that `host_create` makes. `copy_once`: a file or folder is copied into the volume that is mounted
+    above it, where it is absent, instead of being mounted.
     `live` says `file` or `folder` of a config whose content may change while the container runs (`Care.configs`).
     """
 
@@ -115,9 +116,11 @@ class Mount:
     relabel: str = ""
     propagation: str = ""
     live: str = ""
+    artifact: str = ""
 
     def __post_init__(self) -> None:
-        sources = sum(map(bool, (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live)))
+        kinds = (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live, self.artifact)
+        sources = sum(map(bool, kinds))
         if sources != 1:
             raise ValueError(f"mount {self.target}: {sources} sources, one is needed")
 

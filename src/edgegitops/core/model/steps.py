@@ -27,6 +27,25 @@ class PullImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PullArtifact:
+    """Make the artifact present, unpacked; `subject` is `name@sha256:…`. No network where it is present. `mirrors` as
+    of an image.
+    """
+
+    kind: ClassVar[str] = "pull-artifact"
+    subject: str
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveArtifact:
+    """Remove the artifact; `subject` is the hex of its digest; done where it does not exist."""
+
+    kind: ClassVar[str] = "remove-artifact"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreContent:
     """Put a config file's content into the node's content store; `subject` is its SHA-256."""
 
@@ -194,6 +213,7 @@ SnapshotStep: TypeAlias = MeasureVolumes | TakeSnapshot | RestoreSnapshot | Drop
 
 Step: TypeAlias = (
     PullImage
+    | PullArtifact
     | StoreContent
     | CreateNetwork
     | CreateVolume
@@ -210,6 +230,7 @@ Step: TypeAlias = (
     | TakeSnapshot
     | RestoreSnapshot
     | DropSnapshot
+    | RemoveArtifact
 )
 
 

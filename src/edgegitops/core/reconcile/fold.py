@@ -26,7 +26,8 @@ from edgegitops.core.model.ledger import (
     StepFailure,
     Transition,
 )
-from edgegitops.core.model.reasons import Alarm, Refusal
+from edgegitops.core.model.naming import digest_of
+from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import Copied
 from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
@@ -287,6 +288,7 @@ def _lkg(known: tuple[Release, ...], newest: Release) -> tuple[Release, ...]:
 
 def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:
     key = f"{event.step} {event.subject}"
+    record = _stocked(record, event)
     match event.result:
         case Result.DONE:
             return _done(record, event, at)
@@ -299,6 +301,29 @@ def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -
             return replace(_failed(record, key, event, at), transition=transition)
         case Result.UNKNOWN:
             return record
+
+
+def _stocked(record: DeploymentRecord, event: e.OutcomeRecorded) -> DeploymentRecord:
+    """What an outcome says of the images and artifacts that were brought here: where that is not certain, they were."""
+    is_done = event.result is Result.DONE
+    match event.step:
+        case "pull-image" if _may_have_brought(event):
+            return replace(record, images=record.images | {event.subject})
+        case "remove-image" if is_done:
+            return replace(record, images=record.images - {event.subject})
+        case "pull-artifact":  # a part of it may be there, whatever the outcome
+            return replace(record, artifacts=record.artifacts | {digest_of(event.subject)})
+        case "remove-artifact" if is_done:
+            return replace(record, artifacts=record.artifacts - {event.subject})
+        case _:
+            return record
+
+
+def _may_have_brought(event: e.OutcomeRecorded) -> bool:
+    """False for an image that was there before, or surely did not come: it is not ours, whoever brings it later."""
+    if event.result is Result.UNAVAILABLE:
+        return event.reason == HoldReason.ENGINE_UNAVAILABLE  # the engine may have done it all the same
+    return event.result is Result.UNKNOWN or (event.result is Result.DONE and event.reason != e.WAS_THERE)
 
 
 def _failed(record: DeploymentRecord, key: str, event: e.OutcomeRecorded, at: datetime) -> DeploymentRecord:

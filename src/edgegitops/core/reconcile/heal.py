@@ -17,6 +17,7 @@ from datetime import datetime
 from edgegitops.core.model.events import ContainerEnded, Event
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import Health
+from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import DriftPolicy, Release
@@ -125,6 +126,9 @@ def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
     volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]
     steps += [parts.create_volume(name) for name in volumes if parts.volumes[name] not in scene.observed.volumes]
     steps += [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]
+    if not scene.is_local:
+        wanted = sorted(parts.artifacts([part]))
+        steps += [parts.pull_artifact(name) for name in wanted if digest_of(name) not in scene.artifacts]
     return steps
 
 

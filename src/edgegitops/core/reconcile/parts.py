@@ -16,6 +16,7 @@ from edgegitops.core.model.steps import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    PullArtifact,
     PullImage,
     ReloadContainer,
     StopContainer,
@@ -89,10 +90,18 @@ class Parts:
         )
 
     def pull(self, image: str) -> PullImage:
-        """The step that makes an image of this release present: mirrors of a longer part of its name come first."""
-        pairs = [pair for pair in self.release.policy.mirrors if image.startswith(f"{pair[0]}/")]
+        """The step that makes an image of this release present."""
+        return PullImage(image, self._mirrored(image))
+
+    def pull_artifact(self, artifact: str) -> PullArtifact:
+        """The step that makes an artifact of this release present."""
+        return PullArtifact(artifact, self._mirrored(artifact))
+
+    def _mirrored(self, name: str) -> tuple[str, ...]:
+        """Other names of an image or artifact; mirrors of a longer part of its name come first."""
+        pairs = [pair for pair in self.release.policy.mirrors if name.startswith(f"{pair[0]}/")]
         pairs.sort(key=lambda pair: -len(pair[0]))
-        return PullImage(image, tuple(dict.fromkeys(mirror + image[len(source) :] for source, mirror in pairs)))
+        return tuple(dict.fromkeys(mirror + name[len(source) :] for source, mirror in pairs))
 
     def create_container(self, part: Part) -> CreateContainer:
         """The step that creates this part."""
@@ -133,6 +142,11 @@ class Parts:
     def contents(self, parts: Iterable[Part]) -> frozenset[str]:
         """SHA-256 of every config file that these containers mount or copy."""
         return frozenset[str]().union(*(part.spec.contents() for part in parts))
+
+    def artifacts(self, parts: Iterable[Part]) -> frozenset[str]:
+        """Every artifact that these containers mount."""
+        mounts = [mount for part in parts for mount in part.spec.create.mounts]
+        return frozenset(mount.artifact for mount in mounts if mount.artifact)
 
 
 def parts_of(fleet: str, release: Release) -> Parts:

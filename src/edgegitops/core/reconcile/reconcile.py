@@ -3,12 +3,14 @@
 Rules, in order:
 1. what has begun to switch goes to its end, whatever else is wanted.
 2. else what failed and may not be reverted is stopped, in order, for as long as it takes; leftovers go (prune), then
-   what serves is repaired (heal): a closed gate, an unreachable registry or a refused release never stops that.
+   what serves is repaired (heal): a closed gate, an unreachable registry or a refused release never stops that. Then
+   images and artifacts go that nobody needs (tidy).
 3. else the open transition goes on, or a new one begins where another release is wanted that is not latched here.
    While nobody knows what is wanted, nothing is begun and nothing goes on that has not begun.
 4. what regressed is left for an older release where it says so (back).
 5. what is not admitted is still wanted: what runs is kept, and a removal that has not begun is called off.
-6. a refusal that this node may have outgrown (a device, a full table) is asked again an hour later; a failure never.
+6. a refusal that this node may have outgrown (a device, a full table, the engine's policy) is asked again an hour
+   later; a failure never.
 7. alarms of a look stand exactly as long as looks say so; a hold is told when it changes.
 Left to others: whether a start is allowed (rollout), what is wanted (desired), doing it (daemon).
 """
@@ -38,6 +40,7 @@ from edgegitops.core.reconcile.prune import prune
 from edgegitops.core.reconcile.removal import has_something
 from edgegitops.core.reconcile.scene import Outlook, Scene, began, due, earliest, work
 from edgegitops.core.reconcile.stopping import stops
+from edgegitops.core.reconcile.tidy import tidy
 from edgegitops.core.reconcile.transition import proceed
 
 OF_A_LOOK = (
@@ -48,7 +51,9 @@ OF_A_LOOK = (
     Alarm.PROBES_UNANSWERED,
 )
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
-MAY_BE_OUTGROWN = frozenset({Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN, Refusal.VOLUME_TOO_LARGE})
+MAY_BE_OUTGROWN = frozenset(
+    {Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN, Refusal.VOLUME_TOO_LARGE, Refusal.ADMISSION_DENIED}
+)
 
 
 def reconcile(scene: Scene) -> Outlook:
@@ -86,7 +91,7 @@ def _next(scene: Scene) -> Outlook:
     hold: Hold | None = None
     alarms: list[tuple[Alarm, str]] = []
     is_asking = False
-    for step in (_halt, prune, _heal, _forward):
+    for step in (_halt, prune, _heal, tidy, _forward):
         outlook = step(scene)
         if outlook.work is not None:
             return outlook

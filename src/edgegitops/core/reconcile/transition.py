@@ -18,7 +18,7 @@ from dataclasses import replace
 from edgegitops.core.model.events import AlarmCleared, ContainerEnded, Event, Latched
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import Health, StepFailure, Transition
-from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET
+from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET, digest_of
 from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
@@ -153,6 +153,8 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
     steps: list[Step] = [
         one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
     ]
+    wanted = sorted(new.artifacts(missing))
+    steps += [new.pull_artifact(name) for name in wanted if digest_of(name) not in scene.artifacts]
     steps += [StoreContent(sha256) for sha256 in sorted(_contents(scene, new) - scene.stored)]
     steps += [
         new.create_network(name) for name, at in sorted(new.networks.items()) if at not in scene.observed.networks
