@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from edgegitops import __version__
@@ -394,12 +395,41 @@ def _ears(config: NodeConfig, file: str, log: "Log", stack: ExitStack) -> "Wakeu
     return wakeup
 
 
+def _looking(
+    config: NodeConfig, listing: "PodmanListing", wakeup: "Wakeup"
+) -> "tuple[Callable[[], Mapping[str, str]], Callable[[], None]]":
+    """How to look at what runs, and how to hear of its end: from the kernel where containers' processes can be seen
+    from here, else from Podman's events, which cost Podman more than all else that is asked of it.
+    """
+    from edgegitops.adapters.deaths_pidfd import Deaths
+    from edgegitops.adapters.engine_podman_process import is_same_machine
+
+    guard, chosen = Lock(), list[Deaths | None]()
+
+    def look() -> Mapping[str, str]:
+        running = listing.running()
+        with guard:  # only now is it known that somebody listens at the socket, and who
+            if not chosen:
+                chosen.append(Deaths(wakeup.hint) if is_same_machine(config.socket) else None)
+                if chosen[0] is None:
+                    wakeup.follow(lambda: iter(listing.events()))
+            if chosen[0] is not None:
+                chosen[0].watch([seen.pid for seen in running.values()])
+        return {name: seen.mark for name, seen in running.items()}
+
+    def attend() -> None:
+        if chosen != [None]:
+            look()
+
+    return look, attend
+
+
 def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wakeup") -> "Senses":
     from edgegitops.adapters.notify_systemd import notify
     from edgegitops.adapters.worker_process import WorkerProcess
     from edgegitops.daemon.resident import Senses
 
-    wakeup.follow(lambda: iter(listing.events()))
+    look, attend = _looking(config, listing, wakeup)
     notes = str(Path(config.state) / NOTES)
     worker = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", file, "--notes", notes]
 
@@ -408,7 +438,8 @@ def _senses(config: NodeConfig, file: str, listing: "PodmanListing", wakeup: "Wa
         return WorkerProcess([*worker, *flags])
 
     return Senses(
-        listing=lambda: {name: seen.mark for name, seen in listing.running().items()},
+        listing=look,
+        attend=attend,
         tip=lambda: ask_tip(config),
         launch=launch,
         has_hint=wakeup.has_hint,

@@ -59,7 +59,8 @@ class Senses:
     `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
     engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
     long and returns early on a hint or a signal; `publish` is told after every turn how things stand;
-    `has_changed_files` is true once after a file of the node was written.
+    `has_changed_files` is true once after a file of the node was written; `attend` takes note of what runs now, so that
+    its end is a hint.
     """
 
     listing: Callable[[], Mapping[str, str]]
@@ -70,6 +71,7 @@ class Senses:
     is_stopping: Callable[[], bool]
     notify: Callable[[str], None] = lambda _: None
     asked: Callable[[], str] = str
+    attend: Callable[[], None] = lambda: None
     publish: Callable[[Pulse], None] = lambda _: None
     has_changed_files: Callable[[], bool] = bool
 
@@ -250,6 +252,7 @@ class Resident:
             self._died(code)
         state.worker = None
         state.listed_at = self._clock.monotonic()
+        self._pool.submit(self._senses.attend)  # what it raises, the next listing meets too
 
     def _ended_well(self) -> None:
         """One that may only revert says nothing of a whole one, which must follow when its back-off is over."""
