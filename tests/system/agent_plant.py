@@ -43,6 +43,7 @@ class Wish:
     soak: str = "1s"
     deadline: str = "40s"
     prune: str = "keep"
+    volume: Mapping[str, Any] = field(default_factory=dict)
 
     def at(self, version: str, **faults: str) -> "Wish":
         """The same with every image at another version, which may misbehave."""
@@ -104,7 +105,7 @@ class Plant:
             "version": wish.version,
             "update": {"minReady": "1s"},
             "networks": {"net": {}},
-            **({"volumes": {"data": {}}} if mounted else {}),
+            **({"volumes": {"data": dict(wish.volume)}} if mounted else {}),
             "containers": containers,
         }
         return _document("Application", wish.name, spec)
