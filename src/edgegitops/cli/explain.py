@@ -19,6 +19,7 @@ from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
 from edgegitops.cli.plain_words import HOLDS, SHORT, clock, release_words, span, terminal_width, until, visible, why
 from edgegitops.core.model import events as e
+from edgegitops.core.model import naming
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import DeploymentRecord
@@ -117,8 +118,21 @@ def describe(case: _Case, *, site: str, node: str) -> dict[str, Tree]:
         "isAsWanted": view.is_as_wanted(record, rows) and _is_target(case),
         "reasons": _reasons(case),
         "knownGood": [view.release_tree(release, ledger) for release in record.lkg],
+        "copies": [*_copied(record), *_failed(case)],
         "last": list(case.last),
     }
+
+
+def _copied(record: DeploymentRecord) -> list[str]:
+    """Volumes that were copied before the transition that goes on."""
+    return sorted(record.transition.snapshots) if record.transition is not None else []
+
+
+def _failed(case: _Case) -> list[str]:
+    """Volumes that keep what a failed release left."""
+    volumes = case.look.observed.volumes if case.look.observed is not None else {}
+    of = {name: labels for name, labels in volumes.items() if labels.get(naming.LABEL_FAILED)}
+    return sorted(name for name, labels in of.items() if labels.get(naming.LABEL_DEPLOYMENT) == case.record.name)
 
 
 def _is_target(case: _Case) -> bool:
@@ -255,6 +269,9 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
         lines += _row("" if number else label, *_reason_lines(reason, now))
     if told["knownGood"]:
         lines += _row("known good", *(_short(one) for one in told["knownGood"]))
+    lines += _row("volumes", *(f"{one} was copied before this update" for one in _copied(case.record)))
+    kept = "keeps what the failed release left, until another release is healthy"
+    lines += _row("" if _copied(case.record) else "volumes", *(f"{one} {kept}" for one in _failed(case)))
     lines += _row("last", *_last_lines(told["last"]))
     width = terminal_width()
     return [part.rstrip() for line in lines for part in _wrapped(line, width)]

@@ -131,6 +131,7 @@ def _change_tree(change: "Change") -> dict[str, Tree]:
             "new": list(change.volumes_new),
             "kept": list(change.volumes_kept),
             "deleted": list(change.volumes_lost),
+            "copied": list(change.volumes_copied),
         },
         "newAttempt": change.attempt,
         "downtime": {
@@ -187,6 +188,7 @@ def _lines(change: "Change") -> Iterator[str]:
         (change.networks if change.kind == "changes" else (), "network made anew"),
         (change.volumes_new, "volume made"),
         (change.volumes_kept, "volume kept, with its data"),
+        (change.volumes_copied, "volume copied while everything is stopped, which adds to the downtime"),
         (change.volumes_lost, "volume DELETED, with its data (prune.volumes: delete)"),
     ):
         if names:

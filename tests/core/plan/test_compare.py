@@ -17,6 +17,7 @@ from edgegitops.core.model.spec import (
     Mount,
     NetworkSpec,
     Probe,
+    SnapshotSpec,
     VolumeSpec,
 )
 from edgegitops.core.plan.compare import Fate, Kind, compare, shown_span
@@ -101,6 +102,22 @@ def test_volumes_outlive_an_update_that_no_longer_mounts_them() -> None:
     change = compare(old, release({"app": container()}, policy=policy))
     assert change is not None
     assert (change.volumes_kept, change.volumes_lost) == (("data",), ())
+
+
+def copying(one: Release) -> Release:
+    """The same, asking for a copy of every volume before updates."""
+    volumes = dict.fromkeys(one.spec.volumes, VolumeSpec(snapshot=SnapshotSpec()))
+    spec = replace(one.spec, volumes=volumes)
+    return replace(one, digest=spec.digest(), spec=spec)
+
+
+def test_volumes_that_ask_for_it_are_copied_where_something_is_replaced() -> None:
+    old = release({"app": container()}, volumes=("data",))
+    replaced = compare(old, copying(release({"app": container(B)}, volumes=("data", "new"))))
+    untouched = compare(old, copying(old))
+    assert replaced is not None
+    assert untouched is not None
+    assert (replaced.volumes_copied, untouched.volumes_copied) == (("data",), ())
 
 
 def test_a_removal_deletes_volumes_only_where_the_deployment_said_so() -> None:

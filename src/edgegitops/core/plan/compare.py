@@ -10,7 +10,8 @@
 
 Downtime, in spans: `at_most` is the patience of all stops and then the whole deadline, after which the node goes back
 by itself. `typical` supposes that programs obey their stop signal and answer at once: a second for each level that
-stops, a second for each that starts, and the ready probes' own pace. Neither is measured.
+stops, a second for each that starts, and the ready probes' own pace. Neither is measured. Copies of
+volumes come on top: how large they are is known on the node alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,7 +68,8 @@ class Change:
     """What a revision does to one deployment on one node. Nothing in it names the node, so equal changes are equal.
 
     `versions` are the application's, old and new, empty where there is none. `attempt` says that a higher attempt is
-    asked for. `volumes_lost` and `volumes_kept` are those that a removal deletes, or that nobody mounts any more.
+    asked for. `volumes_lost` and `volumes_kept` are those that a removal deletes, or that nobody mounts any more,
+    `volumes_copied` those that an update copies while it has everything stopped.
     """
 
     deployment: str
@@ -79,6 +81,7 @@ class Change:
     volumes_new: tuple[str, ...] = ()
     volumes_kept: tuple[str, ...] = ()
     volumes_lost: tuple[str, ...] = ()
+    volumes_copied: tuple[str, ...] = ()
     downtime: Downtime = Downtime()
     attempt: bool = False
 
@@ -135,9 +138,16 @@ def _changes(old: Release, new: Release) -> Change:
         networks=_networks(old.spec, new.spec),
         volumes_new=tuple(sorted(new.spec.volumes.keys() - old.spec.volumes.keys())),
         volumes_kept=tuple(sorted(old.spec.volumes.keys() - new.spec.volumes.keys())),
+        volumes_copied=_copied(old.spec, new.spec) if is_replaced else (),
         downtime=_downtime(old.spec, new, containers),
         attempt=new.spec.attempt != old.spec.attempt,
     )
+
+
+def _copied(old: DeploymentSpec, new: DeploymentSpec) -> tuple[str, ...]:
+    """Volumes that ask to be copied before an update; what only the new release has holds nothing yet."""
+    shared = sorted(old.volumes.keys() & new.volumes.keys())
+    return tuple(name for name in shared if new.volumes[name].snapshot is not None)
 
 
 def _containers(old: DeploymentSpec, new: DeploymentSpec) -> Iterable[ContainerChange]:
