@@ -20,6 +20,7 @@ CREATE, START, STOP = r"POST \S*/containers/create", r"POST \S*/start\b", r"POST
 LIST, INSPECT = r"GET \S*/containers/json", r"GET \S*/containers/[^/]+/json"
 STRIKES = [
     ("500", CREATE, 1),
+    ("500", START, 1),
     ("500", STOP, 2),
     ("500", LIST, 6),
     ("409", CREATE, 1),

@@ -4,7 +4,8 @@
    ours, once for each start.
 2. A step is done where its outcome is there already. A name that somebody else holds is `name-conflict`, never touched.
 3. Create answered by an error: remove the name by force if it is ours or only a ghost in storage, create once more.
-   Start answered by an error that remains of an interrupted start cause: remove it, and say "look again".
+   Start answered by an error: remove it by force, create and start it once more; where the step does not say how to
+   create it, only what remains of an interrupted start is removed, with "look again" for an answer.
 4. What may work later is UnavailableError (registry, disk, engine, something still in use); what will not is
    DeniedError. Pulls are never refused for ever, but for a wrong digest.
 5. Every request has a deadline; a silent engine is an unavailable one.
@@ -328,27 +329,42 @@ class PodmanEngine:
         live.tell(self._contents_dir, step.subject, step.configs_digest)
 
     def _start(self, step: StartContainer) -> None:
-        action = f"start container {step.subject}"
-        present = self._ours("containers", step.subject, "start")
-        if present is None:
-            raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
-        if self._is_lost(present):
+        answer = self._started(step.subject)
+        if not answer.is_ok and step.again is not None and self._is_unclear(answer):
             self._delete(step.subject)
-            raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
-        try:
-            folders.demand_no_links(present.get("Mounts") or (), self._contents_dir)
-        except MissingError as led_away:
-            raise denied(action, str(led_away), Refusal.START_FAILED) from led_away
-        answer = self._settle(step.subject, present)
-        if answer is None or answer.is_ok:
-            answer = self._wire.ask("POST", f"/containers/{step.subject}/start")
+            self._create(step.again)
+            answer = self._started(step.subject)
         if answer.is_ok:
             return
+        action = f"start container {step.subject}"
         self._fail_unless(answer, action, Refusal.START_FAILED)
         if any(words in answer.text().lower() for words in REMAINS):
             self._delete(step.subject)
             raise unavailable(action, f"removed what an interrupted start left: {answer.text()}", HoldReason.DEPENDENCY)
         raise denied(action, answer.text(), Refusal.START_FAILED)
+
+    @staticmethod
+    def _is_unclear(answer: Answer) -> bool:
+        """Whether the words of an error tell nothing of its cause."""
+        return judged("start", answer.text(), Refusal.START_FAILED).reason == Refusal.START_FAILED
+
+    def _started(self, name: str) -> Answer:
+        """The answer to a start, after all that has to be in place for it."""
+        action = f"start container {name}"
+        present = self._ours("containers", name, "start")
+        if present is None:
+            raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
+        if self._is_lost(present):
+            self._delete(name)
+            raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
+        try:
+            folders.demand_no_links(present.get("Mounts") or (), self._contents_dir)
+        except MissingError as led_away:
+            raise denied(action, str(led_away), Refusal.START_FAILED) from led_away
+        answer = self._settle(name, present)
+        if answer is None or answer.is_ok:
+            answer = self._wire.ask("POST", f"/containers/{name}/start")
+        return answer
 
     def _settle(self, name: str, present: Mapping[str, Any]) -> Answer | None:
         """What is left to do in volumes between mounting them and starting the program; what `init` answered."""

@@ -19,7 +19,7 @@ from edgegitops.adapters.engine_memory import Behaviour
 from edgegitops.core.model.events import DaemonStarted, Latched, SoakMarked, WorkerStarted
 from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.reasons import Refusal
-from edgegitops.core.model.release import Phase
+from edgegitops.core.model.release import DriftPolicy, Phase
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import PullImage, StartContainer
 
@@ -297,6 +297,33 @@ def test_going_back_to_what_serves_ends_hold_and_alarm():
     stage.observe_for(soaked=POLICY.soak)
     stage.play()
     assert (stage.phase, stage.alarms) == (Phase.HEALTHY, set())
+
+
+def test_container_that_a_start_cut_short_has_removed_is_made_anew():
+    stage = stage_at()
+    stage.want(TWO)
+    while stage.phase is not Phase.SWITCHING:
+        stage.turn()
+    stage.engine.remove(stage.part("app").name)
+    stage.start_up()
+    assert (stage.phase, stage.running, stage.alarms) == (Phase.PROVING, {"app:2"}, set())
+
+
+@pytest.mark.parametrize("drift", list(DriftPolicy))
+def test_serving_container_that_a_start_has_removed_is_made_anew_whatever_drift_says(drift):
+    one = with_policy(ONE, drift=drift)
+    stage = stage_at(one)
+    name = stage.part("app").name
+    stage.engine.behaviours[image("app", "1")] = Behaviour(fails_to_start=True)
+    stage.engine.end(name, 1)
+    stage.play()
+    assert stage.record.failures[f"start-container {name}"].is_final
+    stage.engine.remove(name)
+    stage.engine.behaviours.clear()
+    for _ in range(3):
+        stage.pass_time(MINUTE)
+        stage.play()
+    assert stage.running == {"app:1"}
 
 
 # --- policies that give reverting up

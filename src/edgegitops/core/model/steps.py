@@ -107,10 +107,13 @@ class ReloadContainer:
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Start the container; done where it runs already."""
+    """Start the container; done where it runs already. Where the engine refuses without a known cause, it is made
+    anew as `again` says and started once more.
+    """
 
     kind: ClassVar[str] = "start-container"
     subject: str
+    again: CreateContainer | None = None
 
 
 @dataclass(frozen=True, slots=True)

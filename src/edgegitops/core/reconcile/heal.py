@@ -22,7 +22,7 @@ from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
-from edgegitops.core.model.steps import RemoveContainer, StartContainer, Step, StoreContent
+from edgegitops.core.model.steps import RemoveContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
@@ -91,7 +91,9 @@ def _is_as_created(parts: Parts, part: Part, seen: ContainerSeen) -> bool:
 
 def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None) -> Outlook:
     drift = parts.release.policy.drift
-    if drift is not DriftPolicy.CORRECT and (seen is None or seen.state is ContainerState.RUNNING):
+    is_own_doing = f"start-container {part.name}" in scene.record.failures  # a start removes what it cannot start
+    is_drift = seen.state is ContainerState.RUNNING if seen else not is_own_doing
+    if drift is not DriftPolicy.CORRECT and is_drift:
         what = "was removed" if seen is None else "was changed"
         detail = f"container {part.container} {what}; drift is {drift}"
         return Outlook(hold=Hold(HoldReason.DRIFT_PAUSED, detail))
@@ -145,7 +147,7 @@ def _restart(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen) -> Out
     hold = _waiting(scene, parts, part)
     if hold is not None and scene.record.waited_for < parts.release.policy.deadline:
         return Outlook(hold=hold)
-    return work(scene, steps=[StartContainer(part.name)])
+    return work(scene, steps=[scene.start(parts, part)])
 
 
 def _waiting(scene: Scene, parts: Parts, part: Part) -> Hold | None:

@@ -15,7 +15,7 @@ from edgegitops.core.model.ledger import Transition
 from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
-from edgegitops.core.model.steps import StartContainer, Step
+from edgegitops.core.model.steps import Step
 from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
@@ -67,7 +67,7 @@ def _level(scene: Scene, old: Parts, level: tuple[Part, ...]) -> list[Step]:
         *(old.create_volume(name) for name in mounted if old.volumes[name] not in scene.observed.volumes),
     ]
     creates: list[Step] = [old.create_container(part) for part in needs]
-    return around or creates or [StartContainer(part.name) for part in level if _is_down(scene, part)]
+    return around or creates or [scene.start(old, part) for part in level if _is_down(scene, part)]
 
 
 def _is_missing(scene: Scene, part: Part) -> bool:

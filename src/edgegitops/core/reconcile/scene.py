@@ -17,7 +17,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import SnapshotSeen
 from edgegitops.core.model.spec import Condition
-from edgegitops.core.model.steps import Step, Work
+from edgegitops.core.model.steps import StartContainer, Step, Work
 from edgegitops.core.reconcile.backoff import retry_at
 from edgegitops.core.reconcile.parts import Part, Parts, parts_of
 
@@ -76,6 +76,12 @@ class Scene:
         """True where this agent started the container in this boot, and has not stopped it or seen it end since."""
         start = self.remembered(part).start
         return start is not None and start.boot_id == self.boot_id
+
+    def start(self, parts: Parts, part: Part) -> StartContainer:
+        """The step that starts a part; after a refusal without a known cause it is made anew, but once in a row."""
+        before = self.record.failures.get(f"{StartContainer.kind} {part.name}")
+        is_first = before is None or not before.is_final
+        return StartContainer(part.name, parts.create_container(part) if is_first else None)
 
     def owned(self) -> tuple[ContainerSeen, ...]:
         """All containers of this deployment, of whatever release, by name."""

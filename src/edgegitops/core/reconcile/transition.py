@@ -6,7 +6,8 @@ Rules, in order of the road:
    What is not available is tried for ever; what the engine denies is a refusal.
 3. ready waits for other deployments, the windows and, where something running is to be stopped, for the interlocks;
    what has begun asks nobody. Switching asks the start condition once more, stops what the new release does not share,
-   copies volumes (snapshots), tells what stays of its changed configs, and starts the new in order.
+   copies volumes (snapshots), tells what stays of its changed configs, and starts the new in order. What is gone before
+   it ever ran is made anew: a start that the engine refuses without a known cause removes the container first.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
@@ -22,7 +23,7 @@ from edgegitops.core.model.naming import LABEL_DEPLOYMENT, LABEL_FLEET, digest_o
 from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.steps import StartContainer, Step, StopContainer, StoreContent
+from edgegitops.core.model.steps import Step, StopContainer, StoreContent
 from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.neighbours import waits_for
@@ -294,14 +295,17 @@ _OVER_WHEN_HEALTHY = (Alarm.RELEASE_FAILED, *_OVER_WHEN_BACK)
 
 
 def _starts(scene: Scene, new: Parts) -> list[Step]:
-    """Changed configs of containers that stay, then containers that do not run and may start now: nothing that they
-    depend on is missing.
+    """Changed configs of containers that stay, then what a start that was cut short has removed, then containers that
+    do not run and may start now: nothing that they depend on is missing.
     """
     reloads: list[Step] = [part.reload() for part in new.containers if not is_told(scene, part)]
     if reloads:
         return reloads
     down = [part for part in new.containers if not is_up(scene, part)]
-    return [StartContainer(part.name) for part in down if not any(unmet(scene, new, part))]
+    gone = [part for part in down if scene.observed.named(part.name) is None]
+    if gone:
+        return [new.create_container(part) for part in gone]
+    return [scene.start(new, part) for part in down if not any(unmet(scene, new, part))]
 
 
 def _ended(scene: Scene, transition: Transition, new: Parts) -> Outlook | None:
@@ -309,6 +313,8 @@ def _ended(scene: Scene, transition: Transition, new: Parts) -> Outlook | None:
     rested: list[Event] = []
     for part in new.containers:
         seen = scene.observed.named(part.name)
+        if seen is None and scene.remembered(part).start is None:
+            continue  # it never ran: a start removes what it cannot start, to make it anew
         if seen is None:
             detail = f"container {part.name} was removed"
             return fail(scene, transition, new.release, reason=Refusal.ENDED_WHILE_PROVING, detail=detail)
