@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.documents.validators import written_out
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.manifests import Snapshot
-from edgegitops.core.model.spec import Restart
+from edgegitops.core.model.spec import Concurrency, Condition, Missed, Restart, Runs
 from edgegitops.core.trust.listing import list_manifests
 from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
 
@@ -54,6 +55,12 @@ def is_written(tree: Any, path: tuple[str, ...]) -> bool:
     return bool(unsupported._matches(tree, path))
 
 
+def is_written_alike(tree: Any, path: tuple[str, ...]) -> bool:
+    """True also for a field of a job that a container shows: both are read by the same code."""
+    is_of_job = path[:3] == ("spec", "jobs", "*")
+    return is_written(tree, path) or (is_of_job and is_written(tree, ("spec", "containers", *path[2:])))
+
+
 def is_refused(kind: str, path: tuple[str, ...]) -> bool:
     """True for a field with a row, and for all that can only stand below or beside one."""
     rows = unsupported._BY_KIND[kind]
@@ -69,7 +76,7 @@ def test_every_field_is_obeyed_somewhere_or_refused_by_name(kind):
     forgotten = [
         "/".join(path)
         for path in fields(schema)
-        if not is_refused(kind, path) and path[-2:] not in ELSEWHERE and not is_written(tree, path)
+        if not is_refused(kind, path) and path[-2:] not in ELSEWHERE and not is_written_alike(tree, path)
     ]
     assert [path for path in forgotten if not path.startswith("spec/containerDefaults/")] == []
 
@@ -105,6 +112,16 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     assert (told.config_signal, set(told.configs)) == ("SIGHUP", {"/etc/d", "/etc/i"})
     assert (told.ready.grpc_port, told.ready.grpc_service) == (9000, "qa.Inspector")
     assert told.live.http_tls_verify
+    nightly, migrate = release.spec.jobs["nightly"], release.spec.jobs["migrate"]
+    assert (nightly.schedule, nightly.zone) == ("30 2 * * MON-FRI", "Europe/Oslo")
+    assert (nightly.concurrency, nightly.missed) == (Concurrency.REPLACE, Missed.RUN_ONCE)
+    assert (nightly.timeout, nightly.retries) == (timedelta(minutes=10), 2)
+    assert (migrate.runs, migrate.care.depends_on) == (
+        Runs.BEFORE_SWITCH,
+        {"c": Condition.STARTED, "first": Condition.COMPLETED},
+    )
+    assert migrate.create.env == {"D": "1.10", "N": "5"}, "jobs have the container defaults"
+    assert migrate.create.logging.driver == "journald"
     assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
     assert release.policy.after == "regression"

@@ -9,11 +9,12 @@ created without its artifacts, and no image or artifact goes that a release may 
 from tests.simulation.life import FLEET, Life
 
 from edgegitops.core.model.events import AlarmRaised, Event, Latched, TransitionBegan
-from edgegitops.core.model.ledger import DeploymentRecord, Health
+from edgegitops.core.model.ledger import DeploymentRecord, Health, Transition
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.spec import Runs
 from edgegitops.core.model.steps import (
     CreateContainer,
     RemoveArtifact,
@@ -37,6 +38,23 @@ def names(release: Release | None) -> frozenset[str]:
 def configs(release: Release | None) -> dict[str, str]:
     """The digest of what the live mounts of a release's containers must show, by engine name."""
     return {one.name: one.spec.care.configs_digest() for one in parts_of(FLEET, release).containers} if release else {}
+
+
+def explains(release: Release | None, name: str) -> bool:
+    """Whether a container is of this release: one of its containers or jobs, or a run of a scheduled job."""
+    if release is None:
+        return False
+    parts = parts_of(FLEET, release)
+    return name in parts.names() or any(name.startswith(f"{part.name}.") for part in parts.scheduled)
+
+
+def prepared(transition: Transition) -> frozenset[str]:
+    """Engine names of what must be there before a switch stops anything."""
+    if transition.new is None:
+        return frozenset()
+    parts = parts_of(FLEET, transition.new)
+    others = [one for one in parts.jobs if one.job and one.job.runs is Runs.ON_INSTALL and not transition.is_install]
+    return parts.names() - {one.name for one in others}
 
 
 class Laws:
@@ -104,19 +122,16 @@ class Laws:
 
     def _may_start(self, record: DeploymentRecord, name: str) -> None:
         transition = record.transition
-        allowed = names(record.serving)
+        allowed = record.serving
         if transition is not None and transition.phase is Phase.REVERTING:
-            allowed = names(transition.old)
+            allowed = transition.old
         elif transition is not None and transition.phase in BEGUN:
-            allowed = names(transition.new)
+            allowed = transition.new
             latched = transition.new is not None and transition.new.digest in record.latches
             assert not latched, f"{name} starts although its release failed here"
-        assert name in allowed, f"{name} is started and belongs to no release that may run"
-        may_run = record.serving
-        if transition is not None and transition.phase in BEGUN:
-            may_run = transition.old if transition.phase is Phase.REVERTING else transition.new
+        assert explains(allowed, name), f"{name} is started and belongs to no release that may run"
         one = self.life.engine._containers.get(name)
-        assert one is None or one.seen.configs == configs(may_run)[name], f"{name} is started with other configs"
+        assert one is None or one.seen.configs == configs(allowed).get(name, ""), f"{name} has other configs"
 
     def _may_stop(self, record: DeploymentRecord, step: StopContainer | RemoveContainer) -> None:
         one = self.life.engine._containers.get(step.subject)
@@ -131,7 +146,7 @@ class Laws:
         if transition.phase is Phase.SWITCHING and transition.new is not None:
             is_shared = step.subject in names(transition.new) - self._users(transition.new)
             assert not is_shared, f"{step.subject} is shared and is stopped"
-            missing = [name for name in names(transition.new) if name not in self.life.engine._containers]
+            missing = [name for name in prepared(transition) if name not in self.life.engine._containers]
             gone = [name for name in missing if name not in self.tampered]
             assert not gone, f"{step.subject} is stopped before {gone} are there"
         if transition.phase is Phase.REVERTING:
@@ -160,7 +175,8 @@ class Laws:
         running = self.life.running(deployment) - self.tampered
         transition = record.transition
         sides = [record.serving, *((transition.old, transition.new) if transition else ())]
-        assert any(running <= names(side) for side in sides if side), f"half: {sorted(running)} run at {record.phase}"
+        is_whole = any(all(explains(side, name) for name in running) for side in sides)
+        assert is_whole, f"half: {sorted(running)} run at {record.phase}"
 
     # --- whenever the daemon sleeps
 

@@ -177,6 +177,14 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
         case e.ContainerEnded():
             code = "" if event.exit_code is None else f" with exit code {event.exit_code}"
             return f"{event.container} ended{code}"
+        case e.JobStarted():
+            due = f" that was due at {event.due_at:%Y-%m-%d %H:%M} UTC" if event.due_at else ""
+            return f"try {event.tries} of job {event.job}{due} begins in {event.container}"
+        case e.JobEnded():
+            return f"job {event.job} {event.result}{_because('', event.detail)}"
+        case e.ScheduleMarked():
+            left_out = f"the run of {event.due_at:%Y-%m-%d %H:%M} UTC is left out: {event.detail}"
+            return f"job {event.job}: {left_out if event.detail else 'its schedule counts from now on'}"
         case e.HealthChanged():
             return f"{event.container} is {event.health}{_because('', event.detail)}"
         case e.SoakMarked():

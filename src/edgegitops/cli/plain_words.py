@@ -127,6 +127,7 @@ REFUSALS: Mapping[str, str] = {
     Refusal.PROBE_FAILED: "a live probe failed",
     Refusal.VOLUME_TOO_LARGE: "a volume is larger than its snapshot may be",
     Refusal.SNAPSHOT_FAILED: "a volume could not be copied before the update",
+    Refusal.JOB_FAILED: "a job of it failed",
 }
 
 # Why a commit is not believed.

@@ -264,4 +264,6 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
         snapshots=tuple(one for one in facts.snapshots if deployment_of(one) == name),
+        is_clock_trusted=calendar.is_trusted,
+        zones=facts.zones,
     )

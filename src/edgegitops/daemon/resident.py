@@ -344,13 +344,17 @@ class Resident:
         if state.worker is not None or not (state.has_worked or state.deaths):
             return
         self._take_listing()
-        is_proving = any(soak.is_proving for soak in state.handover.soaks)
-        every = LIST_WHILE_PROVING if is_proving else LIST_EVERY
+        every = LIST_WHILE_PROVING if self._is_in_haste() else LIST_EVERY
         if state.listing is not None or (not self._senses.has_hint() and now - state.listed_at < every):
             return
         state.listed_at = now
         state.listing = self._pool.submit(self._senses.listing)
         self._take_listing()
+
+    def _is_in_haste(self) -> bool:
+        """True while something is proven, or a switch waits for the end of a job."""
+        handover = self._state.handover
+        return handover.awaits_job or any(soak.is_proving for soak in handover.soaks)
 
     def _take_listing(self) -> None:
         """Compare what runs with what should. What is there and not expected is news once: the worker has the say.
@@ -386,7 +390,7 @@ class Resident:
         waits = [self._watcher.next_tick(), self._interval, timedelta(seconds=10)]
         if self._state.handover.next_look is not None:
             waits.append(max(timedelta(milliseconds=50), self._state.handover.next_look - self._clock.now()))
-        if any(soak.is_proving for soak in self._state.handover.soaks):
+        if self._is_in_haste():
             waits.append(LIST_WHILE_PROVING)
         if state.reasons:
             back_off = state.local if self._may_heal() else state.whole

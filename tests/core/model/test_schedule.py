@@ -44,7 +44,8 @@ def test_schedule_says_times_and_days(text, times, day, has_day):
         ("0 2 * *", "five fields"),
         ("0 2 * * * *", "five fields"),
         ("0  2 * * *", "five fields"),
-        ("@daily", "five fields"),
+        ("@reboot", "five fields"),
+        ("@Daily", "five fields"),
         ("60 2 * * *", "expected 0 to 59"),
         ("0 24 * * *", "expected 0 to 23"),
         ("0 2 0 * *", "expected 1 to 31"),
@@ -84,3 +85,19 @@ def test_any_text_is_a_schedule_or_a_refusal(text):
     assert schedule.times == tuple(sorted(schedule.times))
     assert schedule.times
     assert schedule.weekdays <= frozenset(range(7))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("@hourly", "0 * * * *"),
+        ("@daily", "0 0 * * *"),
+        ("@midnight", "0 0 * * *"),
+        ("@weekly", "0 0 * * SUN"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 JAN *"),
+        ("@annually", "0 0 1 1 *"),
+    ],
+)
+def test_schedule_that_has_a_name_is_what_everybody_means_by_it(name, text):
+    assert parse_schedule(name) == parse_schedule(text)

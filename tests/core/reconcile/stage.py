@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from edgegitops.adapters.clock_memory import MemoryClock
-from edgegitops.adapters.engine_memory import MemoryEngine
+from edgegitops.adapters.engine_memory import Behaviour, MemoryEngine
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.model import naming
@@ -27,18 +27,23 @@ from edgegitops.core.model.events import (
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import DeploymentRecord, Health, Ledger
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
+from edgegitops.core.model.plant import FixedZones
 from edgegitops.core.model.release import Phase, Release, UpdatePolicy
 from edgegitops.core.model.spec import (
     Attachment,
     Care,
+    Concurrency,
     Condition,
     ContainerSpec,
     CreateSpec,
     DeploymentSpec,
+    JobSpec,
+    Missed,
     Mount,
     NetworkSpec,
     OnUnhealthy,
     Restart,
+    Runs,
     VolumeSpec,
 )
 from edgegitops.core.model.steps import (
@@ -87,9 +92,30 @@ def container(
     return ContainerSpec(create, care)
 
 
+def job(
+    name: str,
+    version: str = "1",
+    *,
+    runs: Runs = Runs.BEFORE_SWITCH,
+    needs: Mapping[str, Condition] | None = None,
+    retries: int = 0,
+    timeout: timedelta | None = None,
+    schedule: str = "",
+    zone: str = "UTC",
+    concurrency: Concurrency = Concurrency.FORBID,
+    missed: Missed = Missed.SKIP,
+) -> JobSpec:
+    """A job; scheduled where it has a schedule."""
+    create = CreateSpec(image=image(name, version), networks={"net": Attachment()})
+    care = Care(depends_on=needs or {})
+    kind = Runs.SCHEDULE if schedule else runs
+    return JobSpec(create, kind, care, schedule, zone, concurrency, missed, timeout, retries)
+
+
 def release(
     containers: Mapping[str, ContainerSpec] | None = None,
     *,
+    jobs: Mapping[str, JobSpec] | None = None,
     attempt: int = 1,
     policy: UpdatePolicy = POLICY,
     net: NetworkSpec | None = None,
@@ -98,7 +124,7 @@ def release(
     """A release of `line`; without containers it is one named `app`."""
     held = containers if containers is not None else {"app": container("app")}
     volumes = {mount.volume: VolumeSpec() for one in held.values() for mount in one.create.mounts if mount.volume}
-    spec = DeploymentSpec(LINE, held, {"net": net or NetworkSpec()}, volumes, attempt)
+    spec = DeploymentSpec(LINE, held, {"net": net or NetworkSpec()}, volumes, attempt, jobs or {})
     return Release(spec.digest(), f"revision-{version}", spec, version, policy)
 
 
@@ -118,6 +144,8 @@ class Stage:
         self.target = target
         self.is_target_known = True
         self.is_local = False
+        self.is_clock_trusted = True
+        self.zones = FixedZones()
         self.gate: Hold | None = None
         self.refusal = ""
         self.contents: frozenset[str] = frozenset()
@@ -180,6 +208,8 @@ class Stage:
             alarms=self.ledger.alarms,
             is_local=self.is_local,
             snapshots=self.snapshots.present(),
+            is_clock_trusted=self.is_clock_trusted,
+            zones=self.zones,
         )
 
     def look(self) -> Outlook:
@@ -188,7 +218,7 @@ class Stage:
 
     def part(self, name: str, of: Release | None = None) -> Part:
         """A part of a release, else of what is wanted."""
-        return next(one for one in self.parts(of).containers if one.container == name)
+        return self.parts(of).named(name)
 
     def parts(self, of: Release | None = None) -> Parts:
         wanted = of or self.target
@@ -265,6 +295,10 @@ class Stage:
         seen = ContainerSeen(name, "f" * 64, ContainerState.RUNNING, {"who": "somebody"}, "their/image")
         self.engine.add_foreign(seen)
         return seen
+
+    def behave(self, name: str, version: str = "1", *, after: timedelta | None = None, code: int = 0) -> None:
+        """What an image does from now on: it ends so long after its start, with this code."""
+        self.engine.behaviours[image(name, version)] = Behaviour(crashes_after=after, exit_code=code)
 
     def lose_journal(self) -> None:
         self.journal = MemoryJournal()

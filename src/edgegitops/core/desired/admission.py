@@ -17,7 +17,7 @@ from edgegitops.core.desired.subnets import is_private
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, Security
+from edgegitops.core.model.spec import CreateSpec, DeploymentSpec, Security
 
 _DIGEST_MARK = "@sha256:"
 _NEVER = ""
@@ -36,15 +36,16 @@ def _refusals(spec: DeploymentSpec, policy: NodePolicy) -> Iterator[Fault]:
         if network.driver == "bridge" and network.subnet and not is_private(network.subnet):
             message = f"{network.subnet} would hide public addresses from the node; take private ones"
             yield _refusal(policy, f"networks.{name}.subnet", message, _NEVER)
-    for name, container in sorted(spec.containers.items()):
-        field = f"containers.{name}"
-        yield from _image(container.create, policy, field)
-        yield from _privileges(container.create, policy, field)
-        yield from _confinement(container.create.security, policy, f"{field}.security")
-        yield from _devices(container.create, policy, field)
-        yield from _mounts(container.create, policy, field)
-        yield from _ports(container, policy, field)
-        yield from _limits(container.create, policy, field)
+    told = {f"containers.{name}": one.create for name, one in sorted(spec.containers.items())}
+    told |= {f"jobs.{name}": one.create for name, one in sorted(spec.jobs.items())}
+    for field, create in told.items():
+        yield from _image(create, policy, field)
+        yield from _privileges(create, policy, field)
+        yield from _confinement(create.security, policy, f"{field}.security")
+        yield from _devices(create, policy, field)
+        yield from _mounts(create, policy, field)
+        yield from _ports(create, policy, field)
+        yield from _limits(create, policy, field)
 
 
 def _refusal(policy: NodePolicy, field: str, message: str, rule: str) -> Fault:
@@ -186,10 +187,10 @@ def is_inside(path: str, folder: str) -> bool:
     return inner == outer or inner.startswith(f"{outer.rstrip('/')}/")
 
 
-def _ports(container: ContainerSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
+def _ports(create: CreateSpec, policy: NodePolicy, field: str) -> Iterator[Fault]:
     if not policy.ports:
         return
-    for port in container.create.ports:
+    for port in create.ports:
         if port.host is not None and not any(bounds[0] <= port.host <= bounds[-1] for bounds in policy.ports):
             yield _refusal(policy, f"{field}.ports", f"the host port {port.host} is not allowed", "ports")
 

@@ -11,6 +11,7 @@ from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Care, Condition, OnUnhealthy, Restart, RestartLimit
 
 CARE_FIELDS = frozenset({"probes", "restart", "restartLimit", "dependsOn", "stop", "onConfigChange"})
+NOT_OF_JOBS = frozenset({"probes", "restart", "restartLimit", "onConfigChange"})
 _PROBE_KEYS = Keys(
     frozenset({"ready", "live", "startup", "onUnhealthy"}),
     hints=(("readiness", "ready"), ("liveness", "live"), ("readinessProbe", "ready"), ("livenessProbe", "live")),

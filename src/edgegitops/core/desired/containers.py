@@ -63,7 +63,7 @@ _PLAIN: dict[str, tuple[str, Callable[[Cursor], Any]]] = {
     "logging": ("logging", read_logging),
     "stop": ("stop_signal", read_stop_signal),
 }
-_KEYS = Keys(
+CONTAINER_KEYS = Keys(
     frozenset(
         {"image", "enabled", "env", "envFrom", "user", "timezone", "networks", "dns", "mounts", "sysctls", "security"}
         | set(_PLAIN)
@@ -97,7 +97,7 @@ class Surroundings:
 
 
 def is_enabled(spot: Cursor) -> bool:
-    """Whether the container exists on this node at all."""
+    """Whether the container or job exists on this node at all."""
     tree = spot.tree
     return not isinstance(tree, dict) or "enabled" not in tree or spot.below("enabled", tree["enabled"]).expanded_flag()
 
@@ -105,7 +105,7 @@ def is_enabled(spot: Cursor) -> bool:
 def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
     """The spec of a container; None where a fault was noted."""
     before = len(spot.scope.faults)
-    fields = spot.fields(_KEYS)
+    fields = spot.fields(CONTAINER_KEYS)
     told: dict[str, Any] = {"image": _image(spot, fields)}
     for key, (name, read) in _PLAIN.items():
         if key in fields:

@@ -1,17 +1,17 @@
 """Law: one deployment on one node becomes one release, or faults; the order of keys in any map changes nothing.
 
-Patched tree, checked values, configs, networks, volumes, containers, order, then the spec and its digest. Parts that
-nobody uses (a network that no container joins, a volume that none mounts) are judged and left out of the spec.
+Patched tree, checked values, configs, networks, volumes, containers, jobs, order, then the spec and its digest. Parts
+that nobody uses (a network that no container joins, a volume that none mounts) are judged and left out of the spec.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edgegitops.core.desired.configs import ConfigReader
 from edgegitops.core.desired.containers import Surroundings, is_enabled, read_container
-from edgegitops.core.desired.graph import find_cycle
+from edgegitops.core.desired.jobs import check_order, read_job
 from edgegitops.core.desired.mirrors import mirrors_of
-from edgegitops.core.desired.mounts import Sources, unknown
+from edgegitops.core.desired.mounts import Sources
 from edgegitops.core.desired.networks import DEFAULT_NETWORK, read_network
 from edgegitops.core.desired.patching import patched
 from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, trace
@@ -28,14 +28,13 @@ from edgegitops.core.model.manifests import Application, DeploymentManifest, Sna
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Release, UpdatePolicy
-from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, NetworkSpec, VolumeSpec
+from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, JobSpec, NetworkSpec, VolumeSpec
 
 _KEYS = Keys(
-    frozenset(
-        {"version", "values", "containers", "networks", "volumes", "configs", "artifacts", "update"} | {"description"}
-    ),
-    frozenset({"jobs", "secrets"}),
-    (("services", "containers"),),
+    frozenset({"version", "values", "containers", "jobs", "networks", "volumes", "configs", "artifacts"})
+    | {"update", "description"},
+    frozenset({"secrets"}),
+    (("services", "containers"), ("initContainers", "jobs")),
 )
 
 
@@ -109,16 +108,19 @@ def _read(
     volumes = {name: read_volume(spot, named) for name, spot in _named(fields, "volumes")}
     artifacts = {name: read_artifact(spot) for name, spot in _named(fields, "artifacts")}
     around = Surroundings(node.target, Sources(volumes, configs, artifacts), networks)
-    read = _read_containers(dict(_named(fields, "containers")), around)
-    containers = with_shared_names(deployment.name, read, networks)
+    containers, jobs = _read_parts(dict(_named(fields, "containers")), dict(_named(fields, "jobs")), around)
+    containers = with_shared_names(deployment.name, containers, networks)
+    jobs = with_shared_names(deployment.name, jobs, networks)
+    creates = [*(one.create for one in containers.values()), *(one.create for one in jobs.values())]
     own = Cursor(dict(deployment.spec), (), Scope((_layer(deployment),), root.scope.values))
     policy = read_policy(own, fields)
     spec = DeploymentSpec(
         deployment=deployment.name,
         containers=containers,
-        networks=_joined(containers, networks),
-        volumes=_mounted(containers, volumes),
+        networks=_joined(creates, networks),
+        volumes=_mounted(creates, volumes),
         attempt=deployment.attempt,
+        jobs=jobs,
     )
     found = {
         config.digests[path]: data for config in configs.values() if config for path, data in config.contents.items()
@@ -128,7 +130,8 @@ def _read(
 
 def needed_contents(spec: DeploymentSpec) -> frozenset[str]:
     """The SHA-256 of every config file that a spec mounts."""
-    return frozenset[str]().union(*(container.contents() for container in spec.containers.values()))
+    parts = (*spec.containers.values(), *(job.container() for job in spec.jobs.values()))
+    return frozenset[str]().union(*(part.contents() for part in parts))
 
 
 def _named(fields: Mapping[str, Cursor], key: str) -> list[tuple[str, Cursor]]:
@@ -143,38 +146,27 @@ def _layer(deployment: DeploymentManifest) -> Layer:
     return Layer(Place(deployment.origin, ("spec",)), dict(deployment.spec))
 
 
-def _read_containers(spots: Mapping[str, Cursor], around: Surroundings) -> dict[str, ContainerSpec]:
-    enabled = {name: spot for name, spot in spots.items() if is_enabled(spot)}
-    containers = {}
-    for name, spot in enabled.items():
-        container = read_container(spot, around)
-        if container is not None:
-            containers[name] = container
-    for name, container in containers.items():
-        _check_order(spots[name], container, spots, enabled)
-    if loop := find_cycle({name: container.care.depends_on for name, container in containers.items()}):
-        message = f"these wait for each other: {' -> '.join((*loop, loop[0]))}"
-        spots[loop[0]].below("dependsOn", {}).note(FaultCode.DEPENDENCY_CYCLE, message)
-    return containers
+def _read_parts(
+    containers: Mapping[str, Cursor], jobs: Mapping[str, Cursor], around: Surroundings
+) -> tuple[dict[str, ContainerSpec], dict[str, JobSpec]]:
+    """What is enabled here, in an order of start that exists."""
+    for name in sorted(containers.keys() & jobs.keys()):
+        jobs[name].note(FaultCode.DUPLICATE_NAME, f"a container is called {name!r} too", "a name of its own")
+    read = {name: read_container(spot, around) for name, spot in containers.items() if is_enabled(spot)}
+    ending = {name: read_job(spot, around) for name, spot in jobs.items() if is_enabled(spot)}
+    found = {name: one for name, one in read.items() if one is not None}
+    found_jobs = {name: one for name, one in ending.items() if one is not None}
+    if len(found) + len(found_jobs) == len(read) + len(ending):  # else a fault is told, and what waits for it would be
+        check_order(found, found_jobs, {**containers, **jobs})
+    return found, found_jobs
 
 
-def _check_order(
-    spot: Cursor, container: ContainerSpec, spots: Mapping[str, Cursor], enabled: Mapping[str, Cursor]
-) -> None:
-    order = spot.below("dependsOn", {})
-    for name in container.care.depends_on:
-        if name not in spots:
-            unknown(order.below(name, None), "container", name, spots)
-        elif name not in enabled:
-            order.below(name, None).note(FaultCode.UNKNOWN_REFERENCE, f"the container {name!r} is not enabled here")
-
-
-def _joined(containers: Mapping[str, ContainerSpec], networks: Mapping[str, NetworkSpec]) -> dict[str, NetworkSpec]:
-    names = {name for container in containers.values() for name in container.create.networks}
+def _joined(creates: Iterable[CreateSpec], networks: Mapping[str, NetworkSpec]) -> dict[str, NetworkSpec]:
+    names = {name for create in creates for name in create.networks}
     known = {DEFAULT_NETWORK: NetworkSpec(), **networks}
     return {name: known[name] for name in sorted(names)}
 
 
-def _mounted(containers: Mapping[str, ContainerSpec], volumes: Mapping[str, Volume]) -> dict[str, VolumeSpec]:
-    names = {mount.volume for container in containers.values() for mount in container.create.mounts}
+def _mounted(creates: Iterable[CreateSpec], volumes: Mapping[str, Volume]) -> dict[str, VolumeSpec]:
+    names = {mount.volume for create in creates for mount in create.mounts}
     return {name: volumes[name].spec for name in sorted(names - {""})}

@@ -12,7 +12,7 @@ from edgegitops.core.desired.security import is_looser
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import PolicyManifest
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec
+from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, JobSpec
 
 
 def narrow(spec: DeploymentSpec, policies: Iterable[PolicyManifest]) -> tuple[Fault, ...]:
@@ -20,12 +20,19 @@ def narrow(spec: DeploymentSpec, policies: Iterable[PolicyManifest]) -> tuple[Fa
     return tuple(
         fault
         for policy in policies
-        for name, container in sorted(spec.containers.items())
-        for fault in _refusals(policy, container, f"{spec.deployment}: containers.{name}")
+        for field, part in _parts(spec).items()
+        for fault in _refusals(policy, part, f"{spec.deployment}: {field}")
     )
 
 
-def _refusals(policy: PolicyManifest, container: ContainerSpec, field: str) -> Iterator[Fault]:
+def _parts(spec: DeploymentSpec) -> dict[str, ContainerSpec | JobSpec]:
+    return {
+        **{f"containers.{name}": one for name, one in sorted(spec.containers.items())},
+        **{f"jobs.{name}": one for name, one in sorted(spec.jobs.items())},
+    }
+
+
+def _refusals(policy: PolicyManifest, container: ContainerSpec | JobSpec, field: str) -> Iterator[Fault]:
     least, profile = policy.minimum_profile, container.create.security.profile
     if least and is_looser(profile, least):
         yield _refusal(policy, "minimumProfile", f"{field}.security.profile: {profile} is looser than {least}")
@@ -33,7 +40,7 @@ def _refusals(policy: PolicyManifest, container: ContainerSpec, field: str) -> I
         name = reference.partition("@")[0]
         if policy.registries and not any(is_from(name, one) for one in policy.registries):
             yield _refusal(policy, "registries", f"{field}.{where}: {name} is from no allowed registry")
-    if policy.require_probes and container.care.ready is None:
+    if policy.require_probes and isinstance(container, ContainerSpec) and container.care.ready is None:
         yield _refusal(policy, "requireProbes", f"{field}.probes.ready: there is none")
 
 

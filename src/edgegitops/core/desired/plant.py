@@ -11,7 +11,7 @@ from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import DeploymentManifest, PlantRules, PolicyManifest, Snapshot
+from edgegitops.core.model.manifests import Application, DeploymentManifest, PlantRules, PolicyManifest, Snapshot
 from edgegitops.core.model.plant import UTC_ZONE, Plant, Zones
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.selector import Selector
@@ -35,7 +35,7 @@ def plant_of(snapshot: Snapshot, deployment: DeploymentManifest, target: Target)
 
 
 def unknown_zones(snapshot: Snapshot, zones: Zones) -> Iterator[Fault]:
-    """Faults of windows whose time zone is not known here; none where no zones at all are installed here."""
+    """Faults of windows and jobs whose time zone is not known here; none where no zones at all are installed here."""
     if zones.find(_EVERYWHERE) is None:
         return
     written = [
@@ -49,6 +49,20 @@ def unknown_zones(snapshot: Snapshot, zones: Zones) -> Iterator[Fault]:
                 message = f"window {window.name}: there is no time zone {window.zone!r}; on a node it would never open"
                 problem = Problem(FaultCode.UNKNOWN_REFERENCE, message, "an IANA name such as Europe/Stockholm")
                 yield Place(origin, ("spec", "windows", window.name, "timeZone")).fault(problem)
+    for application in snapshot.applications.values():
+        for name, zone in _zones_of_jobs(application):
+            if zones.find(zone) is None:
+                message = f"job {name}: there is no time zone {zone!r}; on a node it would never run"
+                problem = Problem(FaultCode.UNKNOWN_REFERENCE, message, "an IANA name such as Europe/Stockholm")
+                yield Place(application.origin, ("spec", "jobs", name, "timeZone")).fault(problem)
+
+
+def _zones_of_jobs(application: Application) -> Iterator[tuple[str, str]]:
+    """The zones that the jobs of an application name."""
+    for name, job in (application.spec.get("jobs") or {}).items():
+        zone = job.get("timeZone", "site")
+        if zone not in {"site", "utc"}:
+            yield name, zone
 
 
 def _plant(rules: Iterable[PlantRules], target: Target) -> Plant:

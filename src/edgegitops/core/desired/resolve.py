@@ -9,7 +9,7 @@
 A node that its site does not list is not enrolled: it starts nothing and removes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.deployments import Means, Resolved, needed_contents, resolve_deployment
@@ -30,6 +30,7 @@ from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.spec import CreateSpec
 
 RESOLVERS = frozenset({1})
 
@@ -145,8 +146,8 @@ def _port_conflicts(found: Mapping[str, Resolved]) -> list[Fault]:
     taken = Taken()
     faults = []
     for deployment, resolved in found.items():
-        for name, container in resolved.release.spec.containers.items() if resolved.release else ():
-            for port in container.create.ports:
+        for group, name, create in _creates(resolved.release):
+            for port in create.ports:
                 owner = taken.take(port, f"{deployment}.{name}")
                 if owner:
                     problem = Problem(
@@ -154,5 +155,12 @@ def _port_conflicts(found: Mapping[str, Resolved]) -> list[Fault]:
                         f"{deployment}.{name}: host port {port.host}/{port.protocol} is taken by {owner}",
                         "another host port, another hostIP, or a value that differs between the two",
                     )
-                    faults.append(resolved.place("containers", name, "ports").fault(problem))
+                    faults.append(resolved.place(group, name, "ports").fault(problem))
     return faults
+
+
+def _creates(release: Release | None) -> Iterator[tuple[str, str, CreateSpec]]:
+    """What the engine is told, with the path under which people find it."""
+    if release is not None:
+        yield from (("containers", name, one.create) for name, one in release.spec.containers.items())
+        yield from (("jobs", name, one.create) for name, one in release.spec.jobs.items())

@@ -6,22 +6,25 @@ clash. All deployments of a node that share a network say the same of it, and no
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.reasons import FaultCode
-from edgegitops.core.model.spec import Attachment, ContainerSpec, DeploymentSpec, NetworkSpec
+from edgegitops.core.model.spec import Attachment, ContainerSpec, DeploymentSpec, JobSpec, NetworkSpec
+
+P = TypeVar("P", ContainerSpec, JobSpec)
 
 
 def with_shared_names(
-    deployment: str, containers: Mapping[str, ContainerSpec], networks: Mapping[str, NetworkSpec]
-) -> dict[str, ContainerSpec]:
-    """The containers, with their names on the networks that are shared."""
+    deployment: str, containers: Mapping[str, P], networks: Mapping[str, NetworkSpec]
+) -> dict[str, P]:
+    """The containers or jobs, with their names on the networks that are shared."""
     shared = {name for name, network in networks.items() if network.is_shared}
     return {name: _named(f"{deployment}-{name}", container, shared) for name, container in containers.items()}
 
 
-def _named(name: str, container: ContainerSpec, shared: set[str]) -> ContainerSpec:
+def _named(name: str, container: P, shared: set[str]) -> P:
     joined = dict(container.create.networks)
     for network in shared & joined.keys():
         place: Attachment = joined[network]
@@ -51,5 +54,5 @@ def sharing_conflicts(specs: Mapping[str, tuple[DeploymentSpec, Place]]) -> Iter
 
 
 def _names_on(spec: DeploymentSpec, network: str) -> set[str]:
-    places = [container.create.networks.get(network) for container in spec.containers.values()]
+    places = [create.networks.get(network) for create in spec.creates()]
     return {alias for place in places if place for alias in place.aliases}

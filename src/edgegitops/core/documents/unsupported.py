@@ -40,13 +40,12 @@ _CONTAINER = _rows("", _CONTAINER_ROWS)
 _APPLICATION = (
     *(
         Gap((*prefix, *gap.path), gap.sentence, gap.applies)
-        for prefix in (("containerDefaults",), ("containers", "*"))
+        for prefix in (("containerDefaults",), ("containers", "*"), ("jobs", "*"))
         for gap in _CONTAINER
     ),
     *_rows(
         "",
         {
-            "jobs": "jobs are not run yet",
             "secrets": "secrets are not delivered yet",
             "configs/*/secrets": "secrets are not delivered yet",
         },

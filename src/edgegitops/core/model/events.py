@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias
 
 from edgegitops.core.model.codec import Tree, from_tree, to_tree
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import Health, Transition
+from edgegitops.core.model.ledger import Health, JobResult, Transition
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import Copied, Room
 from edgegitops.core.model.trust import Floor
@@ -202,6 +202,50 @@ class ContainerEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class JobStarted:
+    """A try of a job is about to begin in this container (engine name), or was found to have begun; in the same write
+    as the intent of its start. `tries` counts this one, `due_at` is the time of the schedule.
+    """
+
+    kind: ClassVar[str] = "job-started"
+    deployment: str
+    job: str
+    container: str
+    boot_id: str
+    tries: int = 1
+    transition: str = ""
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """A try of a job is over; `result` says what follows from it for the run."""
+
+    kind: ClassVar[str] = "job-ended"
+    deployment: str
+    job: str
+    container: str
+    result: JobResult
+    ended_at: datetime
+    exit_code: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleMarked:
+    """A schedule (cron text and zone) counts from `at` on; `detail` says why the run that was due then was left out,
+    empty where there was none.
+    """
+
+    kind: ClassVar[str] = "schedule-marked"
+    deployment: str
+    job: str
+    schedule: str
+    due_at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChanged:
     """The probes of a container (engine name) agree on something new."""
 
@@ -345,6 +389,9 @@ Event: TypeAlias = (
     | IntentRecorded
     | OutcomeRecorded
     | ContainerEnded
+    | JobStarted
+    | JobEnded
+    | ScheduleMarked
     | HealthChanged
     | SoakMarked
     | Latched

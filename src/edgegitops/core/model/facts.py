@@ -152,6 +152,7 @@ class Handover:
     `expected` maps engine names of containers that should run to their marks (`ContainerSeen.mark`).
     `is_at_rest`: no transition is under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what
     serves, healthy. `fetched` is the newest tip that was fetched. `bulletin` is what monitoring is told.
+    `awaits_job`: a switch waits for the end of a job.
     """
 
     next_look: datetime | None = None
@@ -162,6 +163,7 @@ class Handover:
     is_as_wanted: bool = True
     fetched: str = ""
     bulletin: Bulletin = field(default_factory=Bulletin)
+    awaits_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,55 @@ class ContainerRecord:
     is_resting: bool = False
 
 
+class JobResult(StrEnum):
+    """How a run of a job stands. RETRYING: the last try failed, and another one comes. INTERRUPTED: nobody saw its end
+    (the machine went down, or its container is gone). STOPPED: a switch or a removal ended it.
+    """
+
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    INTERRUPTED = "interrupted"
+    REPLACED = "replaced"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One run of a job; keyed by the engine name of its container. `transition` is the one that it belongs to, empty
+    for scheduled ones, which have `due_at`. `boot_id` is that of its last try, `at` the instant of that, `tries` how
+    many there were.
+    """
+
+    job: str
+    began_at: datetime
+    at: datetime
+    boot_id: str
+    tries: int = 1
+    transition: str = ""
+    due_at: datetime | None = None
+    result: JobResult = JobResult.RUNNING
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    detail: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True until its last try is over."""
+        return self.result in (JobResult.RUNNING, JobResult.RETRYING)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleMark:
+    """Up to when a schedule (cron text and zone) was obeyed; `detail` says why the last run of it was left out."""
+
+    schedule: str
+    at: datetime
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Latch:
     """A durable mark that a digest failed (or was refused) here and is not started again. `told_in` is the sequence of
@@ -69,7 +118,7 @@ class Transition:
     rollout that allowed it (core/rollout/next_release.py). `has_started`: a start was asked for since the switch began,
     so volumes may have been written to. `room` was measured at `room_at`; `prepared` tells when each volume was made
     ready to be copied. `snapshots` are the volumes (engine names) that were copied, `restored` those whose copy was put
-    back.
+    back. `is_install`: nothing of the deployment was ever healthy on this node when it began.
     """
 
     id: str
@@ -84,6 +133,7 @@ class Transition:
     done: frozenset[str] = frozenset()
     cause: str = ""
     is_going_back: bool = False
+    is_install: bool = False
     has_started: bool = False
     room: Room | None = None
     room_at: datetime | None = None
@@ -125,7 +175,9 @@ class DeploymentRecord:
     `left_badly` are digests that a revert or a rollback left. `halted` is a release that failed and may not be
     reverted: it is kept stopped. `failures` maps `<step kind> <subject>` to its failures in a row; back-offs are
     reckoned from it. `copy_rate` is how fast a volume was last copied, in bytes a second; 0 is not known. `images` and
-    `artifacts` (hex digests) are those that were brought to the node for it and not removed since.
+    `artifacts` (hex digests) are those that were brought to the node for it and not removed since. `jobs` holds runs by
+    the engine name of their container, as long as that is there, `schedules` the marks of scheduled jobs by name.
+    `is_installed`: a release became healthy here, and its data was not deleted since.
     """
 
     name: str
@@ -151,6 +203,9 @@ class DeploymentRecord:
     copy_rate: int = 0
     images: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
+    jobs: Mapping[str, JobRun] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleMark] = field(default_factory=dict)
+    is_installed: bool = False
 
     @property
     def soaking(self) -> str:

@@ -4,6 +4,8 @@ Volumes carry data from release to release and have no digest in their names. Ow
 names: a thing with our name and without our labels belongs to somebody else.
 """
 
+from datetime import UTC, datetime
+
 LABEL_FLEET = "io.edgegitops.fleet"
 LABEL_DEPLOYMENT = "io.edgegitops.deployment"
 LABEL_CONTAINER = "io.edgegitops.container"
@@ -14,6 +16,8 @@ LABEL_RETAIN = "io.edgegitops.retain"
 LABEL_FAILED = "io.edgegitops.failed"
 LABEL_KEPT_FOR = "io.edgegitops.kept-for"
 LABEL_SHARES = "io.edgegitops.shares"
+LABEL_JOB = "io.edgegitops.job"
+LABEL_NETWORKS = "io.edgegitops.networks"
 
 SHORT = 12
 
@@ -21,6 +25,13 @@ SHORT = 12
 def container_name(deployment: str, container: str, digest: str) -> str:
     """Engine name of a container; `digest` is the container's own digest (64 hex characters)."""
     return f"{deployment}.{container}.{digest[:SHORT]}"
+
+
+def run_name(deployment: str, job: str, digest: str, due_at: datetime) -> str:
+    """Engine name of the container of one scheduled run: a function of the time at which it was due, so no run is
+    ever made twice.
+    """
+    return f"{container_name(deployment, job, digest)}.{due_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def network_name(deployment: str, network: str, digest: str) -> str:

@@ -104,6 +104,7 @@ class Refusal(StrEnum):
     PROBE_FAILED = "probe-failed"
     VOLUME_TOO_LARGE = "volume-too-large"
     SNAPSHOT_FAILED = "snapshot-failed"
+    JOB_FAILED = "job-failed"
 
 
 class HoldReason(StrEnum):
@@ -168,3 +169,4 @@ class Alarm(StrEnum):
     SNAPSHOT_LOST = "snapshot-lost"
     FLOOR_COPY_FAILED = "floor-copy-failed"
     PROBES_UNANSWERED = "probes-unanswered"
+    JOB_FAILED = "job-failed"

@@ -19,6 +19,15 @@ _PART = re.compile(r"(?:(?P<all>\*)|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step
 _NUMBER = re.compile(r"[0-9]{1,2}\Z")
 _LONGEST = 512
 _FORM = "five fields: minute hour day month weekday, such as 0 2 * * *"
+_NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Schedule:
 @lru_cache(maxsize=1024)
 def parse_schedule(text: str) -> Schedule:
     """The schedule that a text says; ValueError says what is wrong and what was expected."""
-    parts = text.split(" ")
+    parts = _NAMED.get(text, text).split(" ")
     if len(text) > _LONGEST or len(parts) != len(_FIELDS):
         raise ValueError(f"{text[:_LONGEST]!r} is no schedule; expected {_FORM}")
     minutes, hours, days, months, weekdays = (_read(part, field) for part, field in zip(parts, _FIELDS, strict=True))

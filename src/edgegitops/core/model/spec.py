@@ -260,9 +260,9 @@ class RestartLimit:
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """What the agent does around a container. `depends_on` maps container names of the same deployment; `stop_pre` is
-    run inside before the stop signal, for at most `stop_timeout`. `configs` are the contents of its live mounts, by
-    target: relative path (empty for a file) to SHA-256. `config_signal` tells the program that they changed.
+    """What the agent does around a container. `depends_on` maps names of containers and jobs of the same deployment;
+    `stop_pre` is run inside before the stop signal, for at most `stop_timeout`. `configs` are the contents of its live
+    mounts, by target: relative path (empty for a file) to SHA-256. `config_signal` tells the program that they changed.
     """
 
     ready: Probe | None = None
@@ -333,6 +333,51 @@ class ContainerSpec:
         return frozenset(files.union(*(folder.values() for folder in folders)))
 
 
+class Runs(StrEnum):
+    """When a job runs."""
+
+    ON_INSTALL = "onInstall"
+    BEFORE_SWITCH = "beforeSwitch"
+    ON_UPDATE = "onUpdate"
+    SCHEDULE = "schedule"
+
+
+class Concurrency(StrEnum):
+    """What a run that is due does while the last one still goes on."""
+
+    FORBID = "forbid"
+    ALLOW = "allow"
+    REPLACE = "replace"
+
+
+class Missed(StrEnum):
+    """What becomes of a run whose time passed while nothing could start it."""
+
+    SKIP = "skip"
+    RUN_ONCE = "runOnce"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A container that runs to its end. `schedule` (cron text) and `zone` (IANA name) are those of a scheduled one;
+    `timeout` None is the default of core/reconcile/jobs.py. `retries` are further tries after the first.
+    """
+
+    create: CreateSpec
+    runs: Runs
+    care: Care = Care()
+    schedule: str = ""
+    zone: str = "UTC"
+    concurrency: Concurrency = Concurrency.FORBID
+    missed: Missed = Missed.SKIP
+    timeout: timedelta | None = None
+    retries: int = 0
+
+    def container(self) -> ContainerSpec:
+        """The container that it is while it runs."""
+        return ContainerSpec(self.create, self.care)
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
     """`spec(D, n, c)`: deployment D resolved for node n at revision c. Its canonical digest is the release digest."""
@@ -342,6 +387,7 @@ class DeploymentSpec:
     networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
     volumes: Mapping[str, VolumeSpec] = field(default_factory=dict)
     attempt: int = 1
+    jobs: Mapping[str, JobSpec] = field(default_factory=dict)
 
     def digest(self) -> str:
         """The release digest, 64 hex characters."""
@@ -353,6 +399,19 @@ class DeploymentSpec:
 
     def container_digest(self, container: str) -> str:
         """The container's own digest: what the engine is told, with the definitions of the networks it joins."""
-        create = self.containers[container].create
+        return digest(self._created(self.containers[container].create))
+
+    def job_digest(self, job: str, release: str) -> str:
+        """A job's own digest. One that belongs to a release (`release`, its digest) is another one in each; what is
+        scheduled stays the same one while the engine is told the same.
+        """
+        tree = self._created(self.jobs[job].create)
+        return digest(tree if self.jobs[job].runs is Runs.SCHEDULE else {**tree, "release": release})
+
+    def creates(self) -> tuple[CreateSpec, ...]:
+        """What the engine is told of every container and every job."""
+        return (*(one.create for one in self.containers.values()), *(one.create for one in self.jobs.values()))
+
+    def _created(self, create: CreateSpec) -> dict[str, object]:
         joined = {name: to_tree(self.networks[name]) for name in create.networks}
-        return digest({"create": to_tree(create), "networks": joined})
+        return {"create": to_tree(create), "networks": joined}

@@ -28,6 +28,11 @@ def restart_at(ends: Sequence[datetime], now: datetime) -> datetime:
     return counted[-1] + _doubled(RESTART_FIRST, len(counted) - 2)
 
 
+def try_again_at(failed_at: datetime, tries: int, now: datetime) -> datetime:
+    """When a job whose tries have failed so far may be tried again; not after `now` means at once."""
+    return now if failed_at > now else failed_at + _doubled(RESTART_FIRST, tries - 1)
+
+
 def retry_at(failure: StepFailure | None, now: datetime, name: str) -> datetime:
     """When a step that failed so often in a row may be tried again; not after `now` means at once."""
     if failure is None or failure.at > now:

@@ -28,8 +28,9 @@ from edgegitops.core.model.ledger import (
 )
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
-from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.release import Phase, Release, VolumePrune
 from edgegitops.core.model.snapshots import Copied
+from edgegitops.core.reconcile.fold_jobs import job_denied, job_done, job_ended, job_started, schedule_marked
 from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
 from edgegitops.core.reconcile.parts import parts_of
 
@@ -172,6 +173,12 @@ def _apply_to_record(  # noqa: PLR0911, PLR0912 - one return an event is the tab
             return _step(record, event, at)
         case e.ContainerEnded():
             return _ended(record, event, at)
+        case e.JobStarted():
+            return job_started(record, event, at)
+        case e.JobEnded():
+            return job_ended(record, event, at)
+        case e.ScheduleMarked():
+            return schedule_marked(record, event)
         case e.HealthChanged():
             known = _container(record, event.container)
             changed = replace(known, health=event.health, health_at=at, health_detail=event.detail)
@@ -263,6 +270,11 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
             serving = None if phase is Phase.STUCK and not is_back else transition.old
     waited_for = NOTHING if transition.phase in BEGUN else record.waited_for
     rested = replace(record, transition=None, serving=serving, waited_for=waited_for, unanswered_for=NOTHING)
+    if phase is Phase.HEALTHY:
+        rested = replace(rested, is_installed=True)
+    if phase is Phase.ABSENT:
+        is_lost = transition.old is not None and transition.old.policy.prune_volumes is VolumePrune.DELETE
+        rested = replace(rested, jobs={}, schedules={}, is_installed=record.is_installed and not is_lost)
     if phase is Phase.HEALTHY and serving is not None:
         return _left(replace(rested, lkg=_lkg(record.lkg, serving)), transition)
     return rested
@@ -298,7 +310,7 @@ def _outcome(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -
             transition = record.transition  # before it has begun, steps that are denied may be those of healing
             if transition is not None and transition.phase in BEGUN and not transition.reason:
                 transition = replace(transition, reason=event.reason or event.result, detail=event.detail)
-            return replace(_failed(record, key, event, at), transition=transition)
+            return replace(_failed(job_denied(record, event, at), key, event, at), transition=transition)
         case Result.UNKNOWN:
             return record
 
@@ -340,6 +352,7 @@ def _done(record: DeploymentRecord, event: e.OutcomeRecorded, at: datetime) -> D
     if record.transition is not None:
         transition = replace(record.transition, done=record.transition.done | {key})
         record = _paced(replace(record, transition=_of_snapshots(transition, event, at)), event.copied)
+    record = job_done(record, event, at)
     known = _container(record, event.subject)
     match event.step:
         case "start-container":

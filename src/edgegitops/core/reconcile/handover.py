@@ -2,13 +2,14 @@
 
 A container is expected to run where it serves or is being proven. While dependants wait for readiness in switching,
 what already runs is probed too. A release's time begins when what was before it has stopped: a stop that does not work
-is not the fault of what comes after it.
+is not the fault of what comes after it. Jobs are never probed; while a switch waits for one, its deadline stands still.
 """
 
 from collections.abc import Iterable, Sequence
 
 from edgegitops.core.model.facts import Handover, SoakWatch, Watch
-from edgegitops.core.model.observed import ContainerState
+from edgegitops.core.model.naming import LABEL_JOB
+from edgegitops.core.model.observed import ContainerSeen, ContainerState
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import Part, Parts
@@ -32,7 +33,8 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         running = [part for part in parts.containers if _is_running(scene, parts, part)]
         watches += [_watch(scene, parts, part) for part in running]
         expected |= {seen.name: seen.mark for part in running if (seen := scene.observed.named(part.name))}
-        if not _is_clearing(scene, parts):
+        expected |= {seen.name: seen.mark for seen in scene.owned() if _is_running_job(seen)}
+        if not _is_clearing(scene, parts) and not _awaits_job(scene):
             soaks.append(_soak(scene, parts, is_proving=is_proving))
     return Handover(
         None,
@@ -41,6 +43,7 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
         expected,
         is_at_rest=all(_is_at_rest(scene) for scene in scenes),
         is_as_wanted=all(_is_as_wanted(scene) for scene in scenes),
+        awaits_job=any(_awaits_job(scene) for scene in scenes),
     )
 
 
@@ -54,11 +57,26 @@ def together(handovers: Iterable[Handover]) -> Handover:
         {name: mark for one in all_of for name, mark in one.expected.items()},
         is_at_rest=all(one.is_at_rest for one in all_of),
         is_as_wanted=all(one.is_as_wanted for one in all_of),
+        awaits_job=any(one.awaits_job for one in all_of),
     )
+
+
+def _is_running_job(seen: ContainerSeen) -> bool:
+    return seen.state is ContainerState.RUNNING and LABEL_JOB in seen.labels
+
+
+def _awaits_job(scene: Scene) -> bool:
+    """A switch waits for a job, whose own timeout bounds it: that time is not counted against the deadline."""
+    transition = scene.record.transition
+    if transition is None or transition.phase is not Phase.SWITCHING:
+        return False
+    return any(run.is_open and run.transition == transition.id for run in scene.record.jobs.values())
 
 
 def _is_at_rest(scene: Scene) -> bool:
     transition = scene.record.transition
+    if any(run.is_open and run.due_at is None for run in scene.record.jobs.values()):
+        return False
     return transition is None or (transition.phase not in BEGUN and bool(scene.record.hold_reason))
 
 
@@ -85,7 +103,7 @@ def _is_clearing(scene: Scene, parts: Parts) -> bool:
     transition = scene.record.transition
     if transition is None or transition.phase is not Phase.SWITCHING:
         return False
-    return bool(stops(scene, [transition.old], keep=parts.names()))
+    return bool(stops(scene, [transition.old], keep=scene.kept(parts)))
 
 
 def _is_running(scene: Scene, parts: Parts, part: Part) -> bool:

@@ -17,13 +17,13 @@ from datetime import datetime
 from edgegitops.core.model.events import ContainerEnded, Event
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import Health
-from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
-from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
+from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
 from edgegitops.core.model.steps import RemoveContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
+from edgegitops.core.reconcile.needs import needs
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
@@ -106,7 +106,7 @@ def _recreate(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen | None
         if scene.interlock is not None:
             return held(scene.interlock)
         return work(scene, steps=[RemoveContainer(part.name)])
-    return work(scene, steps=_needs(scene, parts, part) or [parts.create_container(part)])
+    return work(scene, steps=needs(scene, parts, part) or [parts.create_container(part)])
 
 
 def _reload(scene: Scene, parts: Parts, part: Part) -> Outlook:
@@ -116,22 +116,6 @@ def _reload(scene: Scene, parts: Parts, part: Part) -> Outlook:
         return Outlook(hold=Hold(HoldReason.DRIFT_PAUSED, detail))
     steps: list[Step] = [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]
     return work(scene, steps=steps or [part.reload()])
-
-
-def _needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
-    """What is missing around a container before it can be created again."""
-    failure = scene.record.failures.get(f"create-container {part.name}")
-    is_image_gone = failure is not None and failure.reason == Refusal.IMAGE_UNKNOWN and not scene.is_local
-    steps: list[Step] = [parts.pull(part.spec.create.image)] if is_image_gone else []
-    joined = [name for name in part.spec.create.networks if parts.networks[name] not in scene.observed.networks]
-    steps += [parts.create_network(name) for name in joined]
-    volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]
-    steps += [parts.create_volume(name) for name in volumes if parts.volumes[name] not in scene.observed.volumes]
-    steps += [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]
-    if not scene.is_local:
-        wanted = sorted(parts.artifacts([part]))
-        steps += [parts.pull_artifact(name) for name in wanted if digest_of(name) not in scene.artifacts]
-    return steps
 
 
 def _restart(scene: Scene, parts: Parts, part: Part, seen: ContainerSeen) -> Outlook:

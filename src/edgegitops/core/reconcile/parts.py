@@ -1,17 +1,19 @@
 """Law: a release is made of parts with engine names; two releases share exactly the parts whose digests are equal.
 
 Pure naming and ordering: which containers, networks and volumes a release needs, under which names and labels, and in
-which order containers start. A container starts after those it depends on; a level may start side by side.
+which order containers start. A container starts after those it depends on; a level may start side by side. A job is
+a part of its release alone; each run of a scheduled one has a container of its own, named by the time it was due.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
 from edgegitops.core.model.release import Release
-from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, Restart
+from edgegitops.core.model.spec import ContainerSpec, DeploymentSpec, JobSpec, Restart, Runs
 from edgegitops.core.model.steps import (
     CreateContainer,
     CreateNetwork,
@@ -26,13 +28,16 @@ from edgegitops.errors import BrokenInvariantError
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One container of a release: its engine name, its name in the spec, its own digest and its level of start."""
+    """One container or job of a release: its engine name, its name in the spec, its own digest and its level of start.
+    A scheduled job as such has no container; `Parts.run` is one of its runs.
+    """
 
     name: str
     container: str
     digest: str
     level: int
     spec: ContainerSpec
+    job: JobSpec | None = None
 
     def may_rest(self, exit_code: int | None) -> bool:
         """True where its restart policy lets it stay ended with this exit code."""
@@ -64,10 +69,25 @@ class Parts:
     containers: tuple[Part, ...]
     networks: Mapping[str, str]
     volumes: Mapping[str, str]
+    jobs: tuple[Part, ...] = ()
+    scheduled: tuple[Part, ...] = ()
 
     def names(self) -> frozenset[str]:
-        """Engine names of the containers."""
-        return frozenset(part.name for part in self.containers)
+        """Engine names of the containers, and of the jobs that belong to the release."""
+        return frozenset(part.name for part in (*self.containers, *self.jobs))
+
+    def named(self, name: str) -> Part:
+        """The container or job of this name in the spec."""
+        return next(part for part in (*self.containers, *self.jobs, *self.scheduled) if part.container == name)
+
+    def run(self, part: Part, due_at: datetime) -> Part:
+        """The run of a scheduled job that is due at an instant."""
+        name = naming.run_name(self.release.deployment, part.container, part.digest, due_at)
+        return replace(part, name=name)
+
+    def is_run(self, seen: ContainerSeen) -> bool:
+        """True where a container is a run of one of these scheduled jobs."""
+        return any((seen.container, seen.digest) == (part.container, part.digest) for part in self.scheduled)
 
     def levels(self) -> tuple[tuple[Part, ...], ...]:
         """Containers in order of start."""
@@ -109,6 +129,9 @@ class Parts:
         shares = sorted(self.networks[name] for name, at in part.spec.create.networks.items() if at.is_shared)
         if shares:
             labels[naming.LABEL_SHARES] = " ".join(shares)
+        if part.job is not None:  # its container may outlive the release: what it is, and what it holds, is told by it
+            labels[naming.LABEL_JOB] = part.job.runs
+            labels[naming.LABEL_NETWORKS] = " ".join(sorted(self.networks[name] for name in part.spec.create.networks))
         return CreateContainer(
             subject=part.name,
             alias=part.container,
@@ -140,7 +163,7 @@ class Parts:
         return CreateVolume(self.volumes[name], {**self.labels(naming.LABEL_VOLUME, name), **kept}, spec.size)
 
     def contents(self, parts: Iterable[Part]) -> frozenset[str]:
-        """SHA-256 of every config file that these containers mount or copy."""
+        """SHA-256 of every config file that these parts mount or copy."""
         return frozenset[str]().union(*(part.spec.contents() for part in parts))
 
     def artifacts(self, parts: Iterable[Part]) -> frozenset[str]:
@@ -151,8 +174,17 @@ class Parts:
 
 def parts_of(fleet: str, release: Release) -> Parts:
     """The parts of a release; BrokenInvariantError where its dependencies have a cycle (resolution refuses those)."""
-    containers, networks, volumes = _named(_Same(release.spec))
-    return Parts(fleet, release, containers, networks, volumes)
+    parts, networks, volumes = _named(_Same(release.spec), release.digest)
+    jobs = [part for part in parts if part.job is not None]
+    return Parts(
+        fleet,
+        release,
+        tuple(part for part in parts if part.job is None),
+        networks,
+        volumes,
+        jobs=tuple(part for part in jobs if part.job is not None and part.job.runs is not Runs.SCHEDULE),
+        scheduled=tuple(part for part in jobs if part.job is not None and part.job.runs is Runs.SCHEDULE),
+    )
 
 
 class _Same:
@@ -169,20 +201,32 @@ class _Same:
 
 
 @lru_cache(maxsize=256)  # a decision asks for the same parts a dozen times, and each time hashes every container
-def _named(same: _Same) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
+def _named(same: _Same, digest: str) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
     spec = same.spec
     levels = _levels(spec)
-    containers = []
-    for container, wanted in sorted(spec.containers.items()):
-        own = spec.container_digest(container)
-        name = naming.container_name(spec.deployment, container, own)
-        containers.append(Part(name, container, own, levels[container], wanted))
-    containers.sort(key=lambda part: (part.level, part.name))
+    containers = [
+        _part(spec, name, spec.container_digest(name), levels, wanted) for name, wanted in spec.containers.items()
+    ]
+    jobs = [
+        _part(spec, name, spec.job_digest(name, digest), levels, job.container(), job)
+        for name, job in spec.jobs.items()
+    ]
     return (
-        tuple(containers),
+        tuple(sorted((*containers, *jobs), key=lambda part: (part.level, part.name))),
         {name: _network_name(spec, name) for name in spec.networks},
         {name: naming.volume_name(spec.deployment, name) for name in spec.volumes},
     )
+
+
+def _part(  # noqa: PLR0913, PLR0917 - a part is made in one place
+    spec: DeploymentSpec,
+    name: str,
+    own: str,
+    levels: Mapping[str, int],
+    wanted: ContainerSpec,
+    job: JobSpec | None = None,
+) -> Part:
+    return Part(naming.container_name(spec.deployment, name, own), name, own, levels[name], wanted, job)
 
 
 def _network_name(spec: DeploymentSpec, name: str) -> str:
@@ -195,6 +239,7 @@ def _network_name(spec: DeploymentSpec, name: str) -> str:
 def _levels(spec: DeploymentSpec) -> dict[str, int]:
     levels: dict[str, int] = {}
     waiting = {name: set(one.care.depends_on) for name, one in spec.containers.items()}
+    waiting |= {name: set(one.care.depends_on) for name, one in spec.jobs.items()}
     while waiting:
         free = [name for name, needs in waiting.items() if needs <= levels.keys()]
         if not free:

@@ -4,7 +4,7 @@ Rules, in order:
 1. what has begun to switch goes to its end, whatever else is wanted.
 2. else what failed and may not be reverted is stopped, in order, for as long as it takes; leftovers go (prune), then
    what serves is repaired (heal): a closed gate, an unreachable registry or a refused release never stops that. Then
-   images and artifacts go that nobody needs (tidy).
+   jobs run that belong to what serves, and images and artifacts go that nobody needs (tidy).
 3. else the open transition goes on, or a new one begins where another release is wanted that is not latched here.
    While nobody knows what is wanted, nothing is begun and nothing goes on that has not begun.
 4. what regressed is left for an older release where it says so (back).
@@ -35,10 +35,12 @@ from edgegitops.core.model.steps import Work
 from edgegitops.core.reconcile.back import go_back
 from edgegitops.core.reconcile.backoff import REFUSAL_ASKED_AGAIN_AFTER
 from edgegitops.core.reconcile.heal import heal
+from edgegitops.core.reconcile.jobs import after_healthy
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.prune import prune
-from edgegitops.core.reconcile.removal import has_something
+from edgegitops.core.reconcile.removal import has_something, is_untouched
 from edgegitops.core.reconcile.scene import Outlook, Scene, began, due, earliest, work
+from edgegitops.core.reconcile.schedules import job_alarms, on_time
 from edgegitops.core.reconcile.stopping import stops
 from edgegitops.core.reconcile.tidy import tidy
 from edgegitops.core.reconcile.transition import proceed
@@ -49,6 +51,7 @@ OF_A_LOOK = (
     Alarm.ADMISSION_DENIED,
     Alarm.HELD_TOO_LONG,
     Alarm.PROBES_UNANSWERED,
+    Alarm.JOB_FAILED,
 )
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
 MAY_BE_OUTGROWN = frozenset(
@@ -79,7 +82,9 @@ def tell(scene: Scene, outlook: Outlook) -> Outlook:
     """The outlook, with what there is to journal of a look that found nothing to do."""
     if outlook.work is not None:
         return outlook
-    events = (*_tell_alarms(scene, outlook.alarms), *_tell_hold(scene, outlook.hold))
+    serving = scene.record.serving
+    alarms = (*outlook.alarms, *(job_alarms(scene, serving) if serving else ()))
+    events = (*_tell_alarms(scene, alarms), *_tell_hold(scene, outlook.hold))
     return replace(outlook, work=Work(scene.name, events)) if events else outlook
 
 
@@ -91,7 +96,7 @@ def _next(scene: Scene) -> Outlook:
     hold: Hold | None = None
     alarms: list[tuple[Alarm, str]] = []
     is_asking = False
-    for step in (_halt, prune, _heal, tidy, _forward):
+    for step in (_halt, prune, _heal, _jobs, _on_time, tidy, _forward):
         outlook = step(scene)
         if outlook.work is not None:
             return outlook
@@ -111,6 +116,14 @@ def _halt(scene: Scene) -> Outlook:
 
 def _heal(scene: Scene) -> Outlook:
     return heal(scene, scene.record.serving) if scene.record.serving else Outlook()
+
+
+def _jobs(scene: Scene) -> Outlook:
+    return after_healthy(scene, scene.record.serving) if scene.record.serving else Outlook()
+
+
+def _on_time(scene: Scene) -> Outlook:
+    return on_time(scene, scene.record.serving) if scene.record.serving else Outlook()
 
 
 def _forward(scene: Scene) -> Outlook:
@@ -167,7 +180,7 @@ def _settled(scene: Scene) -> Outlook:
 
 
 def _begin(scene: Scene, target: Release | None) -> Outlook:
-    return work(scene, events=[began(scene, target)])
+    return work(scene, events=[began(scene, target, is_install=target is not None and is_untouched(scene))])
 
 
 def _tell_alarms(scene: Scene, alarms: Sequence[tuple[Alarm, str]]) -> list[Event]:

@@ -1,6 +1,7 @@
 """Law: what serves is judged by what was observed of it: regressed when it fails, healthy when it has soaked again.
 
-Regressed: three ends of a container in 10 min, or more ends than its `restartLimit`, or not ready for the deadline. It
+Regressed: three ends of a container in 10 min, or more ends than its `restartLimit`, not ready for the
+deadline, or a failed job of `runs: onUpdate`. It
 is an alarm whatever else goes on, and a phase where nothing is on its way. It is over once the release has soaked and
 nothing of this holds any more. A deployment whose last transition did not get through is healthy again when what
 serves is what is wanted, and has soaked. Nothing is stopped or started here: healing goes on either way.
@@ -13,6 +14,7 @@ from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import RestartLimit
 from edgegitops.core.reconcile.backoff import FORGOTTEN_AFTER, recent
+from edgegitops.core.reconcile.jobs import failed_on_update
 from edgegitops.core.reconcile.lifecycle import MOVES
 from edgegitops.core.reconcile.parts import Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest, moved, work
@@ -23,7 +25,7 @@ DEFAULT_LIMIT = RestartLimit(attempts=2, within=FORGOTTEN_AFTER)
 def regress(scene: Scene, parts: Parts) -> Outlook:
     """The events that say how the serving release stands, where that is news, and when to judge again."""
     ended, until = _ended_too_often(scene, parts)
-    reason = ended or _unhealthy_too_long(scene, parts)
+    reason = ended or _unhealthy_too_long(scene, parts) or _job_failed(scene, parts)
     if reason:
         events = _regressed(scene, parts, reason)
     elif scene.record.soaked_for >= parts.release.policy.soak:
@@ -35,7 +37,7 @@ def regress(scene: Scene, parts: Parts) -> Outlook:
 
 def regression(scene: Scene, parts: Parts) -> tuple[Refusal, str] | None:
     """Why what serves counts as regressed now; None where it does not."""
-    return _ended_too_often(scene, parts)[0] or _unhealthy_too_long(scene, parts)
+    return _ended_too_often(scene, parts)[0] or _unhealthy_too_long(scene, parts) or _job_failed(scene, parts)
 
 
 def _regressed(scene: Scene, parts: Parts, reason: tuple[Refusal, str]) -> list[Event]:
@@ -57,6 +59,11 @@ def _recovered(scene: Scene, parts: Parts) -> list[Event]:
     if scene.is_alarmed(Alarm.REGRESSED):
         events.append(AlarmCleared(Alarm.REGRESSED, scene.name))
     return events
+
+
+def _job_failed(scene: Scene, parts: Parts) -> tuple[Refusal, str] | None:
+    detail = failed_on_update(scene, parts)
+    return (Refusal.JOB_FAILED, detail) if detail else None
 
 
 def _ended_too_often(scene: Scene, parts: Parts) -> tuple[tuple[Refusal, str] | None, datetime | None]:

@@ -69,6 +69,17 @@ def has_something(scene: Scene) -> bool:
     return bool(scene.owned() or scene.snapshots or ours(scene, scene.observed.networks))
 
 
+def is_untouched(scene: Scene) -> bool:
+    """True where no release of this deployment has become healthy here. A lost journal knows of none: then what is on
+    the engine tells. A removal that deletes the volumes makes a node untouched again.
+    """
+    record = scene.record
+    if record.is_installed or record.serving is not None or (record.lkg and record.phase is not Phase.ABSENT):
+        return False
+    is_remembered = record.phase_at is not None
+    return is_remembered or not (scene.owned() or ours(scene, scene.observed.volumes))
+
+
 def ours(scene: Scene, things: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Names of the networks or volumes whose labels say that they are this deployment's."""
     return [

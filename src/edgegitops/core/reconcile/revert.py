@@ -32,7 +32,7 @@ def revert(scene: Scene, transition: Transition) -> Outlook:
     if taken:
         return _stuck(scene, f"{Refusal.NAME_CONFLICT}: container {taken} exists and does not belong to this fleet")
     lost = snapshots.lost(transition)
-    keep = snapshots.kept(old, lost, is_reading_harmless=False) if old else frozenset()
+    keep = snapshots.kept(scene, old, lost, is_reading_harmless=False) if old else frozenset()
     stages: list[Sequence[Step]] = [stops(scene, [transition.new, transition.old], keep=keep)]
     stages += snapshots.restore(scene, transition)
     stages += [[part.reload() for part in old.containers if not is_told(scene, part)]] if old else []

@@ -13,6 +13,7 @@ from edgegitops.core.model.events import AlarmRaised, Event, PhaseMoved, Transit
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import AlarmRecord, ContainerRecord, DeploymentRecord, Transition
 from edgegitops.core.model.observed import ContainerSeen, Observed
+from edgegitops.core.model.plant import FixedZones, Zones
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import SnapshotSeen
@@ -37,7 +38,7 @@ class Scene:
     of the other deployments of this node which conditions they meet now. `snapshots` are the copies of this
     deployment's volumes on disk.
     `is_local`: journal and engine are all there is; nothing may be fetched. `cause` is the rule of the rollout that
-    allows the target.
+    allows the target. Schedules are read by `zones`, and only where `is_clock_trusted`.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Scene:
     cause: str = ""
     neighbours: Mapping[str, frozenset[Condition]] = field(default_factory=dict)
     snapshots: tuple[SnapshotSeen, ...] = ()
+    is_clock_trusted: bool = True
+    zones: Zones = field(default_factory=FixedZones)
 
     def parts(self, release: Release) -> Parts:
         """The parts of a release of this deployment."""
@@ -82,6 +85,10 @@ class Scene:
         before = self.record.failures.get(f"{StartContainer.kind} {part.name}")
         is_first = before is None or not before.is_final
         return StartContainer(part.name, parts.create_container(part) if is_first else None)
+
+    def kept(self, parts: Parts) -> frozenset[str]:
+        """Engine names that a release explains: its containers, its jobs, and runs of its scheduled jobs."""
+        return parts.names() | {seen.name for seen in self.owned() if parts.is_run(seen)}
 
     def owned(self) -> tuple[ContainerSeen, ...]:
         """All containers of this deployment, of whatever release, by name."""
@@ -131,7 +138,9 @@ def moved(scene: Scene, new: Phase, *, reason: str = "", detail: str = "", old: 
     )
 
 
-def began(scene: Scene, target: Release | None, *, is_going_back: bool = False) -> TransitionBegan:
+def began(
+    scene: Scene, target: Release | None, *, is_going_back: bool = False, is_install: bool = False
+) -> TransitionBegan:
     """The event of setting out from what serves to `target` (None: removal)."""
     transition = Transition(
         id=f"{scene.name}/{scene.seq + 1}",
@@ -142,6 +151,7 @@ def began(scene: Scene, target: Release | None, *, is_going_back: bool = False) 
         phase_at=scene.now,
         is_going_back=is_going_back,
         cause=scene.cause,
+        is_install=is_install,
     )
     return TransitionBegan(scene.name, transition)
 

@@ -1,8 +1,9 @@
 """Law: a volume that asks for it is copied before each update, and only the revert of that update puts the copy back.
 
-1. An update that starts, replaces or removes a container copies each volume that the new release says to copy and the
-   old one has. A first installation copies nothing: there is nothing to go back to. Going back from a release that
-   regressed copies nothing either: no full disk and no program of what is broken may hold that up.
+1. An update that starts, replaces or removes a container, or runs a job before the switch, copies each volume that the
+   new release says to copy and the old one has. A first installation copies nothing: there is nothing to go back to.
+   Going back from a release that regressed copies nothing either: no full disk and no program of what is broken may
+   hold that up.
 2. Before anything stops, the volumes are measured. One that is larger than its `maxSize` refuses the release; too
    little room is a hold (`no-space`) and asked again. Then `before` runs in the old container that still runs; while it
    does not end well the update is held. Where no such container runs, nothing is prepared: a fix must get through.
@@ -25,7 +26,7 @@ from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import Room, SnapshotSeen
-from edgegitops.core.model.spec import SnapshotSpec
+from edgegitops.core.model.spec import Runs, SnapshotSpec
 from edgegitops.core.model.steps import (
     CreateVolume,
     DropSnapshot,
@@ -70,7 +71,9 @@ def asked(old: Release | None, new: Release | None) -> dict[str, SnapshotSpec]:
 
 
 def _is_touching(old: Release, new: Release) -> bool:
-    """Whether an update starts or stops anything."""
+    """Whether an update starts or stops anything; a job before the switch starts with every update."""
+    if any(job.runs is Runs.BEFORE_SWITCH for job in new.spec.jobs.values()):
+        return True
     names = {name: old.spec.container_digest(name) for name in old.spec.containers}
     return names != {name: new.spec.container_digest(name) for name in new.spec.containers}
 
@@ -165,18 +168,20 @@ def pending(scene: Scene, transition: Transition, new: Parts) -> list[TakeSnapsh
     return [] if transition.has_started else [TakeSnapshot(name, transition.snapshot_key) for name in names]
 
 
-def kept(parts: Parts, volumes: Iterable[str], *, is_reading_harmless: bool = True) -> frozenset[str]:
+def kept(scene: Scene, parts: Parts, volumes: Iterable[str], *, is_reading_harmless: bool = True) -> frozenset[str]:
     """Containers (engine names) of a release that may run on while these volumes (engine names) are copied. When data
     is put back, those that only read have to stop too: they would go on reading what was taken away.
     """
     names = set(volumes)
     users = {
-        part.name
-        for part in parts.containers
+        part.container
+        for part in (*parts.containers, *parts.jobs, *parts.scheduled)
         for mount in part.spec.create.mounts
         if mount.volume and parts.volumes[mount.volume] in names and not (mount.read_only and is_reading_harmless)
     }
-    return parts.names() - users
+    named = {part.name for part in (*parts.containers, *parts.jobs) if part.container not in users}
+    runs = {seen.name for seen in scene.owned() if parts.is_run(seen) and seen.container not in users}
+    return frozenset(named | runs)
 
 
 # --- on the way back

@@ -4,13 +4,14 @@
 of it (a lost journal: an end in peace is believed). 3. ready: it runs and its probes agree, or it rests.
 4. told: the contents of its live mounts are in place, and a running program was told of them.
 A container is started only after what it depends on: `started` means up, `ready` ready, `completed` rested with 0.
+A job is met when it has begun (`started`), or was done.
 """
 
 from collections.abc import Iterator
 
-from edgegitops.core.model.ledger import Health
+from edgegitops.core.model.ledger import Health, JobResult
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
-from edgegitops.core.model.spec import Condition
+from edgegitops.core.model.spec import Condition, Runs
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Scene
 
@@ -44,11 +45,26 @@ def is_told(scene: Scene, part: Part) -> bool:
 
 
 def unmet(scene: Scene, parts: Parts, part: Part) -> Iterator[tuple[str, Condition]]:
-    """What this container still waits for before it may start: container names of the spec, and until when."""
-    by_container = {one.container: one for one in parts.containers}
+    """What this container still waits for before it may start: names of containers and jobs, and until when."""
     for need, condition in sorted(part.spec.care.depends_on.items()):
-        if not is_met(scene, by_container[need], condition):
+        other = parts.named(need)
+        is_there = is_met(scene, other, condition) if other.job is None else _is_done(scene, parts, other, condition)
+        if not is_there:
             yield need, condition
+
+
+def _is_done(scene: Scene, parts: Parts, part: Part, condition: Condition) -> bool:
+    """A job that this switch has no part in has been done before, or is none of this node's."""
+    run = scene.record.jobs.get(part.name)
+    if run is not None and (run.result is JobResult.SUCCEEDED or condition is Condition.STARTED):
+        return True
+    runs = part.job.runs if part.job is not None else None
+    transition, serving = scene.record.transition, scene.record.serving
+    if runs is Runs.ON_UPDATE:
+        return False
+    if serving is not None and serving.digest == parts.release.digest:
+        return True
+    return runs is Runs.ON_INSTALL and not (transition is not None and transition.is_install)
 
 
 def is_met(scene: Scene, part: Part, condition: Condition) -> bool:

@@ -28,8 +28,13 @@ def stops(
 
 
 def _known(scene: Scene, releases: Iterable[Release | None]) -> dict[str, Part]:
-    return {part.name: part for one in releases if one is not None for part in scene.parts(one).containers}
+    known: dict[str, Part] = {}
+    for parts in (scene.parts(one) for one in releases if one is not None):
+        known |= {part.name: part for part in (*parts.containers, *parts.jobs)}
+        known |= {seen.name: parts.named(seen.container) for seen in scene.owned() if parts.is_run(seen)}
+    return known
 
 
 def _stop(known: dict[str, Part], name: str) -> StopContainer:
-    return known[name].stop() if name in known else StopContainer(name, PATIENCE)
+    care = known[name].spec.care if name in known else None
+    return StopContainer(name, care.stop_timeout, care.stop_pre) if care else StopContainer(name, PATIENCE)

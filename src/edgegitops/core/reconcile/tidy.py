@@ -43,6 +43,6 @@ def needed_by(records: Iterable[DeploymentRecord], wanted: Iterable[Release]) ->
         ways = (record.transition.old, record.transition.new) if record.transition else ()
         kept = () if record.phase is Phase.ABSENT else record.lkg
         releases |= {id(one): one for one in (record.serving, record.halted, *ways, *kept) if one is not None}
-    specs = [one.create for release in releases.values() for one in release.spec.containers.values()]
+    specs = [create for release in releases.values() for create in release.spec.creates()]
     names = {name for one in specs for name in (one.image, *(mount.artifact for mount in one.mounts)) if name}
     return frozenset(map(digest_of, names))

@@ -6,8 +6,9 @@ Rules, in order of the road:
    What is not available is tried for ever; what the engine denies is a refusal.
 3. ready waits for other deployments, the windows and, where something running is to be stopped, for the interlocks;
    what has begun asks nobody. Switching asks the start condition once more, stops what the new release does not share,
-   copies volumes (snapshots), tells what stays of its changed configs, and starts the new in order. What is gone before
-   it ever ran is made anew: a start that the engine refuses without a known cause removes the container first.
+   copies volumes (snapshots), tells what stays of its changed configs, and starts the new in order: containers and the
+   jobs of the switch are one graph, and a job that fails for good fails the release. What is gone before it ever ran is
+   made anew: a start that the engine refuses without a known cause removes the container first.
 4. proving counts observed time only. An end, a failed live probe, a missed deadline or too many unclean ends fail it.
 5. a failure is latched in the same journal write that begins the revert; the revert uses only what is on the node.
 Left to others: whether a start is allowed (rollout), repairing what serves (heal), removing leftovers (prune).
@@ -26,11 +27,12 @@ from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.steps import Step, StopContainer, StoreContent
 from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
+from edgegitops.core.reconcile.jobs import switch_jobs, to_prepare
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
 from edgegitops.core.reconcile.revert import revert
-from edgegitops.core.reconcile.scene import Outlook, Scene, due, held, moved, work
+from edgegitops.core.reconcile.scene import Outlook, Scene, due, earliest, held, moved, work
 from edgegitops.core.reconcile.standing import has_rested, is_ready, is_told, is_up, unmet
 from edgegitops.core.reconcile.stopping import stops
 from edgegitops.errors import BrokenInvariantError
@@ -103,10 +105,11 @@ def _preparing(scene: Scene, transition: Transition, new: Parts) -> Outlook:
         hold = Hold(HoldReason.NAME_TAKEN, detail, scene.now + LOOK_AGAIN_AFTER)
         return Outlook(hold=hold, until=hold.until, alarms=((Alarm.NAME_CONFLICT, detail),))
     missing = [part for part in new.containers if scene.observed.named(part.name) is None]
+    missing += to_prepare(scene, new, transition)
     measured = _measured(scene, transition, new)
     if measured is not None:
         return measured
-    lost = _contents(scene, new) - scene.stored - scene.contents
+    lost = _contents(scene, new, missing) - scene.stored - scene.contents
     if lost:
         return _refuse(scene, new.release, Refusal.CONTENT_MISSING, f"{', '.join(sorted(lost))} is not known")
     creates: list[Step] = [new.create_container(part) for part in missing]
@@ -149,14 +152,15 @@ def _denied(scene: Scene, steps: Iterable[Step]) -> StepFailure | None:
 def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: list[Part]) -> list[Step]:
     """What containers need before they can be created."""
     failures = scene.record.failures
+    coming = [*missing, *new.scheduled]  # runs of scheduled jobs are made in their time, from what is on the node
     gone = {part.spec.create.image for part in missing if _is_image_gone(failures.get(f"create-container {part.name}"))}
-    pulls = [new.pull(image) for image in sorted({part.spec.create.image for part in missing})]
+    pulls = [new.pull(image) for image in sorted({part.spec.create.image for part in coming})]
     steps: list[Step] = [
         one for one in pulls if one.subject in gone or f"{one.kind} {one.subject}" not in transition.done
     ]
-    wanted = sorted(new.artifacts(missing))
+    wanted = sorted(new.artifacts(coming))
     steps += [new.pull_artifact(name) for name in wanted if digest_of(name) not in scene.artifacts]
-    steps += [StoreContent(sha256) for sha256 in sorted(_contents(scene, new) - scene.stored)]
+    steps += [StoreContent(sha256) for sha256 in sorted(_contents(scene, new, missing) - scene.stored)]
     steps += [
         new.create_network(name) for name, at in sorted(new.networks.items()) if at not in scene.observed.networks
     ]
@@ -164,11 +168,10 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
     return steps
 
 
-def _contents(scene: Scene, new: Parts) -> frozenset[str]:
-    """Config files that containers need before they are created, or told of a change."""
-    return new.contents(
-        part for part in new.containers if scene.observed.named(part.name) is None or not is_told(scene, part)
-    )
+def _contents(scene: Scene, new: Parts, missing: list[Part]) -> frozenset[str]:
+    """Config files that parts need before they are created, in their time too, or told of a change."""
+    untold = [part for part in new.containers if not is_told(scene, part)]
+    return new.contents([*missing, *untold, *new.scheduled])
 
 
 def _is_image_gone(failure: StepFailure | None) -> bool:
@@ -177,7 +180,7 @@ def _is_image_gone(failure: StepFailure | None) -> bool:
 
 def _taken_name(scene: Scene, new: Parts) -> str:
     """The first of our names that somebody else holds."""
-    for part in new.containers:
+    for part in (*new.containers, *new.jobs):
         seen = scene.observed.named(part.name)
         if seen is not None and not new.is_ours(seen):
             return f"container {part.name}"
@@ -207,7 +210,8 @@ def _refuse(scene: Scene, release: Release, reason: str, detail: str) -> Outlook
 def _ready(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     if not _is_still_wanted(scene, transition):
         return work(scene, events=[moved(scene, Phase.SUPERSEDED)])
-    if any(scene.observed.named(part.name) is None for part in new.containers):
+    is_missing = any(scene.observed.named(part.name) is None for part in new.containers)
+    if is_missing or to_prepare(scene, new, transition):
         return work(scene, events=[moved(scene, Phase.CANCELLED, detail="a prepared container was removed")])
     first = [*stops(scene, [scene.record.serving], keep=_untouched(scene, transition, new)), *_unwell(scene, new)]
     hold = (
@@ -224,7 +228,7 @@ def _ready(scene: Scene, transition: Transition, new: Parts) -> Outlook:
 
 def _untouched(scene: Scene, transition: Transition, new: Parts) -> frozenset[str]:
     """Containers of the new release that go on running if they run."""
-    return snapshots.kept(new, (one.subject for one in snapshots.pending(scene, transition, new)))
+    return snapshots.kept(scene, new, (one.subject for one in snapshots.pending(scene, transition, new)))
 
 
 def _unwell(scene: Scene, new: Parts) -> list[StopContainer]:
@@ -257,15 +261,19 @@ def _switching(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     failed = _ended(scene, transition, new) or _too_late(scene, transition, new)
     if failed:
         return failed
+    jobs = switch_jobs(scene, new, transition)
+    if jobs.failure:
+        return fail(scene, transition, new.release, reason=Refusal.JOB_FAILED, detail=jobs.failure)
     starts = _starts(scene, new)
     ready, waiting = due(scene, starts)
-    if ready:
-        return work(scene, steps=ready)
+    begun = jobs.outlook.work
+    if ready or begun is not None:
+        return work(scene, events=begun.events if begun else (), steps=(*(begun.steps if begun else ()), *ready))
     if starts:
-        return waiting
-    if all(is_up(scene, part) for part in new.containers):
+        return replace(waiting, until=earliest(waiting.until, jobs.outlook.until))
+    if jobs.is_done and all(is_up(scene, part) for part in new.containers):
         return work(scene, events=[moved(scene, Phase.PROVING)])
-    return Outlook()
+    return jobs.outlook
 
 
 def _proving(scene: Scene, transition: Transition, new: Parts) -> Outlook:

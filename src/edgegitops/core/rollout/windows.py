@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from edgegitops.core.model.openings import last_opening, next_opening
 from edgegitops.core.model.plant import Window, WindowKind, Zones
 from edgegitops.core.model.schedule import Schedule, parse_schedule
-from edgegitops.core.rollout.openings import last_opening, next_opening
 
 _JOINS = 1000
 _LOOKS = 64

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgegitops.core.model.openings import instant_of, last_opening, next_opening
 from edgegitops.core.model.schedule import parse_schedule
-from edgegitops.core.rollout.openings import instant_of, last_opening, next_opening
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STOCKHOLM = zoneinfo.ZoneInfo("Europe/Stockholm")
