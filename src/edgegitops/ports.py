@@ -4,7 +4,7 @@ Every method may raise UnavailableError (may work later) or DeniedError (will no
 Nothing here decides: a port does what it is told, says what it saw, and is idempotent where its words say "done".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -41,6 +41,16 @@ class Repository(Protocol):
 
     def tip(self) -> str | None:
         """The tip of the last successful fetch, from local storage only."""
+
+    @property
+    def tags_failed(self) -> str:
+        """Why the last fetch brought no control tags; empty where it did."""
+
+    def tags(self) -> Mapping[str, str]:
+        """The control tags that the remote showed last, ref to object, from local storage only."""
+
+    def keep_tags(self, objects: Collection[str]) -> None:
+        """Keep these tag objects reachable whatever the remote does, and those that are shown; others may go."""
 
     def pin(self, revision: str) -> None:
         """Keep this revision's objects reachable whatever the remote does."""

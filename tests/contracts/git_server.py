@@ -66,6 +66,15 @@ class FleetSource:
         """Move the branch, forwards or not."""
         git(self.path, "update-ref", f"refs/heads/{branch}", revision)
 
+    def tag(self, name: str, *, text: str = "word", target: str = "") -> str:
+        """Set or move an annotated tag; its object's id. `text` empty: a lightweight one at `target`."""
+        oid = target or git(self.path, "rev-parse", "refs/heads/main")
+        if text:
+            head = f"object {oid}\ntype commit\ntag {name}\ntagger A <a@example.org> 0 +0000\n\n{text}\n"
+            oid = git(self.path, "mktag", stdin=head.encode())
+        git(self.path, "update-ref", f"refs/tags/{name}", oid)
+        return oid
+
     def crowd(self, count: int) -> None:
         """Add that many other refs to the same commit."""
         tip = git(self.path, "rev-parse", "refs/heads/main")

@@ -28,6 +28,8 @@ class Rig:
     move: Callable[[str], None]
     break_remote: Callable[[], None]
     mend_remote: Callable[[], None]
+    tag: Callable[..., str]
+    untag: Callable[[str], None]
 
 
 def memory_rig() -> Rig:
@@ -43,8 +45,17 @@ def memory_rig() -> Rig:
         memory.set_remote_tip(tip)
         return tip
 
+    def tag(name: str, *, text: str = "word") -> str:
+        head = f"object {memory._remote_tip}\ntype commit\ntag {name}\ntagger A <a@example.org> 0 +0000\n\n{text}\n"
+        oid = memory.put("tag", head.encode())
+        memory.set_remote_tag(f"refs/tags/{name}", oid)
+        return oid
+
+    def untag(name: str) -> None:
+        memory.set_remote_tag(f"refs/tags/{name}", None)
+
     commit("first")
-    return Rig(memory, commit, memory.set_remote_tip, memory.go_offline, memory.come_back)
+    return Rig(memory, commit, memory.set_remote_tip, memory.go_offline, memory.come_back, tag, untag)
 
 
 @pytest.fixture(params=["memory", "file", "http", "git"])
@@ -58,7 +69,13 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     def made(url: str) -> Rig:
         mirror = GitRepository(str(tmp_path / "state" / "mirror.git"), url)
         return Rig(
-            mirror, source.commit, source.move, lambda: source.path.rename(away), lambda: away.rename(source.path)
+            mirror,
+            source.commit,
+            source.move,
+            lambda: source.path.rename(away),
+            lambda: away.rename(source.path),
+            source.tag,
+            lambda name: git(source.path, "update-ref", "-d", f"refs/tags/{name}") and None,
         )
 
     if request.param == "http":
@@ -171,3 +188,29 @@ def test_a_broken_remote_is_typed_keeps_the_tip_and_works_again_later(rig: Rig) 
     assert rig.repository.objects().read(old) is not None
     rig.mend_remote()
     assert rig.repository.fetch() == new
+
+
+ONE, TWO = "rollout/app/000001", "rollout/app/000002"
+
+
+def test_control_tags_come_with_a_fetch(rig: Rig) -> None:
+    rig.repository.fetch()
+    assert rig.repository.tags() == {}
+    first, second = rig.tag(ONE), rig.tag(TWO, text="another")
+    rig.repository.fetch()
+    assert rig.repository.tags() == {f"refs/tags/{ONE}": first, f"refs/tags/{TWO}": second}
+    found = rig.repository.objects().read(second)
+    assert found is not None
+    assert (found.kind, found.data.endswith(b"another\n")) == ("tag", True)
+    assert rig.repository.tags_failed == ""
+
+
+def test_control_tag_that_is_kept_stays_when_the_remote_moves_or_deletes_it(rig: Rig) -> None:
+    first, second = rig.tag(ONE), rig.tag(TWO)
+    rig.repository.fetch()
+    moved = rig.tag(ONE, text="moved")
+    rig.untag(TWO)
+    rig.repository.fetch()
+    rig.repository.keep_tags([first, second])
+    assert rig.repository.tags() == {f"refs/tags/{ONE}": moved}
+    assert all(rig.repository.objects().read(oid) is not None for oid in (first, second, moved))

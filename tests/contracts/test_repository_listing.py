@@ -9,6 +9,7 @@ import pytest
 from tests.contracts.git_server import FleetSource, HttpServer, RawServer, free_port, git, serve_git
 
 from edgegitops.adapters.tip_listing import list_tip
+from edgegitops.core.model.view import view_of
 from edgegitops.errors import UnavailableError
 
 TIMEOUT = timedelta(seconds=20)
@@ -176,3 +177,17 @@ def test_time_that_is_over_asks_nobody(server: HttpServer) -> None:
     with pytest.raises(UnavailableError):
         list_tip(server.url, "main", timeout=timedelta(0))
     assert server.behaviour.requests == []
+
+
+def test_control_tags_change_what_the_remote_shows(url: str, source: FleetSource) -> None:
+    bare = list_tip(url, "main", timeout=TIMEOUT)
+    source.tag("v1")
+    assert list_tip(url, "main", timeout=TIMEOUT) == bare == source.tip
+    tags = {"refs/tags/rollout/app/000001": source.tag("rollout/app/000001")}
+    assert list_tip(url, "main", timeout=TIMEOUT) == view_of(source.tip, tags)
+    git(source.path, "pack-refs", "--all")
+    assert list_tip(url, "main", timeout=TIMEOUT) == view_of(source.tip, tags)
+    tags["refs/tags/rollout/app/000001"] = source.tag("rollout/app/000001", text="moved")
+    assert list_tip(url, "main", timeout=TIMEOUT) == view_of(source.tip, tags)
+    git(source.path, "update-ref", "-d", "refs/tags/rollout/app/000001")
+    assert list_tip(url, "main", timeout=TIMEOUT) == source.tip

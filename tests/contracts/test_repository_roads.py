@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.contracts.git_server import FleetSource, HttpServer, make_certificate, pretend_ssh
+from tests.contracts.git_server import FleetSource, HttpServer, git, make_certificate, pretend_ssh
 
 from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
 from edgegitops.adapters.tip_listing import list_tip
@@ -80,3 +80,24 @@ def test_a_branch_that_ssh_does_not_find_is_named(
     assert list_tip(url, "release", timeout=TIMEOUT) is None
     with pytest.raises(UnavailableError, match="no repository at this address"):
         GitRepository(str(tmp_path / "mirror.git"), f"{url}x").fetch()
+
+
+def test_other_tags_and_lightweight_ones_are_told_apart(tmp_path: Path) -> None:
+    source = FleetSource(tmp_path / "remote")
+    source.tag("v1.0")
+    light = source.tag("rollout/app/000001", text="")
+    mirror = GitRepository(str(tmp_path / "mirror.git"), f"file://{source.path}")
+    mirror.fetch()
+    assert mirror.tags() == {"refs/tags/rollout/app/000001": light}
+    kept = git(tmp_path / "mirror.git", "for-each-ref", "--format=%(refname)", "refs/edgegitops/controls", "refs/tags")
+    assert not kept
+
+
+def test_too_many_control_tags_stop_no_fetch(tmp_path: Path) -> None:
+    source = FleetSource(tmp_path / "remote")
+    lines = "".join(f"{source.tip} refs/tags/rollout/app/{number:06}\n" for number in range(3_000))
+    (source.path / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + lines)
+    mirror = GitRepository(str(tmp_path / "mirror.git"), f"file://{source.path}")
+    assert mirror.fetch() == source.tip
+    assert "3000 control tags" in mirror.tags_failed
+    assert mirror.tags() == {}

@@ -4,7 +4,7 @@
 repository's own. The caller holds `worker.lock` before it makes one: nothing else writes to the mirror.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from edgegitops.core.model.objects import Objects
@@ -29,6 +29,19 @@ class EarlyFetch:
     def tip(self) -> str | None:
         """The tip of the last successful fetch."""
         return self._repository.tip()
+
+    @property
+    def tags_failed(self) -> str:
+        """Why the last fetch brought no control tags."""
+        return self._repository.tags_failed
+
+    def tags(self) -> Mapping[str, str]:
+        """The control tags that the remote showed last."""
+        return self._repository.tags()
+
+    def keep_tags(self, objects: Collection[str]) -> None:
+        """Keep these tag objects reachable."""
+        self._repository.keep_tags(objects)
 
     def pin(self, revision: str) -> None:
         """Keep this revision's objects reachable."""

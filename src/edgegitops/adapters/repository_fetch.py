@@ -5,11 +5,13 @@ environment are seen by others), one line of JSON goes out. The rules, in order:
 
 1. The limits are set before a byte of the remote is read: memory, CPU, file size, and an alarm for the wall time.
    The end of stdin, which is the parent's death, kills at once (SIGIO, to the process group: git and ssh too).
-2. Only the one branch comes: no tags, no submodules, no redirect to another host, no configuration of
-   this machine.
+2. Only the one branch comes, and after it the control tags (`refs/tags/rollout/`): no other tags, no submodules, no
+   redirect to another host, no configuration of this machine.
 3. Bytes and objects are counted while they arrive; beyond the caps the transfer is aborted.
 4. The tip must be a commit, and what arrived must be closed: every object that a new commit, tree or tag names is
    here or in the mirror. Else a lying server could leave a hole that no later fetch would fill.
+
+Control tags that cannot be had are said so, and the branch stands: who may push a tag must not stop a node.
 
 The second errand, `repack`, writes one pack of all that the mirror's refs reach: packs do not pile up, and what a
 remote took back does not stay for ever.
@@ -23,9 +25,11 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,9 @@ SUBMODULE = b"160000"
 LARGEST_STRUCTURE = 32 * 1024 * 1024  # bytes of one commit, tree or tag; blobs are never read here
 OPEN_FILES = 256
 QUARANTINED = "refs/quarantine/tip"
+QUARANTINED_TAGS = "refs/quarantine/tags/"
+CONTROL_TAGS = "refs/tags/rollout/"  # core.model.view says it too; this process imports nothing of ours
+MOST_TAGS = 2_000
 
 
 class FetchError(Exception):
@@ -131,8 +138,8 @@ def prepare(quarantine: Path, mirror: Path, haves: list[str]) -> None:
     (quarantine / "packed-refs").write_text("".join(f"{oid} refs/haves/{oid}\n" for oid in sorted(haves)))
 
 
-def fetch_with_libgit2(request: dict[str, Any]) -> None:
-    """http, https, git and local files. FetchError where it fails."""
+def fetch_with_libgit2(request: dict[str, Any], wanted: list[str]) -> None:
+    """http, https, git and local files; `wanted` are refspecs. FetchError where it fails."""
     limits = request["limits"]
     tune(request)
 
@@ -159,7 +166,7 @@ def fetch_with_libgit2(request: dict[str, Any]) -> None:
     repo = pygit2.Repository(request["quarantine"])
     remote = repo.remotes.create_anonymous(request["url"])
     try:
-        remote.fetch([refspec(request)], callbacks=Callbacks(), proxy=request["proxy"] or None)
+        remote.fetch(wanted, callbacks=Callbacks(), proxy=request["proxy"] or None)
     except FetchError:
         raise
     except Exception as error:  # pygit2 maps libgit2 codes to KeyError, ValueError and more
@@ -179,12 +186,39 @@ def tune(request: dict[str, Any]) -> None:
         pygit2.settings.set_ssl_cert_locations(request["ca_file"], None)
 
 
-def refspec(request: dict[str, Any]) -> str:
-    """The one thing that is fetched."""
+def branch_of(request: dict[str, Any]) -> str:
+    """The refspec of the branch."""
     return f"+refs/heads/{request['branch']}:{QUARANTINED}"
 
 
-def fetch_with_git(request: dict[str, Any]) -> None:
+def bring(request: dict[str, Any], fetch: Callable[[dict[str, Any], list[str]], None]) -> dict[str, str]:
+    """Branch and control tags in one exchange; where that fails, the branch alone, and why there are no tags."""
+    branch = branch_of(request)
+    try:
+        fetch(request, [branch, f"+{CONTROL_TAGS}*:{QUARANTINED_TAGS}*"])
+        return {"tip": judge(request), "tags": json.dumps(arrived_tags(request))}
+    except FetchError as error:
+        if error.reason == "credential-denied":
+            raise  # asking twice with a wrong password locks accounts
+        quarantine = Path(request["quarantine"])
+        for folder in ("objects", "refs"):
+            shutil.rmtree(quarantine / folder)
+        prepare(quarantine, Path(request["mirror"]), request["haves"])
+        fetch(request, [branch])
+        return {"tip": judge(request), "tags_failed": str(error)}
+
+
+def arrived_tags(request: dict[str, Any]) -> dict[str, str]:
+    """The control tags that the remote shows, ref to object, whatever these are. FetchError: too many."""
+    repo = pygit2.Repository(request["quarantine"])
+    refs = [name for name in repo.references if name.startswith(QUARANTINED_TAGS)]
+    if len(refs) > MOST_TAGS:
+        raise FetchError(f"the remote shows {len(refs)} control tags, more than {MOST_TAGS}")
+    shown = {name.removeprefix(QUARANTINED_TAGS): str(repo.references[name].target) for name in refs}
+    return {f"{CONTROL_TAGS}{name}": oid for name, oid in shown.items()}
+
+
+def fetch_with_git(request: dict[str, Any], wanted: list[str]) -> None:
     """ssh: OpenSSH knows host keys, agents and FIDO keys better than any library. FetchError where it fails."""
     ssh = ["ssh", "-oBatchMode=yes", "-oClearAllForwardings=yes", f"-oConnectTimeout={request['limits']['stall']}"]
     if request["ssh_key"]:
@@ -206,7 +240,7 @@ def fetch_with_git(request: dict[str, Any]) -> None:
     }
     try:
         ended = subprocess.run(  # noqa: S603 - an argument list, and `--` ends the options
-            [*argv, "--", request["url"], refspec(request)],
+            [*argv, "--", request["url"], *wanted],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -296,11 +330,7 @@ def answer(request: dict[str, Any]) -> dict[str, str]:
             repack(request)
             return {"tip": ""}
         prepare(Path(request["quarantine"]), Path(request["mirror"]), request["haves"])
-        if request["over"] == "ssh":
-            fetch_with_git(request)
-        else:
-            fetch_with_libgit2(request)
-        return {"tip": judge(request)}
+        return bring(request, fetch_with_git if request["over"] == "ssh" else fetch_with_libgit2)
     except FetchError as error:
         return {"reason": error.reason, "message": str(error)}
     except MemoryError:

@@ -4,6 +4,7 @@ A fetch sees what the remote has at that moment and can be made to fail; what wa
 """
 
 import hashlib
+from collections.abc import Collection
 
 from edgegitops.core.model.objects import Header, RawObject
 from edgegitops.errors import UnavailableError
@@ -39,6 +40,9 @@ class MemoryRepository:
         self._remote_tip: str | None = None
         self._tip: str | None = None
         self._trouble: UnavailableError | None = None
+        self._remote_tags: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
+        self.tags_failed = ""
         self.pins: set[str] = set()
         self.fetches = 0
 
@@ -51,6 +55,12 @@ class MemoryRepository:
     def set_remote_tip(self, oid: str | None) -> None:
         """Move the remote's branch, in any direction; None removes it."""
         self._remote_tip = oid
+
+    def set_remote_tag(self, ref: str, oid: str | None) -> None:
+        """Set or move a control tag of the remote; None deletes it."""
+        self._remote_tags = {name: at for name, at in self._remote_tags.items() if name != ref}
+        if oid is not None:
+            self._remote_tags[ref] = oid
 
     def go_offline(self, message: str = "the server cannot be reached", reason: str = "fetch-failed") -> None:
         """Every fetch fails so from now on."""
@@ -72,11 +82,20 @@ class MemoryRepository:
             raise UnavailableError("repository", "fetch", f"the branch is a {found.kind}", reason="fetch-failed")
         self._mirror.update(self._remote)
         self._tip = self._remote_tip
+        self._tags = {ref: oid for ref, oid in self._remote_tags.items() if self._remote[oid].kind == "tag"}
         return self._remote_tip
 
     def tip(self) -> str | None:
         """The tip of the last successful fetch."""
         return self._tip
+
+    def tags(self) -> dict[str, str]:
+        """The control tags that the remote showed at the last fetch."""
+        return dict(self._tags)
+
+    def keep_tags(self, objects: Collection[str]) -> None:
+        """Nothing is ever dropped here."""
+        del objects
 
     def pin(self, revision: str) -> None:
         """Remember the pin. UnavailableError: no such commit here."""

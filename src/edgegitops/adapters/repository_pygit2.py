@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,9 +40,11 @@ from edgegitops.errors import InvalidConfigError, UnavailableError
 OURS: Final = "refs/edgegitops/"
 TIP: Final = "refs/edgegitops/tip"
 PINS: Final = "refs/edgegitops/pins/"
+KEPT_TAGS: Final = "refs/edgegitops/controls/"
+SHOWN_TAGS: Final = "controls.json"
 QUARANTINES: Final = "quarantines"
 CHILD: Final = "edgegitops.adapters.repository_fetch"
-ANSWER_LIMIT: Final = 64 * 1024
+ANSWER_LIMIT: Final = 1024 * 1024
 OID: Final = re.compile(r"[0-9a-f]{40}")
 SCP_LIKE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:]")
 KINDS: Final = {ObjectType[kind.upper()]: kind for kind in ("commit", "tree", "blob", "tag")}
@@ -108,6 +110,7 @@ class GitRepository:
         self._branch = branch
         self._credentials = credentials or GitCredentials()
         self._limits = limits or FetchLimits()
+        self.tags_failed = ""
         self._opened: pygit2.Repository | None = None
         self._opening = Lock()  # a first fetch and a first look begin at the same time
 
@@ -118,7 +121,8 @@ class GitRepository:
             tip = said.get("tip", "")
             if not OID.fullmatch(tip):
                 raise self._failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
-            self._promote(quarantine, tip)
+            self._promote(quarantine, tip, _tags(said.get("tags", "")))
+        self.tags_failed = said.get("tags_failed", "")
         if self._is_piled_up():
             self._repack()
         return tip
@@ -138,6 +142,21 @@ class GitRepository:
         except (OSError, ValueError):
             return ""
         return text if OID.fullmatch(text) else ""
+
+    def tags(self) -> dict[str, str]:
+        """The control tags that the remote showed last, ref to object, from local storage only."""
+        try:
+            return _tags((self._path / SHOWN_TAGS).read_text("utf-8")) or {}
+        except OSError:
+            return {}
+
+    def keep_tags(self, objects: Collection[str]) -> None:
+        """Of the control tags keep these objects and those that are shown, whatever the remote does; drop the rest."""
+        references = self._repo().references
+        wanted = {*objects, *self.tags().values()}
+        for name in [name for name in references if name.startswith(KEPT_TAGS)]:
+            if name.removeprefix(KEPT_TAGS) not in wanted:
+                references.delete(name)
 
     def pin(self, revision: str) -> None:
         """Keep this revision's objects reachable whatever the remote does. UnavailableError: no such commit here."""
@@ -265,11 +284,19 @@ class GitRepository:
             child.stdin.flush()
         return _line(child.stdout.fileno(), self._limits.wall_for + timedelta(seconds=2), self._failed)
 
-    def _promote(self, quarantine: Path, tip: str) -> None:
-        """Move what arrived into the mirror, durably, and then the ref."""
+    def _promote(self, quarantine: Path, tip: str, tags: Mapping[str, str] | None) -> None:
+        """Move what arrived into the mirror, durably, and then the refs; `tags` None: nobody knows what is shown."""
         try:
             self._take(quarantine)
-            self._repo().references.create(TIP, tip, force=True)
+            references = self._repo().references
+            for oid in {*(tags or {}).values()}:
+                if self._repo().odb.read_header(oid)[0] == ObjectType.TAG:  # others are shown, and never believed
+                    references.create(KEPT_TAGS + oid, oid, force=True)
+            if tags is not None and tags != self.tags():
+                fresh = self._path / f"{SHOWN_TAGS}.new"
+                fresh.write_text(json.dumps(tags))
+                fresh.replace(self._path / SHOWN_TAGS)
+            references.create(TIP, tip, force=True)
         except (OSError, pygit2.GitError, KeyError, ValueError) as error:
             raise self._failed(f"what arrived could not be stored in {self._path}: {error}") from error
 
@@ -377,6 +404,17 @@ def _tune() -> None:
     pygit2.settings.owner_validation = False
     pygit2.settings.enable_strict_hash_verification(value=True)
     pygit2.settings.enable_fsync_gitdir(value=True)
+
+
+def _tags(text: str) -> dict[str, str] | None:
+    """Refs and object ids as the child or the file tells them; None where it tells none."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    return (
+        {str(ref): str(oid) for ref, oid in told.items() if OID.fullmatch(str(oid))} if isinstance(told, dict) else None
+    )
 
 
 def _oid(text: str) -> pygit2.Oid | None:

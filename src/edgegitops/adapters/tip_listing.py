@@ -1,6 +1,8 @@
-"""One question to a Git server, asked by the small resident process: where is this branch now? Standard library only.
+"""One question to a Git server, asked by the small resident process: where the branch and the control tags are.
 
-1. Protocol v2 `ls-refs` with a ref-prefix, so that the answer is as small for 10^5 refs as for one. Over HTTP the
+Standard library only.
+
+1. Protocol v2 `ls-refs` with ref-prefixes, so that the answer is as small for 10^5 refs as for one. Over HTTP the
    advertisement is left out: one POST. A server that does not speak v2 is asked for its v0 advertisement.
 2. Everything is counted: the wall time of the whole exchange, and the bytes. Answers are pkt-lines, read strictly.
 3. A redirect is not followed. Files are read, ssh is left to `git ls-remote`.
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from edgegitops.core.model.view import CONTROL_TAGS, view_of
 from edgegitops.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -97,7 +100,7 @@ def list_tip(  # noqa: PLR0913 - one keyword for each kind of proof
     ssh: tuple[str, str] = ("", ""),
     proxy: str = "",
 ) -> str | None:
-    """The commit id of a branch at the remote; None where there is no such branch. `login` is user and password,
+    """What a remote shows (`core.model.view`); None where there is no such branch. `login` is user and password,
     `ssh` the files of the key and of the known hosts, empty for OpenSSH's own. `proxy` is `http://host:port`, for
     https alone.
 
@@ -249,7 +252,8 @@ def _over_ssh(url: str, ref: str, timeout: timedelta, files: tuple[str, str]) ->
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in os.environ}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
     environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_SSH_COMMAND": _ssh_command(*files)}
-    argv = ["git", "-c", "protocol.allow=never", "-c", "protocol.ssh.allow=always", "ls-remote", "--", url, ref]
+    argv = ["git", "-c", "protocol.allow=never", "-c", "protocol.ssh.allow=always", "ls-remote", "--", url]
+    argv += [ref, f"{CONTROL_TAGS}*"]
     try:
         ended = subprocess.run(  # noqa: S603 - an argument list, and `--` ends the options
             argv, env=environment, capture_output=True, timeout=timeout.total_seconds(), check=False
@@ -262,11 +266,8 @@ def _over_ssh(url: str, ref: str, timeout: timedelta, files: tuple[str, str]) ->
         said = " ".join(ended.stderr[-300:].decode(errors="replace").split())
         is_denied = "Permission denied" in said or "Host key" in said
         raise _failed(url, said, "credential-denied" if is_denied else "fetch-failed")
-    for line in ended.stdout[:ANSWER_LIMIT].decode(errors="replace").splitlines():
-        oid, _, name = line.partition("\t")
-        if name == ref and OID.fullmatch(oid):
-            return oid
-    return None
+    lines = (line.partition("\t") for line in ended.stdout[:ANSWER_LIMIT].decode(errors="replace").splitlines())
+    return _view({name: oid for oid, _, name in lines if OID.fullmatch(oid)}, ref)
 
 
 def _ssh_command(key: str, known_hosts: str) -> str:
@@ -286,20 +287,27 @@ def _from_disk(folder: Path, ref: str) -> str | None:
         try:
             value = (folder / ref).read_text("ascii").strip()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return _packed(folder, ref)
+            return _view({ref: _packed(folder).get(ref, ""), **_tags_on_disk(folder)}, ref)
         if not value.startswith("ref: "):
-            return value if OID.fullmatch(value) else None
+            return _view({ref: value, **_tags_on_disk(folder)}, ref) if OID.fullmatch(value) else None
         ref = value.removeprefix("ref: ").strip()
     return None
 
 
-def _packed(folder: Path, ref: str) -> str | None:
+def _packed(folder: Path) -> dict[str, str]:
     try:
         lines = (folder / "packed-refs").read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
-        return None
-    found = (line[:40] for line in lines if line[40:].strip() == ref and OID.fullmatch(line[:40]))
-    return next(found, None)
+        return {}
+    return {line[40:].strip(): line[:40] for line in lines if OID.fullmatch(line[:40])}
+
+
+def _tags_on_disk(folder: Path) -> dict[str, str]:
+    loose = {}
+    for file in (folder / CONTROL_TAGS).rglob("*"):
+        if file.is_file():
+            loose[file.relative_to(folder).as_posix()] = file.read_text("ascii", "replace").strip()
+    return {ref: oid for ref, oid in {**_packed(folder), **loose}.items() if ref.startswith(CONTROL_TAGS)}
 
 
 def _pkt(data: bytes) -> bytes:
@@ -307,7 +315,8 @@ def _pkt(data: bytes) -> bytes:
 
 
 def _ls_refs(ref: str) -> bytes:
-    return _pkt(b"command=ls-refs\n") + DELIMITER + _pkt(f"ref-prefix {ref}\n".encode()) + FLUSH
+    prefixes = b"".join(_pkt(f"ref-prefix {prefix}\n".encode()) for prefix in (ref, CONTROL_TAGS))
+    return _pkt(b"command=ls-refs\n") + DELIMITER + prefixes + FLUSH
 
 
 def _pkt_lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
@@ -337,16 +346,25 @@ def _advertised(lines: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _pick(lines: Iterator[bytes], ref: str) -> str | None:
-    """The id at the ref; None where the list ends without it; ValueError where there is no end."""
+    """What a list of refs shows; None where it ends without the ref; ValueError where there is no end."""
+    found: dict[str, str] = {}
     for line in lines:
         if line == FLUSH:
-            return None
+            return _view(found, ref)
         oid, _, name = line.decode("utf-8", "replace").rstrip("\n").partition(" ")
         if not OID.fullmatch(oid):
             raise ValueError("the answer is not a list of refs")
-        if name.partition(" ")[0] == ref:
-            return oid
+        name = name.partition(" ")[0]
+        if name == ref or name.startswith(CONTROL_TAGS):
+            found[name] = oid
     raise ValueError("the answer breaks off")
+
+
+def _view(found: Mapping[str, str], ref: str) -> str | None:
+    """One word for the tip and the control tags among these refs."""
+    tags = {name: oid for name, oid in found.items() if name.startswith(CONTROL_TAGS) and not name.endswith("^{}")}
+    tip = found.get(ref)
+    return view_of(tip, tags) if tip else None
 
 
 def _connect(host: str, port: int, ends_at: float) -> socket.socket:

@@ -29,6 +29,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
+from edgegitops.core.model.view import view_of
 from edgegitops.core.permit import Permit, Rollouts
 from edgegitops.core.reconcile.adopt import is_found
 from edgegitops.core.reconcile.bulletin import summarise
@@ -73,7 +74,9 @@ def decide(facts: Facts) -> Decision:
     for name in _deployments(known, desired):
         _plan(known, desired, rollouts, name, plan)
     bulletin = summarise(known.ledger, known.now)
-    handover = replace(together(plan.handovers), next_look=plan.until, fetched=known.tip or "", bulletin=bulletin)
+    handover = replace(
+        together(plan.handovers), next_look=plan.until, fetched=view_of(known.tip or "", known.tags), bulletin=bulletin
+    )
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     tags = rollouts.events if rollouts is not None else ()
     wanted = frozenset(plan.reports)

@@ -9,8 +9,9 @@ What is to be watched is told whenever it changes: a worker may live for hours, 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from edgegitops.core.decide import decide
 from edgegitops.core.model.events import (
     AlarmCleared,
     AlarmRaised,
+    ControlTagKept,
     Event,
     FloorMoved,
     OutcomeRecorded,
@@ -44,7 +46,7 @@ PATIENCE = timedelta(seconds=2)
 TURNS = 50_000
 BETWEEN_QUESTIONS = 1.0
 GRACE = 0.3  # seconds in which most fetches end: what they bring is then read once, instead of the old before it
-_OF_A_FETCH = (Alarm.FETCH_FAILED, Alarm.CREDENTIAL_DENIED)
+_OF_A_FETCH = (Alarm.FETCH_FAILED, Alarm.CREDENTIAL_DENIED, Alarm.CONTROL_TAGS_FAILED)
 
 
 class Cycle:
@@ -131,6 +133,7 @@ class Cycle:
         self._questions = () if order.is_revert_only else decision.questions
         if decision.events:
             gear.journal.append(decision.events, gear.clock.now())
+            self._keep_tags(decision.events)
             self._copy_floor()
         self._desired = decision.desired
         self._note(decision.desired)
@@ -184,6 +187,7 @@ class Cycle:
             zones=gear.zones,
             answers=self._desk.ask(self._questions),
             memo=self._memo,
+            tags={} if is_local else gear.repository.tags(),
         )
 
     def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:
@@ -227,6 +231,12 @@ class Cycle:
         if standing is not None:
             gear.journal.append([AlarmCleared(Alarm.FLOOR_COPY_FAILED, "fleet")], gear.clock.now())
 
+    def _keep_tags(self, events: Sequence[Event]) -> None:
+        """What was believed stays in the mirror; a tag that cannot be kept now is shown by the remote still."""
+        if any(isinstance(event, ControlTagKept) for event in events):
+            with suppress(UnavailableError, DeniedError):
+                self._gear.repository.keep_tags([one.object for one in self._gear.journal.ledger().controls.values()])
+
     def _note_fetch(self, fetching: Future[AlarmRaised | None] | None) -> Future[AlarmRaised | None] | None:
         """The alarm that an ended fetch is, in place of the one before."""
         if fetching is None or not fetching.done():
@@ -254,6 +264,9 @@ def _fetch(gear: Gear) -> AlarmRaised | None:
         is_denied = error.reason == Alarm.CREDENTIAL_DENIED
         code = Alarm.CREDENTIAL_DENIED if is_denied else Alarm.FETCH_FAILED
         return AlarmRaised(code, "fleet", f"{error.reason or 'unavailable'}: {error.message}")
+    if gear.repository.tags_failed:
+        words = f"{gear.repository.tags_failed}; nothing new is opened by tags that cannot be had"
+        return AlarmRaised(Alarm.CONTROL_TAGS_FAILED, "fleet", words)
     return None
 
 

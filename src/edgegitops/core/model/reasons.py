@@ -165,6 +165,7 @@ class Alarm(StrEnum):
     HELD_TOO_LONG = "held-too-long"
     CONTROL_TAG_REFUSED = "control-tag-refused"
     CONTROL_TAG_MOVED = "control-tag-moved"
+    CONTROL_TAGS_FAILED = "control-tags-failed"
     STALE = "stale"
     SNAPSHOT_LOST = "snapshot-lost"
     FLOOR_COPY_FAILED = "floor-copy-failed"

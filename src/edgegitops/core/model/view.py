@@ -1,0 +1,17 @@
+"""What a remote shows of the fleet repository at one instant: the branch's tip and the control tags."""
+
+import hashlib
+from collections.abc import Mapping
+
+CONTROL_TAGS = "refs/tags/rollout/"
+"""Where control tags lie."""
+
+_SHOWN = 16
+
+
+def view_of(tip: str, tags: Mapping[str, str]) -> str:
+    """One word for a tip and control tags (ref to object id): equal where nothing is new."""
+    if not tags:
+        return tip
+    lines = "\n".join(f"{ref} {oid}" for ref, oid in sorted(tags.items()))
+    return f"{tip}+{hashlib.sha256(lines.encode()).hexdigest()[:_SHOWN]}"
