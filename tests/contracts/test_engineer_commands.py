@@ -23,7 +23,7 @@ from edgegitops.workbench import plan_directory, view_directory
 
 TOP = Path(__file__).parents[2]
 BROKER = "apps/broker/app.yaml"
-NODES = 8
+NODES = 15
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ EDITS: dict[str, Callable[[Path], object]] = {
     "a selector": lambda fleet: edit(fleet, "deployments/broker.yaml", "role: line", "role: vision"),
     "a tag": lambda fleet: edit(fleet, "sites/emea/goteborg-1.yaml", "line-type: assembly", "line-type: casting"),
     "an attempt": lambda fleet: edit(fleet, "deployments/broker.yaml", "attempt: 1", "attempt: 2"),
-    "a deployment gone": lambda fleet: (fleet / "deployments/broker.yaml").unlink(),
+    "a deployment gone": lambda fleet: (fleet / "deployments/vision-qa.yaml").unlink(),
     "a site gone": lambda fleet: (fleet / "sites/emea/brno-1.yaml").unlink(),
 }
 
@@ -206,8 +206,8 @@ def test_a_plan_over_hundreds_of_sites_stays_a_page(fleet: Path) -> None:
     edit(fleet, BROKER, "memory: 256Mi", "memory: 300Mi")
     done = edgegitops("plan", "main", str(fleet), "--format", "markdown")
     assert done.returncode == 0
-    assert "205 of 408 nodes change, 205 containers replaced" in done.stdout
-    assert "205 nodes of 205 sites: brno-1/gw-line" in done.stdout
+    assert "208 of 415 nodes change, 208 containers replaced" in done.stdout
+    assert "208 nodes of 208 sites: aachen-1/gw-bench" in done.stdout
     assert len(done.stdout.splitlines()) < 25
 
 

@@ -48,11 +48,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def fleet(tmp_path: Path, registry: Registry) -> Path:
-    """The example fleet, its images unpinned and named by the registry's address."""
+    """The example fleet, its images at one version, unpinned and named by the registry's address."""
     path = tmp_path / "fleet"
     shutil.copytree(TOP / "fleet-repo-example", path)
     for file in path.glob("apps/*/app.yaml"):
         text = file.read_text(encoding="utf-8").replace("registry.example/", f"{registry.address}/")
+        text = text.replace(":16.6@", ":1.0.0@")
         head, *tails = text.split("@sha256:")
         file.write_text(head + "".join(tail[64:] for tail in tails), encoding="utf-8")
     return path

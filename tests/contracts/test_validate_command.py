@@ -77,6 +77,13 @@ def test_unsound_application_brings_no_second_fault_about_its_deployments(folder
     assert done.output.splitlines()[-1] == "1 fault in 1 file"
 
 
+def test_unsound_deployment_brings_no_second_fault_about_those_that_wait_for_it(folder):
+    path = folder / "deployments/broker.yaml"
+    path.write_text(path.read_text().replace("attempt: 1", "attempt: one"))
+    done = run(folder, "--strict")
+    assert done.output.splitlines()[-1] == "1 fault in 1 file"
+
+
 def test_json_has_the_published_shape(folder):
     path = write_deployment(folder, "{application: broker, selector: {}}")
     done = run(folder, "--format", "json")

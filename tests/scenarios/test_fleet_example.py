@@ -23,10 +23,10 @@ def test_example_fleet_is_valid() -> None:
 
 def test_example_fleet_has_the_plants_gateways_and_applications_that_its_readme_names() -> None:
     sites = documents("sites/**/*.yaml")
-    assert len(sites) == 5
-    assert len({site["spec"]["tags"]["region"] for site in sites}) == 2
-    assert sum(len(site["spec"]["nodes"]) for site in sites) == 8
-    assert len(documents("apps/*/app.yaml")) == 3
+    assert len(sites) == 9
+    assert len({site["spec"]["tags"]["region"] for site in sites}) == 3
+    assert sum(len(site["spec"]["nodes"]) for site in sites) == 15
+    assert len(documents("apps/*/app.yaml")) == 5
 
 
 def test_example_fleet_holds_no_keys() -> None:

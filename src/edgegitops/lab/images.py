@@ -1,9 +1,9 @@
 """Law: the demo's applications are small honest programs made from busybox-static alone, without any network.
 
 An app serves /healthz, /version and /config over HTTP on `PORT`, writes a line to its log and to /data (where there is
-such a folder) at each start, and ends with 0 on SIGTERM. How it misbehaves is baked in as environment, which a fleet
-may override: `FAIL_AFTER` seconds it ends with 1; `NEVER_READY`: /healthz answers 404; `READY_AFTER` seconds it begins
-to answer; `IGNORE_TERM`: only SIGKILL ends it.
+such a folder) at each start, says on SIGHUP that it was told, and ends with 0 on SIGTERM or SIGINT. How it misbehaves
+is baked in as environment, which a fleet may override: `FAIL_AFTER` seconds it ends with 1; `NEVER_READY`: /healthz
+answers 404; `READY_AFTER` seconds it begins to answer; `IGNORE_TERM`: only SIGKILL ends it.
 """
 
 import re
@@ -17,13 +17,14 @@ from edgegitops.lab.commands import PATH, run
 from edgegitops.lab.oci import Content, Image, build
 
 PORT = 8080
-_PORTS = {"broker": 1883}
+_PORTS = {"broker": 1883, "postgres": 5432}
 _REFERENCE = re.compile(r"registry\.example/(?P<name>[a-z0-9/._-]+):(?P<tag>[A-Za-z0-9._-]+)@sha256:[0-9a-f]{64}")
 _RUN = """#!/bin/sh
 echo "$APP_NAME $APP_VERSION starts"
 [ -d /data ] && echo "$APP_NAME $APP_VERSION" >>/data/starts
 stop() { echo "$APP_NAME $APP_VERSION stops"; [ -n "$server" ] && kill $server; exit 0; }
 if [ -n "$IGNORE_TERM" ]; then trap '' TERM; else trap stop TERM INT; fi
+trap 'echo "$APP_NAME $APP_VERSION is told"' HUP
 pause() { sleep "$1" & wait $!; }
 www=/www
 [ -n "$NEVER_READY" ] && www=/empty
@@ -52,7 +53,7 @@ class App:
 
     @property
     def port(self) -> int:
-        """Where it listens: a broker at the port that brokers have."""
+        """Where it listens: a broker and a database where such programs do."""
         return _PORTS.get(self.name.rpartition("/")[2], PORT)
 
 

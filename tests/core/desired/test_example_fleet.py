@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.check import check_snapshot
 from edgegitops.core.desired.resolve import resolve
 from edgegitops.core.documents.judge import value_judge
+from edgegitops.core.documents.node_files import closed_policy_text, read_node_policy
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.manifests import Snapshot
+from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
 
 ROOT = Path(__file__).parents[3]
@@ -41,6 +44,22 @@ def test_every_node_of_the_example_runs_what_its_tags_say(world, texts):
             releases, contents, _ = resolve(snapshot, name, node, world.blobs, value_judge)
             assert ("broker" in releases) is (entry.tags.get("role") == "line"), node
             assert contents or not releases
+
+
+def test_policy_beside_the_example_admits_everything_and_a_closed_one_all_but_the_serial_port(world, texts):
+    snapshot = read(world, texts)
+    opened = read_node_policy(texts["on-the-node/policy.yaml"].encode(), "policy.yaml", SCHEMAS)
+    closed = read_node_policy(closed_policy_text().encode(), "policy.yaml", SCHEMAS)
+    assert isinstance(opened, NodePolicy)
+    assert isinstance(closed, NodePolicy)
+    for name, site in snapshot.sites.items():
+        for node in site.nodes:
+            for release in resolve(snapshot, name, node, world.blobs, value_judge)[0].values():
+                if release.deployment == "line-gateway":
+                    assert [fault.pointer for fault in admit(release.spec, closed)] == ["/spec/devices"]
+                    assert admit(release.spec, opened) == ()
+                else:
+                    assert admit(release.spec, closed) == ()
 
 
 def test_digests_differ_only_where_sites_do(world, texts):

@@ -37,7 +37,7 @@ def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[
             target = target_of(snapshot, site, node)
             policies = policies_of(snapshot, target) if target else ()
             refused = (one for release in releases.values() for one in narrow(release.spec, policies))
-            for fault in (*faults, *refused, *lonely(snapshot, releases)):
+            for fault in (*faults, *refused, *(() if faults else lonely(snapshot, releases))):
                 nodes_of.setdefault(fault, []).append(f"{site}/{node}")
     told = [_with_nodes(fault, nodes) for fault, nodes in nodes_of.items()]
     told += order_faults(snapshot)

@@ -102,8 +102,9 @@ def read_partly(
 ) -> tuple[Snapshot | None, tuple[Fault, ...]]:
     """Every fault, and a snapshot of what is sound, so that `validate` can look for faults between documents too.
 
-    The snapshot is None where the fleet itself is unsound; it has no deployment whose application is unsound. It is
-    whole only where there are no faults: a node never uses it otherwise. Raises as `read_snapshot`.
+    The snapshot is None where the fleet itself is unsound; it has no deployment that is unsound, whose application is,
+    or that waits for such a one. It is whole only where there are no faults: a node never uses it otherwise. Raises as
+    `read_snapshot`.
     """
     layout = lay_out(files)
     validators = validators_of(schemas)
@@ -112,13 +113,15 @@ def read_partly(
     for _, result in found:
         if isinstance(result, Unsound):
             faults.extend(result.faults)
-    unsound = {leaf.name for leaf, result in found if isinstance(result, Unsound) and leaf.kind == "Application"}
+    unsound = {(leaf.kind, leaf.name) for leaf, result in found if isinstance(result, Unsound)}
     values = [result.value for _, result in found if isinstance(result, Sound)]
     faults.extend(keys_twice([value for value in values if isinstance(value, NodeKeys)]))
     return _assemble(revision, layout, values, unsound), tuple(sorted(faults, key=in_order))
 
 
-def _assemble(revision: str, layout: Layout, values: Sequence[Manifest], unsound: Collection[str]) -> Snapshot | None:
+def _assemble(
+    revision: str, layout: Layout, values: Sequence[Manifest], unsound: Collection[tuple[str, str]]
+) -> Snapshot | None:
     fleet = next((value for value in values if isinstance(value, Fleet)), None)
     applications = [value for value in values if isinstance(value, Application)]
     deployments = [value for value in values if isinstance(value, DeploymentManifest)]
@@ -129,10 +132,26 @@ def _assemble(revision: str, layout: Layout, values: Sequence[Manifest], unsound
         fleet=fleet,
         sites={value.name: value for value in values if isinstance(value, Site)},
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
-        deployments={value.name: value for value in deployments if value.application not in unsound},
+        deployments={value.name: value for value in _answerable(deployments, unsound)},
         policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
         keys={value.site: value for value in values if isinstance(value, NodeKeys)},
     )
+
+
+def _answerable(
+    deployments: Sequence[DeploymentManifest], unsound: Collection[tuple[str, str]]
+) -> Iterator[DeploymentManifest]:
+    """Those that need nothing unsound: about the others a second fault would tell what the first one told."""
+    gone = {name for kind, name in unsound if kind == "Deployment"}
+    gone |= {one.name for one in deployments if ("Application", one.application) in unsound}
+    while more := {one.name for one in deployments if gone & _waits_for(one)} - gone:
+        gone |= more
+    return (one for one in deployments if one.name not in gone)
+
+
+def _waits_for(deployment: DeploymentManifest) -> set[str]:
+    written = deployment.spec.get("dependsOn")
+    return set(written) if isinstance(written, dict) else set()
 
 
 def _names_twice(layout: Layout) -> Iterator[Fault]:
