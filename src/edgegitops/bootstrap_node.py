@@ -225,11 +225,13 @@ def _tried(look: "Callable[[], T]") -> "tuple[T | None, str]":
         return None, str(getattr(error, "message", error))
 
 
-def enrol(file: str, keys: "Mapping[tuple[str, ...], str]") -> str:
-    """Make a node of this machine: report key, policy.yaml, state directory, and node.yaml last. The public line of the
-    report key. InvalidConfigError: a key is wrong or missing, or there is a node.yaml already, which stays.
+def enrol(file: str, keys: "Mapping[tuple[str, ...], str]") -> tuple[str, str]:
+    """Make a node of this machine: its keys, policy.yaml, state directory, and node.yaml last. The public line of the
+    report key, and the age recipient. InvalidConfigError: a key is wrong or missing, or there is a node.yaml already,
+    which stays.
     """
     from edgegitops.adapters import machine_linux as linux
+    from edgegitops.adapters.secrets_pyrage import make_identity
     from edgegitops.core.documents.node_files import closed_policy_text, node_config_text, read_node_config
 
     if Path(file).exists():
@@ -241,13 +243,14 @@ def enrol(file: str, keys: "Mapping[tuple[str, ...], str]") -> str:
         faults = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in config)
         raise InvalidConfigError(f"{faults} (edgegitops node init --help)", file="what was asked for")
     public = linux.make_ssh_key(Path(file).parent / REPORT_KEY, f"{config.site}/{config.node}")
+    recipient = make_identity(Path(config.age_key_file))
     linux.write_new(config.policy_file, closed_policy_text(), mode=0o644)
     problem = linux.write_problem(config.state)
     if problem:
         raise InvalidConfigError(problem, key="stateDirectory")
     if not linux.write_new(file, text, mode=0o644):
         raise InvalidConfigError("another command made it meanwhile", file=file)
-    return public
+    return public, recipient
 
 
 def possessions(config: NodeConfig, *, volumes: bool) -> "tuple[Step, ...]":

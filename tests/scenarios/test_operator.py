@@ -23,6 +23,7 @@ MASKS = (
     (r"\((\d+ (d|h|min|s) )+left\)", "(<span> left)"),
     (r"\d+ min \d+ s|\d+ s\b", "<span>"),
     (r"ssh-ed25519 \S+", "ssh-ed25519 <key>"),
+    (r"age1[0-9a-z]+", "age1<key>"),
 )
 
 

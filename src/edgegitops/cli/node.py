@@ -66,7 +66,7 @@ def node() -> None:
 @click.option("--state", metavar="DIR", help="The state directory.")
 @click.option("--policy", metavar="FILE", help="The node's own policy.")
 def init(file: str, *, seed: Path | None, root: str | None, **flags: str | None) -> None:
-    """Write node.yaml, a closed policy.yaml and a report key; print what the fleet must learn. Nothing is replaced."""
+    """Write node.yaml, a closed policy.yaml and keys; print what the fleet must learn. Nothing is replaced."""
     from edgegitops import bootstrap_node
 
     keys: dict[tuple[str, ...], str] = {}
@@ -76,18 +76,19 @@ def init(file: str, *, seed: Path | None, root: str | None, **flags: str | None)
     keys |= _root(root)
     keys |= {FLAGS[name]: value for name, value in flags.items() if value}
     keys.setdefault(("policyFile",), str(Path(file).absolute().parent / "policy.yaml"))
-    public = bootstrap_node.enrol(file, keys)
+    keys.setdefault(("ageKeyFile",), str(Path(file).absolute().parent / "age.key"))
+    public, recipient = bootstrap_node.enrol(file, keys)
     site, name = keys["site",], keys["node",]
     click.echo(f"This machine is the node {site}/{name}: {file}, {keys['policyFile',]}.", err=True)
     click.echo(f"Merge this into trust/nodes/{site}.yaml, and {name} under spec.nodes of the site {site}:", err=True)
-    click.echo(stanza(site, name, public))
+    click.echo(stanza(site, name, public, recipient))
     click.echo("Then: edgegitops node check, and systemctl enable --now edgegitops", err=True)
 
 
-def stanza(site: str, name: str, public: str) -> str:
+def stanza(site: str, name: str, public: str, recipient: str) -> str:
     """The document of `trust/nodes/<site>.yaml` with this node in it."""
     head = f"apiVersion: edgegitops/v1\nkind: NodeKeys\nmetadata:\n  name: {site}\nspec:\n  nodes:\n"
-    return f"{head}    {name}:\n      reportKey: {json.dumps(public)}"
+    return f"{head}    {name}:\n      reportKey: {json.dumps(public)}\n      ageKey: {recipient}"
 
 
 def _root(given: str | None) -> dict[tuple[str, ...], str]:

@@ -17,6 +17,7 @@ from edgegitops.core.model.plant import FixedZones, Zones
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
+from edgegitops.core.readers import secret_faults
 from edgegitops.core.trust.keys import read_line
 from edgegitops.core.trust.listing import list_manifests
 
@@ -39,6 +40,7 @@ def validate_tree(tree: str, objects: Objects, schemas: SchemaSet, zones: Zones 
             *check_snapshot(snapshot, objects, value_judge),
             *unknown_zones(snapshot, zones),
             *_key_faults(snapshot),
+            *secret_faults(snapshot, objects),
         )
         found += [fault for fault in between if not (faults and fault.is_warning)]
     return tuple(sorted(dict.fromkeys(found), key=in_order))

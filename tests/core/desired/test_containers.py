@@ -602,8 +602,6 @@ def test_fleet_demands_its_least_profile(world):
 
 
 def test_second_line_refuses_what_only_later_versions_know(world):
-    for key in ["secrets"]:
-        assert world.app(**{key: {"x": {}}}).fault().code == "not-supported-yet"
     assert world.app(servises={"x": 1}).fault().code == "unknown-field"
     assert world.app(update={"strategy": "blue-green"}).fault().code == "not-supported-yet"
     for rollout in ({"waves": []}, {"direct": {}}):

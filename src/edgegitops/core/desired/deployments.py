@@ -18,13 +18,14 @@ from edgegitops.core.desired.places import Layer, Place, Problem, did_you_mean, 
 from edgegitops.core.desired.plant import plant_of
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
 from edgegitops.core.desired.references import read_artifact
+from edgegitops.core.desired.secrets import read_secret
 from edgegitops.core.desired.sharing import with_shared_names
 from edgegitops.core.desired.updates import read_policy
 from edgegitops.core.desired.values import Judge, Target, values_of
 from edgegitops.core.desired.volumes import Volume, read_volume
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.manifests import Application, DeploymentManifest, Snapshot
+from edgegitops.core.model.manifests import Application, DeploymentManifest, SecretFile, Snapshot
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Release, UpdatePolicy
@@ -32,8 +33,8 @@ from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec
 
 _KEYS = Keys(
     frozenset({"version", "values", "containers", "jobs", "networks", "volumes", "configs", "artifacts"})
-    | {"update", "description"},
-    frozenset({"secrets"}),
+    | {"secrets", "update", "description"},
+    frozenset(),
     (("services", "containers"), ("initContainers", "jobs")),
 )
 
@@ -83,7 +84,9 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     values.faults += faults
     values.check(means.judge, Place(application.origin, ("spec", "values")))
     scope = Scope(layers, values)
-    spec, contents, policy = _read(Cursor(tree, (), scope), application, deployment, _Node(target, means))
+    spec, contents, policy = _read(
+        Cursor(tree, (), scope), application, deployment, _Node(target, means, snapshot.secrets)
+    )
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
     policy = replace(policy, mirrors=mirrors_of(target), plant=plant_of(snapshot, deployment, target))
@@ -95,12 +98,15 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
 class _Node:
     target: Target
     means: Means
+    secrets: Mapping[str, SecretFile]
 
 
 def _read(
     root: Cursor, application: Application, deployment: DeploymentManifest, node: _Node
 ) -> tuple[DeploymentSpec, dict[str, bytes], UpdatePolicy]:
     fields = {key: spot for key, spot in root.fields(_KEYS).items() if not _is_empty_map(spot.tree)}
+    for _, spot in _named(fields, "secrets"):
+        read_secret(spot, node.secrets)
     reader = ConfigReader(application, node.means.objects)
     configs = {name: reader.read(spot) for name, spot in _named(fields, "configs")}
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}

@@ -6,6 +6,7 @@
     deployments/X.yaml           Deployment X
     policies/X.yaml              Policy X
     trust/nodes/X.yaml           NodeKeys X
+    secrets/X.N.age              secret X at version N; secrets/X.N.recipients says for whom
 
 A YAML file that stands beside these places inside our folders is a mistake, and is told with the right place.
 """
@@ -15,7 +16,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from edgegitops.core.model.faults import Fault
+from edgegitops.core.model.manifests import SecretFile
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.secrets import FILE_NAME
 
 PLACES = {
     "Fleet": "fleet.yaml",
@@ -44,11 +47,14 @@ class Leaf:
 
 @dataclass(slots=True)
 class Layout:
-    """A revision's files by what they are; `beside` are the config files of each application folder."""
+    """A revision's files by what they are; `beside` are the config files of each application folder, `secrets` the age
+    files by name and version (`db.2`).
+    """
 
     leaves: list[Leaf] = field(default_factory=list)
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    secrets: dict[str, SecretFile] = field(default_factory=dict)
 
 
 def lay_out(files: Mapping[str, str]) -> Layout:
@@ -56,11 +62,23 @@ def lay_out(files: Mapping[str, str]) -> Layout:
     layout = Layout()
     for file in sorted(files):
         _place(layout, file, files[file])
+    _place_secrets(layout, files)
     for app in sorted(set(layout.beside) - {leaf.name for leaf in layout.leaves if leaf.kind == "Application"}):
         first = f"apps/{app}/{min(layout.beside[app])}"
         message = f"apps/{app} has files but no app.yaml"
         layout.faults.append(Fault(first, FaultCode.FILE_MISSING, message, expected=f"apps/{app}/app.yaml"))
     return layout
+
+
+def _place_secrets(layout: Layout, files: Mapping[str, str]) -> None:
+    """The age files right under secrets/; other files there are somebody's notes."""
+    for file in sorted(one for one in files if one.startswith("secrets/") and one.endswith(".age")):
+        name = file.removeprefix("secrets/")
+        if FILE_NAME.match(name):
+            beside = files.get(f"{file.removesuffix('.age')}.recipients", "")
+            layout.secrets[name.removesuffix(".age")] = SecretFile(files[file], beside)
+        else:
+            _misplaced(layout, file, "secrets/<name>.<version>.age")
 
 
 def _place(layout: Layout, file: str, oid: str) -> None:
@@ -112,7 +130,7 @@ def _wanted(folders: tuple[str, ...], stem: str) -> str:
 
 
 def _misplaced(layout: Layout, file: str, wanted: str) -> None:
-    message = f"a manifest cannot stand at {file}"
+    message = f"a {'secret' if file.endswith('.age') else 'manifest'} cannot stand at {file}"
     layout.faults.append(
         Fault(file, FaultCode.WRONG_PLACE, message, expected=wanted, suggestion=f"move it to {wanted}")
     )

@@ -66,6 +66,7 @@ def read_node_config(
         "socket": engine.get("socket"),
         "state": spec.get("stateDirectory"),
         "policy_file": spec.get("policyFile"),
+        "age_key_file": spec.get("ageKeyFile"),
         "control": spec.get("socket"),
         "connections": engine.get("connections"),
         "log_level": log.get("level"),

@@ -135,6 +135,7 @@ def _assemble(
         deployments={value.name: value for value in _answerable(deployments, unsound)},
         policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
         keys={value.site: value for value in values if isinstance(value, NodeKeys)},
+        secrets=layout.secrets,
     )
 
 

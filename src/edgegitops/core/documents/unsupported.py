@@ -46,7 +46,6 @@ _APPLICATION = (
     *_rows(
         "",
         {
-            "secrets": "secrets are not delivered yet",
             "configs/*/secrets": "secrets are not delivered yet",
         },
     ),

@@ -161,9 +161,17 @@ class NodeKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretFile:
+    """One version of a secret: blob ids of its age file and of the list of its recipients (empty: there is none)."""
+
+    age: str
+    recipients: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All manifests at a revision, parsed; `keys` are by site. Config files are named by blob id and read from the
-    object lookup.
+    """All manifests at a revision, parsed; `keys` are by site, `secrets` by name and version (`db.2`). Config files
+    and secrets are named by blob id and read from the object lookup.
     """
 
     revision: str
@@ -173,6 +181,7 @@ class Snapshot:
     deployments: Mapping[str, DeploymentManifest]
     policies: Mapping[str, PolicyManifest] = field(default_factory=dict)
     keys: Mapping[str, NodeKeys] = field(default_factory=dict)
+    secrets: Mapping[str, SecretFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

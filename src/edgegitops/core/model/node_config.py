@@ -59,6 +59,7 @@ class NodeConfig:
     socket: str = "/run/podman/podman.sock"
     state: str = "/var/lib/edgegitops"
     policy_file: str = "/etc/edgegitops/policy.yaml"
+    age_key_file: str = "/etc/edgegitops/age.key"
     control: str = ""
     connections: int = 32
     log_level: str = "info"

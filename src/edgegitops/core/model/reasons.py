@@ -78,6 +78,7 @@ class FaultCode(StrEnum):
     RESOLVER_UNKNOWN = "resolver-unknown"
     NOT_SUPPORTED_YET = "not-supported-yet"
     ADMISSION_DENIED = "admission-denied"
+    SECRET_UNREADABLE = "secret-unreadable"  # noqa: S105 - a reason, no password
 
 
 class Refusal(StrEnum):
@@ -140,6 +141,7 @@ class HoldReason(StrEnum):
     EXCLUDED = "excluded"
     EVIDENCE = "evidence"
     STALE = "stale"
+    SECRET_UNREADABLE = "secret-unreadable"  # noqa: S105 - a reason, no password
     NO_SPACE = "no-space"
     SNAPSHOT_HOOK = "snapshot-hook"
     SNAPSHOT_RESTORE = "snapshot-restore"
