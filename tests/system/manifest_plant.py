@@ -49,7 +49,10 @@ class Plant:
         self.directory = directory
         self.contents = self.node.home / "contents"
         self.store = ContentsDirectory(self.contents)
-        self.engine = PodmanEngine(f"unix://{self.node.socket}", contents_dir=str(self.contents), fleet=FLEET)
+        self.proc = f"/proc/{(self.node.home / 'init.pid').read_text().split()[0]}/root/proc"
+        self.engine = PodmanEngine(
+            f"unix://{self.node.socket}", contents_dir=str(self.contents), fleet=FLEET, proc=self.proc
+        )
 
     def clean(self) -> None:
         """Nothing of a test stays on the node."""

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from tests.system.manifest_plant import FLEET, Plant
 
+from edgegitops.adapters.engine_podman_folders import MissingError
+from edgegitops.adapters.engine_podman_subpath import demand_mounted
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.steps import PullImage, RemoveContainer, RemoveImage, StartContainer, StopContainer
 from edgegitops.core.reconcile.parts import Parts, parts_of
-from edgegitops.errors import DeniedError, UnavailableError
+from edgegitops.errors import DeniedError, OutsideError, UnavailableError
 from edgegitops.lab.lab import Lab
 
 pytestmark = pytest.mark.system
@@ -161,6 +163,74 @@ def test_link_in_a_volume_leads_nothing_of_ours_to_the_node(plant: Plant, tmp_pa
     plant.node.run(["sh", "-c", f"ln -s {tmp_path}/b $(podman volume inspect -f '{{{{.Mountpoint}}}}' line.data)/a/b"])
     plant.again(parts)
     assert not (tmp_path / "b").exists()
+
+
+INSIDE = """
+version: "1"
+configs: {first: {inline: "setting = 1"}}
+volumes: {data: {owner: "999:5", mode: "0750"}}
+containers:
+  one:
+    image: IMAGE
+    mounts:
+      /pg: {volume: data, subPath: pg/main}
+      /pg/conf/first: {config: first, onlyIfAbsent: true}
+      /ro: {volume: data, subPath: shown, readOnly: true}
+  all: {image: IMAGE, mounts: {/data: {volume: data}}}
+"""
+
+
+def test_folder_of_a_volume_is_mounted_alone_and_outlives_its_container(plant: Plant) -> None:
+    parts = plant.run(INSIDE)
+    assert plant.inside(parts, "one", "stat -c '%a %u %g' /pg; cat /pg/conf/first") == "750 999 5\nsetting = 1"
+    plant.inside(parts, "one", "echo mine > /pg/file")
+    assert plant.inside(parts, "all", "cd /data/pg; find . -type f | sort") == "./main/conf/first\n./main/file"
+    assert plant.inside(parts, "one", "touch /ro/x 2>&1 || true").endswith("Read-only file system")
+    plant.again(parts)
+    assert plant.inside(parts, "one", "cat /pg/file") == "mine"
+
+
+@pytest.mark.parametrize("link", ["pg", "pg/main"])
+def test_link_in_place_of_a_mounted_folder_shows_nothing_of_the_node(plant: Plant, link: str) -> None:
+    parts = plant.run(INSIDE)
+    one = plant.names(parts)["one"]
+    plant.inside(parts, "all", f"cd /data && mv {link} kept && ln -s /etc {link}")
+    plant.engine.perform(StopContainer(one, timedelta()))
+    with pytest.raises(DeniedError) as refused:
+        plant.engine.perform(StartContainer(one))
+    assert refused.value.reason == Refusal.START_FAILED
+    plant.inside(parts, "all", f"cd /data && rm {link} && mv kept {link}")
+    plant.engine.perform(StartContainer(one))
+    assert plant.inside(parts, "one", "cat /pg/conf/first") == "setting = 1"
+
+
+def test_folder_that_is_swapped_while_a_container_starts_is_never_another_one(plant: Plant) -> None:
+    parts = plant.run(INSIDE)
+    one = plant.names(parts)["one"]
+    create = next(parts.create_container(each) for each in parts.containers if each.name == one)
+    swap = "cd /data/pg; while :; do mv main kept; ln -s /etc main; rm main; mv kept main; done"
+    plant.node.run(["podman", "exec", "--detach", plant.names(parts)["all"], "/bin/sh", "-c", swap])
+    for _ in range(6):
+        plant.engine.perform(StopContainer(one, timedelta()))
+        try:
+            if plant.engine.observe().named(one) is None:
+                plant.engine.perform(create)
+            plant.engine.perform(StartContainer(one))
+        except OutsideError:
+            continue
+        assert plant.inside(parts, "one", "ls /pg/hostname 2>/dev/null || echo none") == "none"
+
+
+def test_what_is_mounted_is_compared_with_the_folder_that_is_meant(plant: Plant) -> None:
+    parts = plant.run(INSIDE)
+    plant.inside(parts, "all", "cd /data/pg && mv main kept && mkdir main")
+    process = f"{plant.proc}/{plant.seen(parts, 'one').pid}"
+    work = [{"volume": "line.data", "folder": "pg/main", "target": "/pg"}]
+    place = {"line.data": plant.engine.place("line.data")}
+    with pytest.raises(MissingError, match="is not the folder pg/main"):
+        demand_mounted(work, place, process)
+    plant.inside(parts, "all", "cd /data/pg && rmdir main && mv kept main")
+    demand_mounted(work, place, process)
 
 
 def test_program_runs_before_the_stop_signal(plant: Plant) -> None:

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from edgegitops.adapters import engine_podman_folders as folders
 from edgegitops.adapters import engine_podman_live as live
+from edgegitops.adapters import engine_podman_subpath as subpath
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
 from edgegitops.adapters.engine_podman_images import is_there, pull, remove_image
 from edgegitops.adapters.engine_podman_look import (
@@ -43,6 +44,7 @@ from edgegitops.adapters.engine_podman_request import (
     container_request,
     network_request,
     volume_request,
+    volume_work,
 )
 from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, partial_error, unavailable
 from edgegitops.adapters.podman_listing import PodmanListing
@@ -296,8 +298,12 @@ class PodmanEngine:
             folders.demand_artifacts(step.create, self._contents_dir)
             folders.dress(step.create, self._contents_dir)
             live.put(self._contents_dir, step.subject, step.create.mounts, step.configs)
-            limits = own_limits()
-            return container_request(step, self._contents_dir, limits, absent=absent, is_unified=UNIFIED.exists())
+            work = volume_work(step)
+            places = {name: self.place(name) for name in sorted(subpath.volumes_of(work))}
+            subpath.make(work, places)
+            return container_request(
+                step, self._contents_dir, own_limits(), absent=absent, is_unified=UNIFIED.exists(), places=places
+            )
         except (ValueError, MissingError) as impossible:
             raise denied(action, str(impossible), Refusal.CREATE_FAILED) from impossible
         except AwaitedError as awaited:
@@ -358,7 +364,7 @@ class PodmanEngine:
             self._delete(name)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
         try:
-            folders.demand_no_links(present.get("Mounts") or (), self._contents_dir)
+            folders.demand_no_links(self._by_path(present), self._contents_dir)
         except MissingError as led_away:
             raise denied(action, str(led_away), Refusal.START_FAILED) from led_away
         answer = self._settle(name, present)
@@ -366,19 +372,43 @@ class PodmanEngine:
             answer = self._wire.ask("POST", f"/containers/{name}/start")
         return answer
 
+    def _by_path(self, present: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Mounts of a container that are host paths; folders inside of volumes are looked after by themselves."""
+        work = json.loads(_labels(present).get(LABEL_VOLUME_WORK) or "[]")
+        inside = {task["target"] for task in work if "folder" in task}
+        return [one for one in present.get("Mounts") or () if one.get("Destination") not in inside]
+
     def _settle(self, name: str, present: Mapping[str, Any]) -> Answer | None:
-        """What is left to do in volumes between mounting them and starting the program; what `init` answered."""
-        work = _labels(present).get(LABEL_VOLUME_WORK)
+        """What is left to do in volumes before and after mounting them, and before the program starts; what `init`
+        answered.
+        """
+        work = json.loads(_labels(present).get(LABEL_VOLUME_WORK) or "[]")
         if not work or present.get("State", {}).get("Status") in {"running", "paused"}:
             return None
-        answer = self._wire.ask("POST", f"/containers/{name}/init")
-        if answer.is_ok:
-            places = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
-            try:
-                folders.settle(json.loads(work), places, self._contents_dir)
-            except OSError as broken:
-                raise judged(f"start container {name}", f"volume: {broken}", Refusal.START_FAILED) from broken
+        places = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
+        places |= {volume: self.place(volume) for volume in sorted(subpath.volumes_of(work))}
+        try:
+            subpath.make(work, places)
+            answer = self._wire.ask("POST", f"/containers/{name}/init")
+            if answer.is_ok:
+                self._demand_folders(name, work, places)
+                folders.settle(work, places, self._contents_dir)
+        except OSError as broken:
+            raise judged(f"start container {name}", f"volume: {broken}", Refusal.START_FAILED) from broken
         return answer
+
+    def _demand_folders(self, name: str, work: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> None:
+        """MissingError, and no container any more, where it has other folders than it should."""
+        if not subpath.volumes_of(work):
+            return
+        table, state = self._process_table(), (self._inspect(name) or {}).get("State", {})
+        try:
+            if table is None:
+                raise MissingError("a folder inside a volume needs an agent on the machine of the engine")
+            subpath.demand_mounted(work, places, table.folder(state.get("Pid") or 0))
+        except OSError:
+            self._delete(name)
+            raise
 
     def _stop(self, step: StopContainer) -> None:
         present = self._ours("containers", step.subject, "stop")

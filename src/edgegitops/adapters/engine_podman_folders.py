@@ -30,7 +30,7 @@ _IS: Mapping[str, Callable[[int], bool]] = {
     "char": stat.S_ISCHR,
     "block": stat.S_ISBLK,
 }
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 NO_CONTENT = "0" * 64
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -106,17 +106,17 @@ def settle(work: Sequence[Mapping[str, Any]], folders: Mapping[str, str], conten
     for task in work:
         if not _CONTENT.fullmatch(task.get("content", NO_CONTENT)):
             raise MissingError(f"{task['content']!r} is no config file")
-        root = os.open(folders[task["volume"]], _FOLDER)
+        root = os.open(folders[task["volume"]], FOLDER)
         try:
             if "path" in task:
                 _copy_once(root, task, Path(contents_dir) / task["content"])
-            else:
-                _own(root, task)
+            elif "folder" not in task:
+                own(root, task)
         finally:
             os.close(root)
 
 
-def _own(handle: int, task: Mapping[str, Any]) -> None:
+def own(handle: int, task: Mapping[str, Any]) -> None:
     """Owner and mode of an open file or folder; None leaves what is there."""
     there = os.fstat(handle)
     uid = there.st_uid if task["uid"] is None else task["uid"]
@@ -132,7 +132,7 @@ def _copy_once(root: int, task: Mapping[str, Any], content: Path) -> None:
     at = os.dup(root)
     try:
         for folder in folders:
-            below = _opened(at, folder, task)
+            below = opened(at, folder, task)
             os.close(at)
             at = below
         if not _is_there(at, name):
@@ -150,14 +150,14 @@ def _is_there(at: int, name: str) -> bool:
     return True
 
 
-def _opened(at: int, folder: str, task: Mapping[str, Any]) -> int:
+def opened(at: int, folder: str, task: Mapping[str, Any]) -> int:
     """The folder below an open one, made where it is absent; OSError where a link stands in its place."""
     try:
-        return os.open(folder, _FOLDER, dir_fd=at)
+        return os.open(folder, FOLDER, dir_fd=at)
     except FileNotFoundError:
         os.mkdir(folder, 0o755, dir_fd=at)
-    below = os.open(folder, _FOLDER, dir_fd=at)
-    _own(below, {**task, "mode": None})
+    below = os.open(folder, FOLDER, dir_fd=at)
+    own(below, {**task, "mode": None})
     return below
 
 
@@ -170,7 +170,7 @@ def _write_new(at: int, name: str, data: bytes, task: Mapping[str, Any]) -> None
     try:
         with open(handle, "wb", closefd=False) as file:
             file.write(data)
-        _own(handle, {**task, "mode": 0o644 if task["mode"] is None else task["mode"]})
+        own(handle, {**task, "mode": 0o644 if task["mode"] is None else task["mode"]})
         os.fsync(handle)
         os.link(part, name, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
     except FileExistsError:

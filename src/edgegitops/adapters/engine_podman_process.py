@@ -28,6 +28,10 @@ class ProcessTable:
     def __init__(self, path: str = "/proc") -> None:
         self._path = Path(path)
 
+    def folder(self, pid: int) -> str:
+        """Where the process has its folder."""
+        return str(self._path / str(pid))
+
     def is_running(self, pid: int, container: str) -> bool:
         """Whether `pid` is a process of the container (id)."""
         try:

@@ -8,7 +8,8 @@
 4. A read-only root gets a writable /tmp and /run, unless the spec mounts something there.
 5. Config files and artifacts are bound read-only from their stores, where they are named by their SHA-256; live configs
    from a folder of their container, which is bound as a whole: a file that is bound alone would stay the old one.
-6. What is left to do in volumes before the program starts stands in a label, for a start knows only the container.
+6. What is left to do in volumes before the program starts stands in a label, for a start knows only the container. A
+   folder inside of a volume is bound by its path (see engine_podman_subpath).
 7. Weights are those of control groups v2; v1 counts processor shares, of which 1024 are the usual weight of 100.
 
 Field names: libpod's SpecGenerator, as served below /v4.0.0/libpod by Podman 4 and 5.
@@ -42,17 +43,19 @@ LABEL_VOLUME_WORK = "io.edgegitops.volume-work"
 """JSON: what is to be done in volumes at each start (see `volume_work`)."""
 
 
-def container_request(
+def container_request(  # noqa: PLR0913 - what differs between machines, each by its name
     step: CreateContainer,
     contents_dir: str,
     limits: Mapping[str, Ulimit],
     *,
     absent: frozenset[str] = frozenset(),
     is_unified: bool = False,
+    places: Mapping[str, str] | None = None,
 ) -> Request:
     """The SpecGenerator of a container. `contents_dir` holds config files by SHA-256, as the engine's host sees it;
     `limits` are the ulimits to send for names that the spec leaves out while it gives others; `absent` are devices
-    that the node does not have and the spec does not need; `is_unified`: the node has control groups v2.
+    that the node does not have and the spec does not need; `is_unified`: the node has control groups v2; `places` maps
+    volumes (engine names) of which a folder is mounted to where their data lies.
     """
     spec = step.create
     work = volume_work(step)
@@ -74,7 +77,7 @@ def container_request(
         else {},
         "r_limits": _ulimits(spec.ulimits, limits),
         "volumes": _named_volumes(spec, step.volumes),
-        "mounts": _mounts(spec, contents_dir, step.subject),
+        "mounts": _by_depth(_mounts(spec, contents_dir, step.subject) + _sub_folders(step, places or {})),
         **_identity(spec),
         **_security(spec.security),
         **_devices(spec, absent),
@@ -114,25 +117,33 @@ def volume_request(step: CreateVolume) -> Request:
 
 
 def volume_work(step: CreateContainer) -> list[Request]:
-    """Owner and mode of the roots of volumes, then files to copy where they are absent: the volume by its engine name,
-    `path` inside it, `content` by SHA-256.
+    """Owner and mode of the roots of volumes, or of the `folder` inside that is mounted at `target`, then files to copy
+    where they are absent: the volume by its engine name, `path` inside it, `content` by SHA-256.
     """
     mounts = [mount for mount in step.create.mounts if mount.volume]
-    roots: list[Request] = [
-        {"volume": step.volumes.get(mount.volume, mount.volume), "mode": mount.mode, "uid": mount.uid, "gid": mount.gid}
+    roots = [
+        _owned(step, mount)
         for mount in mounts
-        if (mount.mode, mount.uid, mount.gid) != (None, None, None)
+        if (mount.mode, mount.uid, mount.gid) != (None, None, None) or mount.sub_path
     ]
     copies: list[Request] = []
     for copy in (mount for mount in step.create.mounts if mount.copy_once):
         above = [mount for mount in mounts if copy.target.startswith(f"{mount.target}/")]
         volume = max(above, key=lambda mount: len(mount.target))
         inside = copy.target.removeprefix(f"{volume.target}/")
+        inside = f"{volume.sub_path}/{inside}" if volume.sub_path else inside
         files = {inside: copy.file} if copy.file else {f"{inside}/{path}": sha for path, sha in copy.folder.items()}
         for path, sha256 in sorted(files.items()):
             task = {"volume": step.volumes.get(volume.volume, volume.volume), "path": path, "content": sha256}
             copies.append({**task, "mode": copy.mode, "uid": copy.uid, "gid": copy.gid})
     return roots + copies
+
+
+def _owned(step: CreateContainer, mount: Mount) -> Request:
+    """Owner and mode of the root of a volume; of a folder inside, which is made first, where the mount names one."""
+    volume = step.volumes.get(mount.volume, mount.volume)
+    task: Request = {"volume": volume, "mode": mount.mode, "uid": mount.uid, "gid": mount.gid}
+    return {**task, "folder": mount.sub_path, "target": mount.target} if mount.sub_path else task
 
 
 def signal_number(name: str) -> int:
@@ -308,7 +319,20 @@ def _named_volumes(spec: CreateSpec, names: Mapping[str, str]) -> list[Request]:
             "Options": [*_access(mount), *([] if mount.populate else ["nocopy"])],
         }
         for mount in spec.mounts
-        if mount.volume
+        if mount.volume and not mount.sub_path
+    ]
+
+
+def _sub_folders(step: CreateContainer, places: Mapping[str, str]) -> list[Request]:
+    """Folders inside of volumes; Podman 4 mounts volumes as a whole only."""
+    return [
+        _bind(
+            f"{places[step.volumes.get(mount.volume, mount.volume)]}/{mount.sub_path}",
+            mount.target,
+            ["rbind", *_access(mount), "nosuid", "nodev"],
+        )
+        for mount in step.create.mounts
+        if mount.sub_path
     ]
 
 
@@ -319,7 +343,7 @@ def _access(mount: Mount) -> list[str]:
 
 
 def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
-    """Everything but volumes, outer paths first, so that a deeper mount lands inside of a shallower one."""
+    """Everything but volumes and folders inside of them."""
     mounts: list[Request] = []
     for mount in spec.mounts:
         if mount.copy_once:
@@ -343,6 +367,11 @@ def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
     if spec.security.read_only_root:
         taken = {mount.target.rstrip("/") for mount in spec.mounts}
         mounts += [_tmpfs(Mount(target=path, tmpfs=True, mode=0o1777)) for path in SCRATCH if path not in taken]
+    return mounts
+
+
+def _by_depth(mounts: list[Request]) -> list[Request]:
+    """Outer paths first, so that a deeper mount lands inside of a shallower one."""
     return sorted(mounts, key=lambda mount: (mount["destination"].count("/"), mount["destination"]))
 
 

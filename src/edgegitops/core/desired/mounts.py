@@ -23,8 +23,8 @@ from edgegitops.core.model.spec import Mount
 SOURCES = ("volume", "config", "artifact", "tmpfs", "hostPath")
 _OPTIONS = ("readOnly", "mode", "uid", "gid", "relabel", "propagation", "onlyIfAbsent")
 _KEYS = Keys(
-    frozenset({*SOURCES, *_OPTIONS, "path", "type", "create"}),
-    frozenset({"subPath", "secret", "key"}),
+    frozenset({*SOURCES, *_OPTIONS, "path", "subPath", "type", "create"}),
+    frozenset({"secret", "key"}),
     (("source", "volume or hostPath"), ("bind", "hostPath"), ("file", "config"), ("ro", "readOnly: true")),
 )
 _TMPFS_KEYS = Keys(frozenset({"size", "mode"}))
@@ -32,6 +32,7 @@ _HIGHEST_ID = 2**32 - 2
 # What an option means something for; anywhere else it would be passed over in silence.
 _ONLY_FOR = {
     "path": frozenset({"config"}),
+    "subPath": frozenset({"volume"}),
     "onlyIfAbsent": frozenset({"config"}),
     "type": frozenset({"hostPath"}),
     "create": frozenset({"hostPath"}),
@@ -150,7 +151,7 @@ def _mount(entry: Cursor, target: str, sources: Sources) -> Mount | None:
     source = fields[kinds[0]]
     match kinds[0]:
         case "volume":
-            mount = _volume(source, target, sources)
+            mount = _volume(source, target, sources, fields)
         case "config":
             mount = _config(source, target, sources, fields)
         case "artifact":
@@ -211,13 +212,23 @@ def _with_host_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
     return mount
 
 
-def _volume(source: Cursor, target: str, sources: Sources) -> Mount | None:
+def _volume(source: Cursor, target: str, sources: Sources, fields: Mapping[str, Cursor]) -> Mount | None:
     name = source.text()
     if name not in sources.volumes:
         unknown(source, "volume", name, sources.volumes)
         return None
     root = sources.volumes[name]
-    return Mount(target, volume=name, uid=root.uid, gid=root.gid, mode=root.mode, populate=root.is_populated)
+    inside = _sub_path(fields["subPath"]) if "subPath" in fields else ""
+    is_filled = root.is_populated or bool(inside)  # a folder inside is never filled from the image
+    return Mount(target, volume=name, uid=root.uid, gid=root.gid, mode=root.mode, populate=is_filled, sub_path=inside)
+
+
+def _sub_path(spot: Cursor) -> str:
+    text = spot.text()
+    clean = clean_path(f"/{text}").strip("/")
+    if not clean or text.startswith("/"):
+        spot.note(FaultCode.PATH_ESCAPES, f"{text!r} is no folder inside a volume", "a relative path without '..'")
+    return clean
 
 
 def _config(source: Cursor, target: str, sources: Sources, fields: Mapping[str, Cursor]) -> Mount | None:

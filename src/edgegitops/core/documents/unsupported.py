@@ -33,7 +33,6 @@ def _rows(prefix: str, rows: dict[str, str]) -> tuple[Gap, ...]:
 _CONTAINER_ROWS = {
     "env/*/secret": "secrets are not delivered yet",
     "envFrom/*/secret": "secrets are not delivered yet",
-    "mounts/*/subPath": "a folder inside a volume cannot be mounted yet; mount the volume",
     "mounts/*/secret": "secrets are not delivered yet",
 }
 _CONTAINER = _rows("", _CONTAINER_ROWS)

@@ -95,6 +95,7 @@ class Mount:
     absolute path on the node. `mode`, `uid` and `gid` are those of the file, of the root of the tmpfs or volume, or of
     the host directory that `host_create` makes. `copy_once`: a file or folder is copied into the volume that is mounted
     above it, where it is absent, instead of being mounted.
+    `sub_path` is a folder inside the volume, such as `pg/data`: mode and owner are then those of that folder.
     `live` says `file` or `folder` of a config whose content may change while the container runs (`Care.configs`).
     """
 
@@ -117,6 +118,7 @@ class Mount:
     propagation: str = ""
     live: str = ""
     artifact: str = ""
+    sub_path: str = ""
 
     def __post_init__(self) -> None:
         kinds = (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live, self.artifact)
