@@ -1,7 +1,8 @@
 """Jobs under blows: struck at every journal write and engine call, none begins more often than it may.
 
 The law that looks on: the engine begins a container of a job at most `1 + retries` times, a scheduled one at most once
-for each time of its schedule, and a release whose job did not succeed never becomes healthy.
+for each time of its schedule, and a release whose job did not succeed never becomes healthy. Where the volume is
+copied, nothing that a job of a failed release wrote is left in it.
 """
 
 from collections import Counter
@@ -26,7 +27,10 @@ from edgegitops.core.model.spec import (
     CreateSpec,
     DeploymentSpec,
     JobSpec,
+    Mount,
     Runs,
+    SnapshotSpec,
+    VolumeSpec,
 )
 from edgegitops.core.model.steps import StartContainer, Step
 from edgegitops.core.reconcile.parts import parts_of
@@ -34,27 +38,38 @@ from edgegitops.core.reconcile.parts import parts_of
 UPDATE_AT = timedelta(minutes=2)
 PATIENCE = timedelta(minutes=25)
 TAKES = 7 * SECONDS
-STORIES = {"good": (0, 0), "failing": (1, 0), "failing with retries": (1, 2), "good with retries": (0, 2)}
+STORIES = {
+    "good": (0, 0),
+    "failing": (1, 0),
+    "failing with retries": (1, 2),
+    "good with retries": (0, 2),
+    "good with data": (0, 0),
+    "failing with data": (1, 1),
+}
+DATA = Mount(target="/data", volume="data")
 
 
-def create(name: str, version: str) -> CreateSpec:
+def create(name: str, version: str, *mounts: Mount) -> CreateSpec:
     """What runs as this name."""
-    return CreateSpec(image=image(name, version))
+    return CreateSpec(image=image(name, version), mounts=mounts)
 
 
-def release(version: str, retries: int = 0) -> Release:
-    """A database, a migration after it, an application after that; a word after the update, and a nightly run."""
+def release(version: str, retries: int = 0, *, has_data: bool = False) -> Release:
+    """A database, a migration after it, an application after that; a word after the update, and a nightly run. With
+    data: the migration and the application write to a volume that is copied.
+    """
+    mounts = (DATA,) if has_data else ()
     containers = {
         "db": ContainerSpec(create("db", "good-1"), Care(ready=READY)),
         "web": ContainerSpec(
-            create("web", f"good-{version}"), Care(ready=READY, depends_on={"migrate": Condition.COMPLETED})
+            create("web", f"good-{version}", *mounts), Care(ready=READY, depends_on={"migrate": Condition.COMPLETED})
         ),
     }
     first = Care(depends_on={"db": Condition.READY})
     jobs = {
         "init": JobSpec(create("init", "ends-1"), Runs.ON_INSTALL, first, retries=1),
         "migrate": JobSpec(
-            create("migrate", f"ends-{version}"),
+            create("migrate", f"ends-{version}", *mounts),
             Runs.BEFORE_SWITCH,
             Care(depends_on={"db": Condition.READY, "init": Condition.COMPLETED}),
             retries=retries,
@@ -62,18 +77,19 @@ def release(version: str, retries: int = 0) -> Release:
         "tell": JobSpec(create("tell", "ends-1"), Runs.ON_UPDATE, retries=1),
         "often": JobSpec(create("often", "ends-1"), Runs.SCHEDULE, schedule="*/2 * * * *"),
     }
-    spec = DeploymentSpec("app", containers, jobs=jobs)
+    volumes = {"data": VolumeSpec(snapshot=SnapshotSpec())} if has_data else {}
+    spec = DeploymentSpec("app", containers, volumes=volumes, jobs=jobs)
     return Release(spec.digest(), "", spec, version=version, policy=POLICY)
 
 
 class Story:
     """A node at rest with a release that has jobs, and an update whose migration ends with `code`."""
 
-    def __init__(self, code: int, retries: int) -> None:
+    def __init__(self, code: int, retries: int, *, has_data: bool = False) -> None:
         self.life = Life()
         self.laws = Laws(self.life)
         self.code, self.retries = code, retries
-        self.old, self.new = release("1"), release("2", retries)
+        self.old, self.new = release("1", has_data=has_data), release("2", retries, has_data=has_data)
         self.begun: Counter[str] = Counter()
         self.is_calm = False
         ends = Behaviour(crashes_after=TAKES, exit_code=0)
@@ -136,6 +152,15 @@ class Story:
         running = [seen for seen in self.life.engine.observe().owned(FLEET, "app") if self._is_web(seen)]
         assert len(running) == 1, story
         assert not self.life.journal.ledger().intents
+        if self.old.spec.volumes:
+            self._judge_data(is_new=record.serving.digest == self.new.digest)
+
+    def _judge_data(self, *, is_new: bool) -> None:
+        """Only what serves, and what served before it, has written to the volume; no copy is left."""
+        versions = ("1", "2") if is_new else ("1",)
+        wrote = {image(name, f"{how}-{one}") for one in versions for name, how in (("migrate", "ends"), ("web", "good"))}
+        assert set(self.life.engine.data["app.data"]) == wrote
+        assert self.life.snapshots.present() == ()
 
     def _name(self, job: str, of: Release) -> str:
         return parts_of(FLEET, of).named(job).name
@@ -145,9 +170,9 @@ class Story:
         return seen.container == "web" and seen.state is ContainerState.RUNNING
 
 
-def points(code: int, retries: int, since: timedelta) -> int:
+def points(code: int, retries: int, since: timedelta, *, has_data: bool = False) -> int:
     """How many points an undisturbed life has from this age on, until its update has come to rest."""
-    story, count = Story(code, retries), [0]
+    story, count = Story(code, retries, has_data=has_data), [0]
 
     def blows() -> None:
         count[0] += 1
@@ -176,10 +201,11 @@ def test_undisturbed_jobs_run_as_often_as_they_should(code):
 @pytest.mark.parametrize("story", STORIES)
 def test_jobs_of_an_update_that_is_struck_at_any_point_run_at_most_as_often_as_they_may(story, blow):
     code, retries = STORIES[story]
+    has_data = story.endswith("with data")
     stride = 1 if IS_DEEP else 4
     first = (list(BLOWS).index(blow) + list(STORIES).index(story)) % stride
-    for point in range(first, points(code, retries, UPDATE_AT), stride):
-        told = Story(code, retries)
+    for point in range(first, points(code, retries, UPDATE_AT, has_data=has_data), stride):
+        told = Story(code, retries, has_data=has_data)
         told.strike(at_points(point, blow=BLOWS[blow]), UPDATE_AT)
         try:
             told.run()

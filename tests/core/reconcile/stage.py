@@ -104,9 +104,11 @@ def job(
     zone: str = "UTC",
     concurrency: Concurrency = Concurrency.FORBID,
     missed: Missed = Missed.SKIP,
+    volume: str = "",
 ) -> JobSpec:
     """A job; scheduled where it has a schedule."""
-    create = CreateSpec(image=image(name, version), networks={"net": Attachment()})
+    mounts = (Mount(target="/data", volume=volume),) if volume else ()
+    create = CreateSpec(image=image(name, version), networks={"net": Attachment()}, mounts=mounts)
     care = Care(depends_on=needs or {})
     kind = Runs.SCHEDULE if schedule else runs
     return JobSpec(create, kind, care, schedule, zone, concurrency, missed, timeout, retries)

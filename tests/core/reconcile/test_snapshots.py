@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.core.reconcile.stage import MINUTE, POLICY, Stage, container, image, release, with_policy
+from tests.core.reconcile.stage import MINUTE, POLICY, SECOND, Stage, container, image, job, release, with_policy
 
 from edgegitops.adapters.engine_memory import Behaviour
 from edgegitops.core.model.events import OutcomeRecorded
@@ -13,7 +13,7 @@ from edgegitops.core.model.ledger import DeploymentRecord, Health, Transition
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.snapshots import Room
-from edgegitops.core.model.spec import SnapshotSpec
+from edgegitops.core.model.spec import Condition, SnapshotSpec
 from edgegitops.core.reconcile.snapshots import copying_time
 
 VOLUME = "line.data"
@@ -120,6 +120,50 @@ def test_failed_start_counts_as_one_that_may_have_written():
     stage.start_up()
     assert stage.phase is Phase.REVERTED
     assert "restore-snapshot data" in steps(stage)
+
+
+def migrating(version: str) -> Release:
+    """A job writes to the copied volume before the switch, and `db` needs it."""
+    db = container("db", version, needs={"migrate": Condition.COMPLETED}, volume="data")
+    made = release({"db": db}, jobs={"migrate": job("migrate", version, volume="data")}, version=version)
+    spec = replace(made.spec, volumes={"data": replace(made.spec.volumes["data"], snapshot=SnapshotSpec())})
+    return replace(made, digest=spec.digest(), spec=spec)
+
+
+def test_job_before_the_switch_runs_on_data_that_was_copied():
+    stage = Stage()
+    stage.behave("migrate", after=timedelta())
+    stage.behave("migrate", "2", after=timedelta())
+    stage.converge(migrating("1"))
+    stage.want(migrating("2"))
+    stage.start_up()
+    order = ["stop-container db", "take-snapshot data", "start-container migrate", "start-container db"]
+    assert steps(stage)[-4:] == order
+
+
+def test_job_that_spoils_the_volume_and_fails_loses_what_it_wrote():
+    stage = Stage()
+    stage.behave("migrate", after=timedelta())
+    stage.behave("migrate", "2", after=timedelta(), code=1)
+    stage.converge(migrating("1"))
+    stage.want(migrating("2"))
+    stage.play()
+    assert (stage.phase, stage.running, data(stage)) == (Phase.REVERTED, {"db:1"}, ["1", "1"])
+    assert any(image("migrate", "2") in written for written in failed(stage).values())
+    assert steps(stage)[-2:] == ["restore-snapshot data", "start-container db"]
+
+
+def test_job_that_still_runs_stops_before_the_data_is_put_back():
+    stage = Stage()
+    stage.behave("migrate", after=timedelta())
+    stage.behave("migrate", "2", after=AN_HOUR)
+    stage.converge(migrating("1"))
+    stage.want(migrating("2"))
+    stage.play()
+    stage.pass_time(POLICY.deadline + SECOND)
+    stage.play()
+    assert (stage.phase, stage.running, data(stage)) == (Phase.REVERTED, {"db:1"}, ["1", "1"])
+    assert steps(stage)[-3:] == ["stop-container migrate", "restore-snapshot data", "start-container db"]
 
 
 def test_failed_data_stays_until_another_release_is_healthy():

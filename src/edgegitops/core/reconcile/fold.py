@@ -30,6 +30,7 @@ from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release, VolumePrune
 from edgegitops.core.model.snapshots import Copied
+from edgegitops.core.model.steps import StartContainer
 from edgegitops.core.reconcile.fold_jobs import job_denied, job_done, job_ended, job_started, schedule_marked
 from edgegitops.core.reconcile.lifecycle import BEGUN, OPEN, check_move
 from edgegitops.core.reconcile.parts import parts_of
@@ -37,7 +38,7 @@ from edgegitops.core.reconcile.parts import parts_of
 REMEMBERED_FOR = timedelta(minutes=30)
 REMEMBERED_TIMES = 16
 TELLING = 1024 * 1024
-MAY_WRITE = frozenset({"start-container"})
+MAY_WRITE = frozenset({StartContainer.kind})  # containers and jobs alike
 NOTHING = timedelta()
 ROLLBACK = "rollback"
 
