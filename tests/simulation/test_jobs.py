@@ -158,7 +158,8 @@ class Story:
     def _judge_data(self, *, is_new: bool) -> None:
         """Only what serves, and what served before it, has written to the volume; no copy is left."""
         versions = ("1", "2") if is_new else ("1",)
-        wrote = {image(name, f"{how}-{one}") for one in versions for name, how in (("migrate", "ends"), ("web", "good"))}
+        writers = (("migrate", "ends"), ("web", "good"))
+        wrote = {image(name, f"{how}-{one}") for one in versions for name, how in writers}
         assert set(self.life.engine.data["app.data"]) == wrote
         assert self.life.snapshots.present() == ()
 
