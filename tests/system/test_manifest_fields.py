@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -231,6 +232,20 @@ def test_what_is_mounted_is_compared_with_the_folder_that_is_meant(plant: Plant)
         demand_mounted(work, place, process)
     plant.inside(parts, "all", "cd /data/pg && rmdir main && mv kept main")
     demand_mounted(work, place, process)
+
+
+def test_subnet_that_was_chosen_is_taken_or_another_one_is_asked_for(plant: Plant) -> None:
+    parts = parts_of(FLEET, plant.releases({"line": "version: '1'\ncontainers: {one: {image: IMAGE}}\n"})["line"])
+    step = parts.create_network("default")
+    one = replace(step, spec=replace(step.spec, subnet="10.213.7.0/24"), is_chosen=True)
+    plant.engine.perform(one)
+    assert plant.engine.observe().subnets[step.subject] == ("10.213.7.0/24",)
+    own = plant.node.run(["sh", "-c", "ip -o -4 route show scope link | cut -d ' ' -f 1 | head -1"]).strip()
+    for subnet in ("10.213.7.0/24", own):
+        other = replace(one, subject="line.other", spec=replace(one.spec, subnet=subnet))
+        with pytest.raises(UnavailableError, match="already used") as held:
+            plant.engine.perform(other)
+        assert held.value.reason == HoldReason.DEPENDENCY
 
 
 def test_program_runs_before_the_stop_signal(plant: Plant) -> None:

@@ -12,6 +12,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import assert_never
 
 from edgegitops.core.model import naming
@@ -86,6 +87,7 @@ class MemoryEngine:
     performed: list[Step] = field(default_factory=list)
     pulls: list[str] = field(default_factory=list)
     data: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    subnets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _containers: dict[str, _Container] = field(default_factory=dict)
     _networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _volumes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class MemoryEngine:
             ),
             networks=dict(self._networks),
             volumes=dict(self._volumes),
+            subnets={name: self.subnets.get(name, ()) for name in self._networks},
         )
 
     def has_image(self, image: str) -> bool:
@@ -220,7 +223,9 @@ class MemoryEngine:
             case PullImage():
                 self._pull(step)
             case CreateNetwork():
+                self._demand_free(step)
                 self._add(self._networks, step)
+                self.subnets.setdefault(step.subject, tuple(filter(None, [step.spec.subnet])))
             case CreateVolume():
                 self._add(self._volumes, step)
             case CreateContainer():
@@ -236,6 +241,7 @@ class MemoryEngine:
                 self._containers.pop(step.subject, None)
             case RemoveNetwork():
                 self._drop(self._networks, step, [one.networks for one in self._containers.values()])
+                self.subnets.pop(step.subject, None)
             case RemoveVolume():
                 self._drop(self._volumes, step, [one.volumes for one in self._containers.values()])
             case RemoveImage():
@@ -272,6 +278,18 @@ class MemoryEngine:
         if present is not None and not _is_same_owner(present, step.labels):
             raise _never(step, "exists without our labels", Refusal.NAME_CONFLICT)
         things.setdefault(step.subject, dict(step.labels))
+
+    def _demand_free(self, step: CreateNetwork) -> None:
+        """A subnet is one network's alone; `subnets` also holds what the machine uses for itself."""
+        others = [one for name, each in self.subnets.items() if name != step.subject for one in each]
+        asked = step.spec.subnet
+        if asked and any(ip_network(asked).overlaps(ip_network(one)) for one in others):
+            words = f"subnet {asked} is already used on the host or by another config"
+            raise (
+                _later(step, words, HoldReason.DEPENDENCY)
+                if step.is_chosen
+                else _never(step, words, Refusal.CREATE_FAILED)
+            )
 
     def _drop(
         self, things: dict[str, Mapping[str, str]], step: RemoveNetwork | RemoveVolume, uses: list[tuple[str, ...]]

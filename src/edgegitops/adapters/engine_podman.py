@@ -37,6 +37,7 @@ from edgegitops.adapters.engine_podman_look import (
     is_ours,
     labels_by_name,
     log_text,
+    subnets_by_name,
 )
 from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, own_limits
 from edgegitops.adapters.engine_podman_request import (
@@ -73,7 +74,7 @@ from edgegitops.core.model.steps import (
     StoreContent,
     TakeSnapshot,
 )
-from edgegitops.errors import BrokenInvariantError, OutsideError
+from edgegitops.errors import BrokenInvariantError, DeniedError, OutsideError
 
 ANSWER_WITHIN = timedelta(seconds=60)
 UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
@@ -128,6 +129,7 @@ class PodmanEngine:
             containers=tuple(self._look_closer(container_seen(row), row.get("Networks")) for row in rows),
             networks=labels_by_name(networks),
             volumes=labels_by_name(volumes),
+            subnets=subnets_by_name(networks),
         )
 
     def _look_closer(self, seen: ContainerSeen, networks: object) -> ContainerSeen:
@@ -200,7 +202,7 @@ class PodmanEngine:
             case PullImage():
                 pull(self._wire, step, self._registry)
             case CreateNetwork():
-                self._create_thing("networks", step.subject, network_request(step), step.labels)
+                self._create_network(step)
             case CreateVolume():
                 self._create_thing("volumes", step.subject, volume_request(step), step.labels)
             case CreateContainer():
@@ -234,6 +236,14 @@ class PodmanEngine:
                 raise BrokenInvariantError(f"{step.kind} {step.subject} is no step of the engine's")
             case _:
                 assert_never(step)
+
+    def _create_network(self, step: CreateNetwork) -> None:
+        try:
+            self._create_thing("networks", step.subject, network_request(step), step.labels)
+        except DeniedError as refused:
+            if step.is_chosen and "already used" in refused.message:
+                raise unavailable(f"create {step.subject}", refused.message, HoldReason.DEPENDENCY) from refused
+            raise
 
     def _create_thing(self, kind: str, name: str, request: object, labels: Mapping[str, str]) -> None:
         """Create a network or volume; done where there is one of ours."""

@@ -55,6 +55,11 @@ def labels_by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, 
     return {(row.get("name") or row.get("Name") or ""): (row.get("labels") or row.get("Labels") or {}) for row in rows}
 
 
+def subnets_by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Networks: name -> the subnets that they take."""
+    return {row["name"]: tuple(one["subnet"] for one in row.get("subnets") or () if one.get("subnet")) for row in rows}
+
+
 def addresses(inspected: Mapping[str, Any]) -> Mapping[str, str]:
     """Network name -> IP address of a container; `host` -> loopback where it uses the host's network."""
     if (inspected.get("HostConfig") or {}).get("NetworkMode") == "host":

@@ -88,6 +88,7 @@ class World:
     tags: dict[str, str] = field(default_factory=lambda: {"country": "SE", "tier": "production"})
     node_tags: dict[str, str] = field(default_factory=lambda: {"role": "line"})
     address: str = "10.1.2.10"
+    network_pool: str = ""
     time_zone: str = "Europe/Stockholm"
     minimum_profile: str = "baseline"
     resolver: int = 1
@@ -116,6 +117,7 @@ class World:
             nodes={"gw-a": node},
             values=self.site_values,
             time_zone=self.time_zone,
+            network_pool=self.network_pool,
         )
         fleet = Fleet(
             origin=Origin("fleet.yaml", positions_of({"spec": {"resolver": 1, "values": self.fleet_values}})),

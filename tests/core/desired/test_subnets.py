@@ -42,3 +42,20 @@ def test_networks_of_one_node_do_not_overlap(world, subnet):
 def test_no_network_holds_the_nodes_own_address(world):
     assert "own address" in joined(world, a="10.1.2.0/24").resolve()[2][0].message
     assert joined(replace(world, address="gw.plant.example"), a="10.1.2.0/24").resolve()[2] == ()
+
+
+@pytest.mark.parametrize(
+    ("pool", "words"),
+    [
+        ("10.213.0.0/16", ""),
+        ("10.213.0.1/16", "host bits"),
+        ("fd00::/48", "networkPool"),
+        ("8.8.0.0/16", "not private"),
+        ("10.213.0.0/30", "too small"),
+        ("10.1.0.0/16", "holds the address 10.1.2.10 of the node gw-a"),
+        ("10.5.0.0/16", "lies in the pool"),
+    ],
+)
+def test_pool_of_a_site_is_private_and_free(world, pool, words):
+    faults = joined(replace(world, network_pool=pool), a="10.5.0.0/24").resolve()[2]
+    assert [one for one in faults if words in one.message] if words else faults == ()

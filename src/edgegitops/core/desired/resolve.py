@@ -21,7 +21,7 @@ from edgegitops.core.desired.plant import node_plant, policies_of
 from edgegitops.core.desired.ports import Taken
 from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.sharing import sharing_conflicts
-from edgegitops.core.desired.subnets import subnet_conflicts
+from edgegitops.core.desired.subnets import pool_faults, subnet_conflicts
 from edgegitops.core.desired.values import Judge, Target
 from edgegitops.core.model.facts import Desired, NodeIdentity, Refusals
 from edgegitops.core.model.faults import Fault
@@ -81,6 +81,7 @@ def resolve(
                 *_port_conflicts(found),
                 *sharing_conflicts(specs),
                 *subnet_conflicts(specs, target.node.address),
+                *pool_faults(target, specs),
                 *mirror_faults(target),
                 *order_faults(snapshot),
             ]

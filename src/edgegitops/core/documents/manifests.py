@@ -53,6 +53,7 @@ def read_site(tree: Mapping[str, Tree], origin: Origin) -> Site:
         nodes={name: _read_node(name, node) for name, node in spec["nodes"].items()},
         values=spec.get("values", {}),
         time_zone=spec.get("timeZone", ""),
+        network_pool=spec.get("networkPool", ""),
         rules=read_rules(spec, origin.file),
         mirrors=_read_mirrors(spec),
     )

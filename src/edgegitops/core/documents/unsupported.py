@@ -64,7 +64,7 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
         ),
         _FORCED,
     ),
-    "Site": (*_rows("", {"spec/networkPool": "the engine chooses the addresses of networks yet"}), _FORCED),
+    "Site": (_FORCED,),
     "Fleet": _rows(
         "",
         {

@@ -91,6 +91,7 @@ class Site:
     time_zone: str = ""
     mirrors: tuple[Mirror, ...] = ()
     rules: PlantRules = PlantRules()
+    network_pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

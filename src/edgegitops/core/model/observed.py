@@ -68,12 +68,15 @@ class ContainerSeen:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The engine at one instant. Networks and volumes map engine names to labels. Foreign things are included."""
+    """The engine at one instant. Networks and volumes map engine names to labels, `subnets` names of networks to what
+    they take. Foreign things are included.
+    """
 
     at: datetime
     containers: tuple[ContainerSeen, ...] = ()
     networks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def named(self, name: str) -> ContainerSeen | None:
         """The container with this engine name, ours or not."""

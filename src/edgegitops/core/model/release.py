@@ -55,7 +55,8 @@ class VolumePrune(StrEnum):
 class UpdatePolicy:
     """What steers an update and is no part of the spec. `depends_on` maps other deployments of the node to what they
     must be before a release begins. `needs` is the time that a window must have left (None: the
-    deadline); `plant` holds every window and interlock that the site, the policies and the deployment say for it here.
+    deadline); `network_pool` is what networks without a subnet get theirs from;
+    `plant` holds every window and interlock that the site, the policies and the deployment say for it here.
     """
 
     automatic: bool = True
@@ -73,6 +74,7 @@ class UpdatePolicy:
     plant: Plant = field(default_factory=Plant)
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
     after: After = After.REPORTED
+    network_pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,12 +55,13 @@ class StoreContent:
 
 @dataclass(frozen=True, slots=True)
 class CreateNetwork:
-    """Create the network `subject` (engine name)."""
+    """Create the network `subject` (engine name). `is_chosen`: its subnet is the agent's choice, and may be another."""
 
     kind: ClassVar[str] = "create-network"
     subject: str
     spec: NetworkSpec
     labels: Mapping[str, str]
+    is_chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

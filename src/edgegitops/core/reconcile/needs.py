@@ -7,6 +7,7 @@ Used where a container is made that is no part of a prepared release: one that s
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import Refusal
 from edgegitops.core.model.steps import Step, StoreContent
+from edgegitops.core.reconcile.addressing import networks_to_make
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Scene
 
@@ -16,8 +17,7 @@ def needs(scene: Scene, parts: Parts, part: Part) -> list[Step]:
     failure = scene.record.failures.get(f"create-container {part.name}")
     is_image_gone = failure is not None and failure.reason == Refusal.IMAGE_UNKNOWN and not scene.is_local
     steps: list[Step] = [parts.pull(part.spec.create.image)] if is_image_gone else []
-    joined = [name for name in part.spec.create.networks if parts.networks[name] not in scene.observed.networks]
-    steps += [parts.create_network(name) for name in joined]
+    steps += networks_to_make(scene, parts, part.spec.create.networks)
     volumes = [mount.volume for mount in part.spec.create.mounts if mount.volume]
     steps += [parts.create_volume(name) for name in volumes if parts.volumes[name] not in scene.observed.volumes]
     steps += [StoreContent(sha256) for sha256 in sorted(parts.contents([part]) - scene.stored)]

@@ -17,6 +17,7 @@ from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.steps import Step
 from edgegitops.core.reconcile import snapshots
+from edgegitops.core.reconcile.addressing import networks_to_make
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, moved, work
 from edgegitops.core.reconcile.standing import has_rested, is_told
@@ -60,10 +61,10 @@ def _taken(scene: Scene, old: Parts | None) -> str:
 def _level(scene: Scene, old: Parts, level: tuple[Part, ...]) -> list[Step]:
     """What one level of the old release still needs; surroundings, then containers, then starts."""
     needs = [part for part in level if _is_missing(scene, part)]
-    joined = sorted({name for part in needs for name in part.spec.create.networks})
+    joined = {name for part in needs for name in part.spec.create.networks}
     mounted = sorted({mount.volume for part in needs for mount in part.spec.create.mounts if mount.volume})
     around: list[Step] = [
-        *(old.create_network(name) for name in joined if old.networks[name] not in scene.observed.networks),
+        *networks_to_make(scene, old, joined),
         *(old.create_volume(name) for name in mounted if old.volumes[name] not in scene.observed.volumes),
     ]
     creates: list[Step] = [old.create_container(part) for part in needs]
