@@ -40,7 +40,9 @@ def test_example_fleet_holds_no_keys() -> None:
 
 def test_every_image_of_the_example_is_pinned_at_the_name_that_never_resolves() -> None:
     images = [
-        container["image"] for app in documents("apps/*/app.yaml") for container in app["spec"]["containers"].values()
+        part["image"]
+        for app in documents("apps/*/app.yaml")
+        for part in (*app["spec"]["containers"].values(), *app["spec"].get("jobs", {}).values())
     ]
     assert images
     for image in images:

@@ -3,7 +3,8 @@
 An app serves /healthz, /version and /config over HTTP on `PORT`, writes a line to its log and to /data (where there is
 such a folder) at each start, says on SIGHUP that it was told, and ends with 0 on SIGTERM or SIGINT. How it misbehaves
 is baked in as environment, which a fleet may override: `FAIL_AFTER` seconds it ends with 1; `NEVER_READY`: /healthz
-answers 404; `READY_AFTER` seconds it begins to answer; `IGNORE_TERM`: only SIGKILL ends it.
+answers 404; `READY_AFTER` seconds it begins to answer; `IGNORE_TERM`: only SIGKILL ends it. An app whose name ends with
+`-job` does its work and ends: with 0, or with 1 where `FAIL_AFTER` is said.
 """
 
 import re
@@ -23,6 +24,12 @@ _RUN = """#!/bin/sh
 echo "$APP_NAME $APP_VERSION starts"
 [ -d /data ] && echo "$APP_NAME $APP_VERSION" >>/data/starts
 stop() { echo "$APP_NAME $APP_VERSION stops"; [ -n "$server" ] && kill $server; exit 0; }
+if [ -n "$RUNS_ONCE" ]; then
+  sleep "${FAIL_AFTER:-1}"
+  echo "$APP_NAME $APP_VERSION is done: $*"
+  [ -z "$FAIL_AFTER" ]
+  exit
+fi
 if [ -n "$IGNORE_TERM" ]; then trap '' TERM; else trap stop TERM INT; fi
 trap 'echo "$APP_NAME $APP_VERSION is told"' HUP
 pause() { sleep "$1" & wait $!; }
@@ -73,6 +80,7 @@ def image(app: App) -> Image:
         "PORT": str(app.port),
         "APP_NAME": app.name,
         "APP_VERSION": app.version,
+        **({"RUNS_ONCE": "1"} if app.name.endswith("-job") else {}),
         **app.faults,
     }
     line = f"{app.name} {app.version}\n".encode()
