@@ -162,7 +162,8 @@ def test_revert_ends_with_the_cable_pulled(plant: Plant) -> None:
     second = plant.nodes[1]
     old = serving(second)
     plant.wish(app(second.name).at("1.8.0", FAIL_AFTER="4"))
-    eventually(lambda: look.record(second, name(second)).phase is Phase.PROVING, "proving", second)
+    begun = {Phase.SWITCHING, Phase.PROVING}  # where the machine is slow, it fails before it proves
+    eventually(lambda: look.record(second, name(second)).phase in begun, "the new one has begun", second)
     second.unplug()
     try:
         eventually(lambda: look.record(second, name(second)).phase is Phase.REVERTED, "reverted offline", second)
