@@ -24,9 +24,10 @@ from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, Relea
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
-from edgegitops.core.model.plant import Interlock, is_plausible
+from edgegitops.core.model.plant import Interlock, Plant, WindowKind, is_plausible
+from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import Alarm, HoldReason
-from edgegitops.core.model.release import Phase
+from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
 from edgegitops.core.model.view import view_of
@@ -109,7 +110,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         desired = _allowed(desired, name, permit)
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
-        scene = replace(scene, gate=scene.gate or permit.hold, cause=permit.cause) if permit else scene
+        scene = _with_permit(scene, permit, facts.policy) if permit else scene
         outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
@@ -128,6 +129,13 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         plan.questions |= dict.fromkeys(agreement.questions)
     if outlook.work is not None:
         plan.works.append(outlook.work)
+
+
+def _with_permit(scene: Scene, permit: Permit, policy: NodePolicy) -> Scene:
+    """A hotfix may ignore the windows only where the node's own policy says so."""
+    is_free = permit.ignores_windows and policy.allow_ignore_windows
+    window = None if is_free else scene.window
+    return replace(scene, gate=scene.gate or permit.hold, cause=permit.cause, window=window)
 
 
 def _permit(facts: Facts, rollouts: Rollouts | None, name: str) -> Permit | None:
@@ -235,7 +243,23 @@ def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:
     since = record.transition.phase_at if record.transition else record.hold_since if is_remembered else None
     held = Held(since, record.hold_detail if is_remembered else "")
     plant = plant_for(name, desired, target, record.serving)
-    return ask_interlocks(plant.interlocks, facts.answers, held, now=facts.now)
+    may_force = (
+        facts.policy.allow_force_in_window
+        and record.transition is not None
+        and any(one.kind is WindowKind.ALLOW for one in plant.windows)
+        and isinstance(_window(facts, plant, target, record), Proceed)
+    )
+    return ask_interlocks(plant.interlocks, facts.answers, held, now=facts.now, may_force=may_force)
+
+
+def _window(facts: Facts, plant: Plant, target: Release | None, record: DeploymentRecord) -> Proceed | Hold:
+    """What the windows say to a transition that would begin now."""
+    return is_in_window(plant, target or record.serving, _calendar(facts), and_for=copying_time(record))
+
+
+def _calendar(facts: Facts) -> Calendar:
+    floor = facts.ledger.floor
+    return Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
 
 
 def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreement) -> Scene:
@@ -246,10 +270,7 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
     gate = may_start(
         name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, _freshness(facts, desired))
     )
-    floor = facts.ledger.floor
-    calendar = Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
-    plant = plant_for(name, desired, target, record.serving)
-    window = is_in_window(plant, target or record.serving, calendar, and_for=copying_time(record))
+    window = _window(facts, plant_for(name, desired, target, record.serving), target, record)
     return replace(
         _bare_scene(facts, name),
         target=target,
@@ -257,6 +278,7 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         gate=None if isinstance(gate, Proceed) else gate,
         window=None if isinstance(window, Proceed) else window,
         interlock=agreement.hold,
+        forced=agreement.forced,
         refusal="; ".join(f"{one.message}{one.expected and f' ({one.expected})'}" for one in refusals.get(name, ())),
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
@@ -267,6 +289,6 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
         snapshots=tuple(one for one in facts.snapshots if deployment_of(one) == name),
-        is_clock_trusted=calendar.is_trusted,
+        is_clock_trusted=_calendar(facts).is_trusted,
         zones=facts.zones,
     )

@@ -91,12 +91,12 @@ def test_same_name_in_two_folders_is_told_at_the_second(fleet):
     assert "sites/emea/goteborg-1.yaml" in fault.message
 
 
-def test_policy_that_would_overrule_an_interlock_is_refused(fleet):
+def test_policy_that_would_overrule_an_interlock_says_after_what_time(fleet):
     rule = "{file: {path: /a}, onMaxDefer: force-in-window}"
     spec = f"spec: {{selector: {{all: true}}, interlocks: {{a: {rule}}}}}\n"
     text = f"apiVersion: edgegitops/v1\nkind: Policy\nmetadata: {{name: p}}\n{spec}"
     (fault,) = fleet.faults({"policies/p.yaml": text})
-    assert (fault.code, fault.position.line) == ("not-supported-yet", 4)
+    assert (fault.code, fault.position.line) == ("missing-field", 4)
 
 
 def test_missing_fleet_is_told(fleet):

@@ -7,7 +7,7 @@ import pytest
 from tests.core.reconcile.stage import DAWN, FLEET, LINE, POLICY, Stage, app, with_policy
 
 from edgegitops.core.decide import decide
-from edgegitops.core.model.events import HoldChanged, RetryAsked
+from edgegitops.core.model.events import HoldChanged, PhaseMoved, RetryAsked
 from edgegitops.core.model.facts import Decision, Desired, Facts, NodeIdentity
 from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.observed import ContainerState, Observed
@@ -198,6 +198,43 @@ def test_held_for_longer_than_allowed_is_an_alarm_until_it_goes_on(node):
     node.answer = YES
     node.play()
     assert node.stage.running == {"app:2"}
+
+
+FORCING = replace(STOPPED, max_defer=2 * HOUR, forces=True)
+LETS = NodePolicy(allow_force_in_window=True)
+
+
+def test_overdue_interlock_is_overruled_in_a_window_where_the_node_allows_it(node):
+    node.want(with_plant(app("2"), NIGHT, interlocks=(FORCING,)))
+    node.answer = NO
+    node.play(policy=LETS)
+    node.stage.pass_time(2 * HOUR)
+    node.play(policy=NodePolicy())
+    assert node.stage.running == {"app:1"}, "the node's policy is closed"
+    node.play(policy=LETS)
+    assert node.stage.running == {"app:2"}
+    told = [one.detail for one in node.stage.events if isinstance(one, PhaseMoved) and one.new is Phase.SWITCHING]
+    assert FORCING.label in told[0]
+
+
+@pytest.mark.parametrize("case", ["early", "no window", "closed", "says alarm", "another one", "healing"])
+def test_interlock_is_not_overruled_otherwise(node, case):
+    one = replace(FORCING, forces=case != "says alarm", max_defer=(9 if case == "early" else 2) * HOUR)
+    more = (replace(STOPPED, name="other"),) if case == "another one" else ()
+    windows = () if case == "no window" else (NIGHT,)
+    wanted = with_plant(app("2"), *windows, interlocks=(one, *more))
+    if case == "healing":
+        node.converge(wanted, now=SOON)
+        seen = node.stage.seen("app")
+        assert seen is not None
+        node.changed = seen.id
+    node.want(wanted)
+    node.answer = NO
+    node.play(policy=LETS)
+    node.stage.pass_time((12 if case == "closed" else 2) * HOUR)
+    before = node.stage.running
+    node.play(policy=LETS)
+    assert (node.stage.running, node.stage.acts("remove-container")) == (before, [])
 
 
 def test_revert_asks_nobody(node):

@@ -42,13 +42,17 @@ spec:
   # ceilings: {memory: 1Gi, cpus: "2"}
   # deny: nothing new is started or removed; what runs is kept running.
   updates: allow
+  # Whether a signed hotfix may ignore maintenance windows; whether an interlock that has deferred a change for longer
+  # than its maxDefer may be overruled in an open window (onMaxDefer: force-in-window).
+  allowIgnoreWindows: false
+  allowForceInWindow: false
 """
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
     "nodeconfig": {
         "reports": "reports come with canary waves",
     },
-    "nodepolicy": {"allowIgnoreWindows": "hotfixes come with canary waves"},
+    "nodepolicy": {},
 }
 
 
@@ -128,7 +132,12 @@ def _policy_fields(spec: dict[str, Any]) -> dict[str, Any]:
         "registries": "registries",
     }
     fields: dict[str, Any] = {ours: tuple(spec[theirs]) for theirs, ours in lists.items() if theirs in spec}
-    flags = {"privileged": "privileged", "hostNetwork": "host_network"}
+    flags = {
+        "privileged": "privileged",
+        "hostNetwork": "host_network",
+        "allowIgnoreWindows": "allow_ignore_windows",
+        "allowForceInWindow": "allow_force_in_window",
+    }
     fields |= {ours: spec[theirs] for theirs, ours in flags.items() if theirs in spec}
     if "ports" in spec:
         fields["ports"] = tuple(_range(entry) for entry in spec["ports"])

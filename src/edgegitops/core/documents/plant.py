@@ -74,6 +74,7 @@ def _read_interlock(name: str, tree: Mapping[str, Tree], file: str) -> Interlock
         exec=tuple(tree.get("exec", ())),
         for_at_least=_span(tree, "for-at-least") or timedelta(),
         max_defer=_span(tree, "maxDefer"),
+        forces=tree.get("onMaxDefer") == "force-in-window",
     )
 
 
@@ -116,6 +117,9 @@ def _window_faults(tree: Mapping[str, Tree], path: Path, page: Page) -> Iterator
 
 def _interlock_faults(tree: Mapping[str, Tree], path: Path, page: Page) -> Iterator[Fault]:
     yield from _span_faults(tree, (*path, "for-at-least"), page, timedelta(), _LONGEST_AGREEMENT)
+    if tree.get("onMaxDefer") == "force-in-window" and "maxDefer" not in tree:
+        message = "nothing is ever forced without maxDefer"
+        yield page.key_fault(FaultCode.MISSING_FIELD, message, (*path, "onMaxDefer"), expected="maxDefer: 8h")
     http, watched, argv = tree.get("http"), tree.get("file"), tree.get("exec")
     if isinstance(http, dict):
         url = http.get("url")

@@ -50,7 +50,6 @@ _APPLICATION = (
     ),
     Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
 )
-_FORCED = Gap(("spec", "interlocks", "*", "onMaxDefer"), "an interlock is never overruled yet", _is_other_than("alarm"))
 _BY_KIND: dict[str, tuple[Gap, ...]] = {
     "Application": tuple(Gap(("spec", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
     "Deployment": (
@@ -62,17 +61,15 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
                 "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
             },
         ),
-        _FORCED,
     ),
-    "Site": (_FORCED,),
+    "Site": (),
     "Fleet": _rows(
         "",
         {
             "spec/reports": "reports are not sent yet",
-            "spec/limits": "limits cannot be chosen yet",
         },
     ),
-    "Policy": (_FORCED,),
+    "Policy": (),
 }
 
 

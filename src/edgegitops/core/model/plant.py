@@ -44,7 +44,8 @@ class Window:
 class Interlock:
     """A question to the plant, asked in exactly one way: `url`, `path` or `exec`. It must agree, without a break for
     `for_at_least`. `field` is the dotted name of a field of a JSON answer and `equals` the JSON text of what it must
-    be; `status` the codes that agree (none: 200 to 299). `max_defer`: after so long a hold a person is alarmed.
+    be; `status` the codes that agree (none: 200 to 299). `max_defer`: after so long a hold a person is alarmed,
+    and where it `forces` the change goes on in an open window, if the node's own policy lets it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Interlock:
     exec: tuple[str, ...] = ()
     for_at_least: timedelta = timedelta()
     max_defer: timedelta | None = None
+    forces: bool = False
 
     def __post_init__(self) -> None:
         ways = sum(map(bool, (self.url, self.path, self.exec)))

@@ -9,6 +9,7 @@ SEALED = ("/etc/edgegitops", "/var/lib/edgegitops", "/var/lib/containers")
 class NodePolicy:
     """`/etc/edgegitops/policy.yaml`. Paths and devices are prefixes or exact, seccomp profiles exact; registries are
     host[:port][/path] prefixes, empty means every registry; ports are inclusive ranges, empty means every port from 1.
+    `allow_…` let Git overrule the plant: a hotfix the windows, an interlock that waits too long (`force-in-window`).
     `sealed` are host folders that no rule opens: what the agent and the engine keep there is the node.
     """
 
@@ -23,5 +24,7 @@ class NodePolicy:
     max_memory: int | None = None
     max_milli_cpus: int | None = None
     updates: bool = True
+    allow_ignore_windows: bool = False
+    allow_force_in_window: bool = False
     sealed: tuple[str, ...] = SEALED
     file: str = "/etc/edgegitops/policy.yaml"

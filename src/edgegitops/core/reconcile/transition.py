@@ -85,7 +85,7 @@ def _pending_removal(scene: Scene) -> Outlook:
     hold = scene.gate or scene.window
     if hold is None and stops(scene, [scene.record.serving, *scene.record.lkg]):
         hold = scene.interlock
-    return work(scene, events=[moved(scene, Phase.REMOVING)]) if hold is None else held(hold)
+    return work(scene, events=[moved(scene, Phase.REMOVING, detail=_overruled(scene))]) if hold is None else held(hold)
 
 
 def _pending(scene: Scene, transition: Transition) -> Outlook:
@@ -222,7 +222,12 @@ def _ready(scene: Scene, transition: Transition, new: Parts) -> Outlook:
     if hold is not None:
         return held(hold)
     unready = _measured(scene, transition, new) or snapshots.prepare(scene, transition, new)
-    return unready or work(scene, events=[moved(scene, Phase.SWITCHING)], steps=first)
+    return unready or work(scene, events=[moved(scene, Phase.SWITCHING, detail=_overruled(scene))], steps=first)
+
+
+def _overruled(scene: Scene) -> str:
+    """What a person reads in the journal of interlocks that did not agree."""
+    return f"waited longer than maxDefer, so this was overruled: {scene.forced}" if scene.forced else ""
 
 
 def _untouched(scene: Scene, transition: Transition, new: Parts) -> frozenset[str]:

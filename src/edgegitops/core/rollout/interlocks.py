@@ -2,7 +2,8 @@
 
 Rules, in order: what was not asked yet holds, and is to be asked; an answer that could not be had holds as much as a
 no; agreement shorter than `for-at-least` holds, and is asked again while it lasts. A hold that is older than an
-interlock's `maxDefer` is for a person to look at; it opens nothing.
+interlock's `maxDefer` is for a person to look at; it opens nothing, but where the interlock says `force-in-window`, an
+allow window is open, and the node's own policy lets Git say so: then its no counts no more for a transition.
 """
 
 from collections.abc import Sequence
@@ -26,19 +27,27 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """`hold` None: all agree. `questions` are to be asked before the next look, which then is to follow soon."""
+    """`hold` None: all agree, or are overruled (`forced` says which). `questions` are to be asked before the next look,
+    which then is to follow soon.
+    """
 
     hold: Hold | None = None
     questions: tuple[Interlock, ...] = ()
+    forced: str = ""
 
 
-def ask_interlocks(interlocks: Sequence[Interlock], answers: Answers, held: Held, *, now: datetime) -> Agreement:
-    """What the interlocks say to a stop now."""
+def ask_interlocks(
+    interlocks: Sequence[Interlock], answers: Answers, held: Held, *, now: datetime, may_force: bool = False
+) -> Agreement:
+    """What the interlocks say to a stop now; `may_force`: policy and window let an overdue one be overruled."""
     is_overdue = any(_is_overdue(one, now, held.since) for one in interlocks)
     unasked = [one for one in interlocks if one not in answers]
     if unasked:
         detail = held.detail or f"{_labels(unasked)}: asked now"
         return Agreement(_hold(detail, is_overdue=is_overdue), tuple(interlocks))
+    overruled = [one for one in interlocks if may_force and one.forces and _is_overdue(one, now, held.since)]
+    agreed = [one for one in interlocks if _is_agreed(one, answers)]
+    interlocks = [one for one in interlocks if one in agreed or one not in overruled]
     against = [one for one in interlocks if not answers[one].agrees]
     if against:
         answer = answers[against[0]]
@@ -50,7 +59,11 @@ def ask_interlocks(interlocks: Sequence[Interlock], answers: Answers, held: Held
         seconds = max(one.for_at_least for one in short).total_seconds()
         detail = f"{_labels(short)}: agrees, and must do so for {seconds:g} s without a break"
         return Agreement(_hold(detail, is_overdue=is_overdue), tuple(interlocks))
-    return Agreement()
+    return Agreement(forced=_labels([one for one in overruled if one not in agreed]))
+
+
+def _is_agreed(interlock: Interlock, answers: Answers) -> bool:
+    return answers[interlock].agrees is True and answers[interlock].agreed_for >= interlock.for_at_least
 
 
 def _is_overdue(interlock: Interlock, now: datetime, since: datetime | None) -> bool:
