@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 REPORT_KEY = "report.key"
+IMAGE_POLICY = "containers-policy.json"
 STOP_WITHIN = timedelta(seconds=10)
 PATIENCE = timedelta(seconds=10)
 
@@ -251,6 +252,31 @@ def enrol(file: str, keys: "Mapping[tuple[str, ...], str]") -> tuple[str, str]:
     if not linux.write_new(file, text, mode=0o644):
         raise InvalidConfigError("another command made it meanwhile", file=file)
     return public, recipient
+
+
+def image_policy(file: str) -> str:
+    """The policy.json for Podman that belongs to this policy.yaml. InvalidConfigError: it names no registries."""
+    from edgegitops.core.documents.image_policy import image_policy_text
+
+    registries = bootstrap.read_policy(file).registries
+    if not registries:
+        raise InvalidConfigError("it names no registries, so images from any are allowed: name them first", file=file)
+    return image_policy_text(registries)
+
+
+def offer_image_policy(file: str) -> str:
+    """Write that beside policy.yaml, where Podman does not look by itself; its path, empty where there is nothing to
+    offer. A file that is there stays.
+    """
+    from edgegitops.adapters import machine_linux as linux
+
+    place = Path(file).with_name(IMAGE_POLICY)
+    try:
+        text = image_policy(file)
+    except InvalidConfigError:
+        return ""
+    linux.write_new(place, text, mode=0o644)
+    return str(place)
 
 
 def possessions(config: NodeConfig, *, volumes: bool) -> "tuple[Step, ...]":

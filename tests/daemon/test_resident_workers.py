@@ -49,6 +49,7 @@ class Plant:
         self.worker, self.born, self.journal = worker, [], MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 11, 1, tzinfo=UTC))
         self.running, self.agenda, self.last = dict(RUNS), {}, None
+        self.remote, self.fetches = lambda: None, []
 
     def submit(self, ask, *args):
         future = Future()
@@ -61,7 +62,11 @@ class Plant:
     def ask(self, *_):
         return True
 
-    def launch(self, _, revert_only):
+    def tip(self):
+        return self.remote()
+
+    def launch(self, fetch, revert_only):
+        self.fetches.append(fetch)
         self.born.append((self.clock.monotonic(), revert_only))
         self.last = self.worker(revert_only)
         return self.last
@@ -80,7 +85,7 @@ class Plant:
         began = self.clock.monotonic()
         senses = Senses(
             listing=self.listing,
-            tip=lambda: None,
+            tip=self.tip,
             launch=self.launch,
             has_hint=lambda: True,
             sleep=self.sleep,
@@ -160,3 +165,34 @@ def test_journal_that_fails_ends_the_worker_too():
     with pytest.raises(JournalError):
         plant.live(MINUTE)
     assert plant.last.is_stopped
+
+
+def failing(reason, message="the server says no"):
+    """A remote that answers every question so."""
+
+    def tip():
+        raise UnavailableError("repository", "list", message, reason=reason)
+
+    return tip
+
+
+def test_denied_credential_wakes_a_worker_once_whose_fetch_tells_of_it():
+    plant = Plant(lambda _: Worker(0))
+    plant.remote = failing("credential-denied")
+    plant.live(10 * MINUTE)
+    assert plant.fetches == [True, True]  # the first look, and what the poll said
+
+
+def test_remote_that_is_away_wakes_nobody_until_it_is_back():
+    plant = Plant(lambda _: Worker(0))
+    plant.remote = failing("fetch-failed")
+    plant.live(10 * MINUTE)
+    assert plant.fetches == [True]
+
+
+def test_credential_that_is_mended_wakes_a_worker_that_fetches():
+    plant = Plant(lambda _: Worker(0))
+    plant.remote = failing("credential-denied")
+    plant.agenda[plant.clock.monotonic() + 5 * MINUTE] = lambda: setattr(plant, "remote", lambda: None)
+    plant.live(10 * MINUTE)
+    assert plant.fetches == [True, True, True]

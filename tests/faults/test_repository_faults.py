@@ -107,6 +107,38 @@ def test_a_wrong_password_is_asked_once_and_never_shown(site: Site, tmp_path: Pa
     assert len(behaviour.requests) <= 3
 
 
+def test_a_login_that_is_not_accepted_names_its_file(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hunter2\n")
+    site.server.behave(password=PASSWORD)
+    error = site.refused(credentials=GitCredentials(password_file=str(token)))
+    assert f"(repository.tokenFile: {token})" in error.message
+
+
+def test_a_failure_that_is_none_of_the_login_names_no_file(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hunter2\n")
+    site.server.behave(status=503)
+    assert str(token) not in site.refused(credentials=GitCredentials(password_file=str(token))).message
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ""),
+        ({"user": "git", "ca_file": "/ca.pem"}, ""),
+        ({"password_file": "/t"}, " (repository.tokenFile: /t)"),
+        (
+            {"ssh_key_file": "/k", "known_hosts_file": "/h"},
+            " (repository.keyFile: /k, repository.knownHostsFile: /h)",
+        ),
+    ],
+    ids=["none", "no login", "token", "ssh"],
+)
+def test_files_that_a_person_may_have_to_change_are_told_by_their_keys(fields: dict[str, str], expected: str) -> None:
+    assert GitCredentials(**fields).told() == expected
+
+
 def test_the_right_password_is_read_at_each_fetch(site: Site, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("old\n")

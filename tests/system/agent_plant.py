@@ -44,6 +44,9 @@ class Wish:
     deadline: str = "40s"
     prune: str = "keep"
     volume: Mapping[str, Any] = field(default_factory=dict)
+    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    keep: int = 3
 
     def at(self, version: str, **faults: str) -> "Wish":
         """The same with every image at another version, which may misbehave."""
@@ -54,7 +57,7 @@ class Wish:
 def _at(one: App | Mapping[str, Any], version: str, faults: Mapping[str, str]) -> App | Mapping[str, Any]:
     if isinstance(one, App):
         return App(one.name, version, faults)
-    return {**one, "image": App(one["image"].name, version, faults)}
+    return {**one, "image": App(one["image"].name, version, faults)} if isinstance(one["image"], App) else one
 
 
 def simple(name: str, *seats: str, **fields: Any) -> Wish:
@@ -100,20 +103,26 @@ class Plant:
 
     def _application(self, wish: Wish, *, publish: bool) -> str:
         containers = {name: self._container(one, publish=publish) for name, one in wish.containers.items()}
+        jobs = {name: {**one, "image": self._image(one["image"], publish=publish)} for name, one in wish.jobs.items()}
         mounted = any("/data" in one["mounts"] for one in containers.values())
         spec = {
             "version": wish.version,
             "update": {"minReady": "1s"},
             "networks": {"net": {}},
             **({"volumes": {"data": dict(wish.volume)}} if mounted else {}),
+            **(
+                {"artifacts": {name: {"artifact": one} for name, one in wish.artifacts.items()}}
+                if wish.artifacts
+                else {}
+            ),
             "containers": containers,
+            **({"jobs": jobs} if jobs else {}),
         }
         return _document("Application", wish.name, spec)
 
     def _container(self, one: App | Mapping[str, Any], *, publish: bool) -> dict[str, Any]:
         fields = {"image": one} if isinstance(one, App) else dict(one)
-        app = fields["image"]
-        fields["image"] = self.lab.registry.publish(app) if publish else reference(app)
+        fields["image"] = self._image(fields["image"], publish=publish)
         usual = {
             "networks": {"net": {}},
             "mounts": {"/data": {"volume": "data"}},
@@ -121,6 +130,12 @@ class Plant:
             "stop": {"timeout": "3s"},
         }
         return usual | fields
+
+    def _image(self, app: App | str, *, publish: bool) -> str:
+        """A reference as it is, or that of a demo app."""
+        if isinstance(app, str):
+            return app
+        return self.lab.registry.publish(app) if publish else reference(app)
 
 
 def reference(app: App) -> str:
@@ -135,7 +150,7 @@ def _deployment(wish: Wish) -> str:
     spec = {
         "application": wish.name,
         "selector": {"matchExpressions": chosen},
-        "rollback": {"deadline": wish.deadline, "soak": wish.soak},
+        "rollback": {"deadline": wish.deadline, "soak": wish.soak, "keep": wish.keep},
         "prune": {"volumes": wish.prune},
     }
     return _document("Deployment", wish.name, spec)

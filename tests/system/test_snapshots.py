@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from tests.system.agent_plant import Plant, Wish, eventually, planted, simple
 
 from edgegitops.core.model import events as e
 from edgegitops.core.model.release import Phase
+from edgegitops.lab.images import App
 from edgegitops.lab.node import VirtualNode
 
 pytestmark = pytest.mark.system
 
 PREPARE = ["/bin/sh", "-c", "echo prepared >> /data/prepared"]
 COPIED = {"snapshot": {"before": {"container": "web", "exec": PREPARE}, "maxSize": "2Gi"}}
-NAMES = ("spoiled", "copying", "going-back", "held", "fine")
+NAMES = ("spoiled", "copying", "going-back", "held", "fine", "migrated")
 MEGABYTES = 300
 
 
@@ -91,6 +93,26 @@ def test_good_release_keeps_its_data_and_no_copy(plant: Plant) -> None:
     assert look.starts(node, "fine") == ["1.0.0", "2.0.0"]
     assert not list((node.home / "root/volumes").glob("fine.data.failed-*"))
     eventually(lambda: not (node.state / "snapshots" / "fine.data").exists(), "the copy goes", node)
+
+
+def test_migration_that_spoils_the_data_and_fails_is_undone(plant: Plant) -> None:
+    node = plant.nodes[0]
+    spoiler = {
+        "image": App("plant/migrated", "2.0.0"),
+        "runs": "beforeSwitch",
+        "entrypoint": ["/bin/sh", "-c", "echo migrated >> /data/prepared; rm /data/starts; exit 3"],
+        "mounts": {"/data": {"volume": "data"}},
+    }
+    web = {"image": App("plant/migrated", "2.0.0"), "dependsOn": {"migrate": "completed"}}
+    plant.wish(replace(wish("migrated"), version="2.0.0", containers={"web": web}, jobs={"migrate": spoiler}))
+    eventually(lambda: look.record(node, "migrated").phase is Phase.REVERTED, "migrated reverted", node)
+    eventually((data(node, "migrated") / "starts").exists, "the old release starts", node)
+    (latch,) = look.record(node, "migrated").latches.values()
+    assert latch.detail == "job migrate: ended with exit code 3"
+    assert set(look.starts(node, "migrated")) == {"1.0.0"}
+    assert (data(node, "migrated") / "prepared").read_text() == "prepared\n"
+    assert (failed(node, "migrated") / "prepared").read_text() == "prepared\nmigrated\n"
+    assert not (failed(node, "migrated") / "starts").exists()
 
 
 def test_worker_that_is_killed_while_it_copies_is_followed_by_one_that_copies_anew(plant: Plant) -> None:

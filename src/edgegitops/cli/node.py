@@ -35,6 +35,8 @@ FLAGS = {
     "state": ("stateDirectory",),
     "policy": ("policyFile",),
 }
+PODMAN_POLICY = "/etc/containers/policy.json"
+IMAGE_POLICY_EXAMPLE = f"Example: edgegitops node image-policy > new.json && cp new.json {PODMAN_POLICY}"
 INIT_EXAMPLE = (
     "Example: edgegitops node init --site goteborg-1 --node gw-line --repository https://git.example/fleet.git"
     " --root 000001.json --checkpoint 1a2b3c4d5e6f708192a3b4c5d6e7f80912345678"
@@ -82,6 +84,9 @@ def init(file: str, *, seed: Path | None, root: str | None, **flags: str | None)
     click.echo(f"This machine is the node {site}/{name}: {file}, {keys['policyFile',]}.", err=True)
     click.echo(f"Merge this into trust/nodes/{site}.yaml, and {name} under spec.nodes of the site {site}:", err=True)
     click.echo(stanza(site, name, public, recipient))
+    offered = bootstrap_node.offer_image_policy(keys["policyFile",])
+    if offered:
+        click.echo(f"To let Podman reject all other images, too: cp {offered} {PODMAN_POLICY}", err=True)
     click.echo("Then: edgegitops node check, and systemctl enable --now edgegitops", err=True)
 
 
@@ -106,6 +111,19 @@ def _root(given: str | None) -> dict[tuple[str, ...], str]:
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidConfigError("is no trust root document (trust/root/000001.json)", file=given) from error
     return {("pin", "rootSha256"): hashlib.sha256(data).hexdigest(), ("pin", "repository"): repository}
+
+
+@node.command("image-policy", epilog=IMAGE_POLICY_EXAMPLE)
+@CONFIG
+def image_policy(file: str) -> None:
+    """Print a policy for Podman that rejects every image from elsewhere than the registries of policy.yaml.
+
+    Nothing is changed: whether Podman obeys it is decided by who writes it to /etc/containers/policy.json. Mirrors have
+    to be named in policy.yaml, too.
+    """
+    from edgegitops import bootstrap, bootstrap_node
+
+    click.echo(bootstrap_node.image_policy(bootstrap.read_config(file).policy_file), nl=False)
 
 
 @node.command(epilog="Example: edgegitops node check --json")

@@ -106,7 +106,7 @@ HOLDS: Mapping[str, tuple[str, str]] = {
 
 # Why a release failed, was refused or could not be kept.
 REFUSALS: Mapping[str, str] = {
-    Refusal.ADMISSION_DENIED: "this node's own policy does not allow it",
+    Refusal.ADMISSION_DENIED: "this node's own policy, or that of Podman (policy.json), does not allow it",
     Refusal.NAME_CONFLICT: "something else on this node has its name",
     Refusal.IMAGE_DIGEST_WRONG: "the registry gave another image than the one that was signed",
     Refusal.DIGEST_MISMATCH: "the registry gave other bytes than those that were signed",

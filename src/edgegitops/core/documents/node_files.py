@@ -28,6 +28,7 @@ apiVersion: edgegitops/v1
 kind: NodePolicy
 spec:
   # Registries that images may come from; without this line any may serve, images are pinned by digest.
+  # With it, `edgegitops node image-policy` prints what makes Podman itself reject all others.
   # registries: [registry.plant.example/press]
   # Paths of this machine that containers may mount, and devices that they may open.
   # hostPaths: [/etc/ssl/certs]
