@@ -10,10 +10,10 @@ READY    := $(VENV)/.ready
 PYTEST   := $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help packages setup lint format test test-deep demo bench docs lock clean
+.PHONY: help packages setup lint format test test-deep demo bench bench-publish docs lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 packages: ## Install the Debian packages that are missing (root on Debian; says what is missing elsewhere)
 	@packaging/install-debian.sh
@@ -44,9 +44,13 @@ test-deep: setup ## All tests with many more seeds and examples, and a real YAML
 demo: setup ## The main job end to end on virtual nodes of this machine (root)
 	$(BIN)/python -m edgegitops.cli.demo
 
-bench: setup ## Benchmarks beside their peers: table and JSON
+bench: setup ## Benchmarks beside their peers (root); BENCH="--only poll" for less
 	benchmarks/install-peers.sh
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-publish: setup ## The same on a quiet machine, written to benchmarks/results and docs/benchmarks.md
+	benchmarks/install-peers.sh
+	$(BIN)/python benchmarks/run.py --publish $(BENCH)
 
 docs: setup ## Write the reference pages again from the schemas and --help
 	$(BIN)/python docs/make_reference.py

@@ -7,12 +7,13 @@ the worker leaves them to the resident.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from compose import Compose
-from figures import Figure, Target, median, say
-from gateway import Gateway
+from figures import Figure, LeftOut, Target, median, say
+from gateway import Gateway, Spent
+from idle import LOOKS, Nothing, nothing_to_do, syncs_of_a_change
+from peers import Peer, present
 from raw_engine import converge
 
 from edgegitops.lab.commands import run
@@ -21,16 +22,35 @@ FOUR = 4
 FEW = 5
 
 
+TARGETS = {"podman-compose up -d": (Target(">= 3x faster", 1 / 3), Target(">= 4x faster", 0.25))}
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """How often everything is done, and whether podman-compose takes part."""
+    """How often everything is done, and with which peers; slow ones go through much of it once."""
 
     times: int
-    with_compose: bool = True
+    peers: tuple[Peer, ...] = ()
 
-    def of_compose(self, count: int) -> int:
-        """How often podman-compose goes through it: it sleeps a second a container."""
-        return self.times if count <= FEW else max(1, self.times // 3)
+    def of_peer(self, peer: Peer, count: int) -> int:
+        """How often a peer goes through it."""
+        return max(1, self.times // 3) if peer.is_slow and count > FEW else self.times
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What ours took where peers are compared with it: seconds of a change of one, how often, and nothing to do."""
+
+    change: float
+    times: int
+    nothing: Nothing
+
+
+def gathered(gateway: Gateway, times: int, names: Sequence[str]) -> tuple[Runs, list[LeftOut]]:
+    """The runs with those peers that this machine has, and the others."""
+    found = list(present(gateway, names))
+    others = [LeftOut(*one) for one in found if isinstance(one, tuple)]
+    return Runs(times, tuple(one for one in found if not isinstance(one, tuple))), others
 
 
 def measured(gateway: Gateway, count: int, runs: Runs) -> Iterator[Figure]:
@@ -42,7 +62,25 @@ def measured(gateway: Gateway, count: int, runs: Runs) -> Iterator[Figure]:
     gateway.worker()
     gateway.settle()
     say(f"change one of {count}")
-    yield from _change(gateway, runs)
+    seconds = yield from _change(gateway, runs)
+    nothing = yield from nothing_to_do(gateway, runs.times)
+    yield from syncs_of_a_change(gateway)
+    for peer in runs.peers:
+        say(f"change one of {count}, and nothing to do: {peer.name}")
+        yield from _beside(gateway, peer, runs.of_peer(peer, count), Ours(seconds, runs.times, nothing))
+
+
+def _beside(gateway: Gateway, peer: Peer, times: int, ours: "Ours") -> Iterator[Figure]:
+    """A peer's change of one and its nothing to do, without ours beside it."""
+    count = gateway.count
+    seconds, idle = changes_and_nothing(gateway, peer, times)
+    target = TARGETS.get(peer.name, (None, None))[1]
+    yield Figure(f"change one of {count}", "s", ours.change, times, peer.name, median(seconds), target)
+    wall, cpu = median(one.wall for one in idle), median(one.cpu + one.service_cpu for one in idle)
+    yield Figure(f"no-op worker, {count}: wall", "s", ours.nothing.wall, times, peer.name, wall)
+    yield Figure(f"no-op worker, {count}: CPU", "s", ours.nothing.cpu, times, peer.name, cpu)
+    target = Target(">= 50x less", 1 / 50) if peer.name in TARGETS else None
+    yield Figure(f"no-op cycle (the look), {count}: CPU", "s", ours.nothing.look_cpu, LOOKS, peer.name, cpu, target)
 
 
 def _first(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
@@ -51,12 +89,12 @@ def _first(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
     gateway.worker()
     requests, network = gateway.requests(), gateway.network()
     names = [request["name"] for request in requests]
-    compose = Compose(gateway)
-    compose.write(dict.fromkeys(gateway.services, gateway.images["1"]))
+    for peer in runs.peers:
+        peer.write(dict.fromkeys(gateway.services, gateway.images["1"]))
     ours: list[float] = []
     one: list[float] = []
     four: list[float] = []
-    peer: list[float] = []
+    theirs: dict[str, list[float]] = {peer.name: [] for peer in runs.peers}
     for at in range(runs.times):
         gateway.forget()
         spent = gateway.worker()
@@ -64,22 +102,24 @@ def _first(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
         for connections, kept in ((1, one), (FOUR, four)):
             gateway.raw.clear()
             kept.append(_timed(lambda connections=connections: converge(gateway.raw, requests, network, connections)))  # type: ignore[misc]
-        if runs.with_compose and at < runs.of_compose(count):
-            gateway.raw.clear()
-            spent = compose.up()
-            peer.append(gateway.last_start([compose.container(name) for name in gateway.services]) - spent.began_at)
+        for peer in runs.peers:
+            if at < runs.of_peer(peer, count):
+                gateway.raw.clear()
+                spent = peer.up()
+                started = gateway.last_start([peer.container(name) for name in gateway.services])
+                theirs[peer.name].append(started - spent.began_at)
     gateway.raw.clear()
     mine = median(ours)
     what = f"first converge, {count}"
     yield Figure(what, "s", mine, runs.times, "raw API, 1 connection", median(one))
     yield Figure(what, "s", mine, runs.times, "raw API, 4 connections", median(four), Target("<= 1.15x", 1.15))
-    if peer:
-        yield Figure(what, "s", mine, runs.times, "podman-compose", median(peer), Target(">= 3x faster", 1 / 3))
+    for name, times in theirs.items():
+        yield Figure(what, "s", mine, len(times), name, median(times), TARGETS.get(name, (None, None))[0])
 
 
-def _change(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
-    """Commit to and fro between two versions of the first container."""
-    count, ours, raw, fetches, peer = gateway.count, [], [], [], []
+def _change(gateway: Gateway, runs: Runs) -> Generator[Figure, None, float]:
+    """Commit to and fro between two versions of the first container; the median."""
+    count, ours, raw, fetches = gateway.count, [], [], []
     for at in range(runs.times):
         gateway.commit(count, changed="2" if at % 2 == 0 else "1")
         spent = gateway.worker()
@@ -88,17 +128,14 @@ def _change(gateway: Gateway, runs: Runs) -> Iterator[Figure]:
         raw.append(_replaced(gateway))
         fetches.append(_git_fetch(gateway))
         gateway.settle()
-    if runs.with_compose:
-        peer = list(_compose_changes(gateway, runs.times))  # what it made is what it finds when nothing is to do
     mine, floor = median(ours), median(raw)
     what = f"change one of {count}"
     yield Figure(what, "s", mine, runs.times, "raw API create, stop, start", floor, Target("<= 1.3x", 1.3))
-    if peer:
-        yield Figure(what, "s", mine, runs.times, "podman-compose", median(peer), Target(">= 4x faster", 0.25))
     if count == 1:
         beside = "git fetch + raw API"
         whole = floor + median(fetches)
         yield Figure("commit to started, poll excluded", "s", mine, runs.times, beside, whole, Target("<= 1.3x", 1.3))
+    return mine
 
 
 def _replaced(gateway: Gateway) -> float:
@@ -131,15 +168,22 @@ def _git_fetch(gateway: Gateway) -> float:
     return _timed(lambda: run(["git", "-C", str(clone), "fetch", "-q", gateway.lab.git_url, "main"]))
 
 
-def _compose_changes(gateway: Gateway, times: int) -> Iterator[float]:
-    compose, service = Compose(gateway), gateway.services[0]
-    image = dict.fromkeys(gateway.services, gateway.images["1"])
-    compose.write(image)
-    compose.up()
+def changes_and_nothing(gateway: Gateway, peer: Peer, times: int) -> tuple[list[float], list[Spent]]:
+    """A peer brings another image of the first service so many times, and then has nothing to do as often. Seconds to
+    the start, and what nothing took. It leaves nothing.
+    """
+    service, image = gateway.services[0], dict.fromkeys(gateway.services, gateway.images["1"])
+    gateway.raw.clear()
+    peer.write(image)
+    peer.up()
+    seconds = []
     for at in range(times):
-        compose.write(image | {service: gateway.images["2" if at % 2 == 0 else "1"]})
-        spent = compose.up(service)
-        yield gateway.last_start([compose.container(service)]) - spent.began_at
+        peer.write(image | {service: gateway.images["2" if at % 2 == 0 else "1"]})
+        spent = peer.change(service)
+        seconds.append(gateway.last_start([peer.container(service)]) - spent.began_at)
+    idle = [peer.up() for _ in range(times)]
+    gateway.raw.clear()
+    return seconds, idle
 
 
 def _timed(act: Callable[[], object]) -> float:

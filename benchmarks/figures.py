@@ -4,17 +4,21 @@ Every value is a median with its number of runs. A target is either a ratio (our
 absolute value in the figure's own unit. Nothing here passes or fails: figures are read by people.
 """
 
-import json
 import os
 import platform
+import re
+import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from edgegitops.adapters.clock_system import SystemClock
 
+_VERSION = re.compile(r"(?:podman version|git version|composer? version|core)\s+v?(\d[\d.]*\d)")
 COLUMNS = ("what", "ours", "unit", "beside", "theirs", "ratio", "target", "")
 
 
@@ -61,10 +65,22 @@ class Figure:
             "runs": self.runs,
             "beside": self.beside,
             "theirs": None if self.theirs is None else round(self.theirs, 4),
-            "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "ratio": None if self.ratio is None else float(f"{self.ratio:.4g}"),
             "target": self.target.said if self.target else None,
             "met": self.is_met,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What could not be measured on this machine, and why."""
+
+    what: str
+    why: str
+
+    def row(self) -> dict[str, object]:
+        """As JSON."""
+        return {"what": self.what, "why": self.why}
 
 
 def median(values: Iterable[float]) -> float:
@@ -72,8 +88,10 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def line(figure: Figure) -> str:
+def line(figure: Figure | LeftOut) -> str:
     """The figure in one line, as soon as it is known."""
+    if isinstance(figure, LeftOut):
+        return f"{figure.what} is left out: {figure.why}"
     return " · ".join(word for word in _words(figure) if word)
 
 
@@ -116,13 +134,20 @@ def machine() -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load": [round(value, 2) for value in os.getloadavg()],
+        "programs": _programs(),
     }
 
 
-def write(path: Path, figures: Sequence[Figure], where: Sequence[dict[str, object]]) -> None:
-    """The run as a JSON file: the machine before and after, and one row a figure."""
-    tree = {"machine": list(where), "figures": [figure.row() for figure in figures]}
-    path.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+@cache
+def _programs() -> dict[str, str]:
+    """Versions of the engine and of the peers that this machine has."""
+    found = {}
+    for name in ("podman", "git", "podman-compose", "ansible-pull"):
+        if path := shutil.which(name):
+            done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+            number = _VERSION.search(done.stdout)
+            found[name] = number[1] if number else "?"
+    return found
 
 
 def say(sentence: str) -> None:

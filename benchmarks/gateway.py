@@ -81,15 +81,15 @@ class Gateway:
         version = dict.fromkeys(self.services, "1") | {self.services[0]: changed}
         ready = {"probes": {"ready": {"http": {"path": "/healthz", "port": 8080}}}} if probe else {}
         containers = {name: {"image": self.images[version[name]], **ready} for name in self.services}
-        application = _manifest(
-            "Application", {"version": f"{count}.{changed}.0", "update": {"minReady": "0s"}, "containers": containers}
-        )
-        rollback = {"soak": "0s", "deadline": "1m"}
-        deployment = _manifest(
-            "Deployment", {"application": NAME, "selector": {"matchTags": {"lab": "true"}}, "rollback": rollback}
-        )
-        self._commit_as("engineer", f"apps/{NAME}/app.yaml", application)
-        self._commit_as("release-manager", f"deployments/{NAME}.yaml", deployment)
+        spec = {"version": f"{count}.{changed}.0", "update": {"minReady": "0s"}, "containers": containers}
+        self.want(spec)
+
+    def want(self, application: Mapping[str, object], *, deadline: str = "1m") -> None:
+        """Commit and push an application's spec, and its deployment on this node."""
+        rollback = {"soak": "0s", "deadline": deadline}
+        deployment = {"application": NAME, "selector": {"matchTags": {"lab": "true"}}, "rollback": rollback}
+        self._commit_as("engineer", f"apps/{NAME}/app.yaml", _manifest("Application", application))
+        self._commit_as("release-manager", f"deployments/{NAME}.yaml", _manifest("Deployment", deployment))
         self.fleet.push()
 
     def _commit_as(self, role: str, name: str, text: str) -> None:
@@ -123,6 +123,10 @@ class Gateway:
         command = [sys.executable, "-m", "edgegitops", "agent", "worker", "--config", config]
         command += ["--notes", str(self.node.state / bootstrap.NOTES)]
         return self.timed([*before, *command, *(["--fetch"] if fetch else [])])
+
+    def have(self, image: str) -> None:
+        """Bring an image to the node."""
+        self.node.run(["podman", "pull", "-q", image])
 
     def settle(self) -> None:
         """Let the agent bring the release to healthy, and end."""
@@ -197,7 +201,7 @@ def opened() -> Iterator[Gateway]:
         images = {version: lab.registry.publish(App("bench/app", version)) for version in VERSIONS}
         gateway = Gateway(lab, images)
         for image in images.values():
-            gateway.node.run(["podman", "pull", "-q", image])
+            gateway.have(image)
         yield gateway
 
 

@@ -70,7 +70,9 @@ class RawEngine:
         self.ask("DELETE", f"/containers/{name}?force=true&timeout=0")
 
     def clear(self) -> None:
-        """Remove all containers and all networks but Podman's own."""
+        """Remove all pods, all containers and all networks but Podman's own."""
+        for pod in self.ask("GET", "/pods/json") or []:
+            self.ask("DELETE", f"/pods/{pod['Name']}?force=true")
         self.side_by_side(4, [partial(RawEngine.remove, name=name) for name in self.names()])
         for network in self.ask("GET", "/networks/json"):
             if network["name"] != "podman":

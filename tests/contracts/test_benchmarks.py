@@ -1,35 +1,104 @@
-"""The benchmark runner loads whole, and one small part of it gives the JSON that readers of figures expect."""
+"""The benchmark runner loads whole, its small parts give the JSON that readers of figures expect, and the page shows
+the newest run and nothing else.
+"""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-RUN = Path(__file__).parents[2] / "benchmarks" / "run.py"
+import pytest
+
+TOP = Path(__file__).parents[2]
+RUN = TOP / "benchmarks" / "run.py"
 ROW = {"what", "unit", "ours", "runs", "beside", "theirs", "ratio", "target", "met"}
+MACHINE = {"at", "cpu", "cores", "memory_gib", "kernel", "python", "load", "programs"}
+IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
+ON_A_NODE = ("boot", "converge", "update", "scale", "resident") if IS_DEEP else ("boot",)  # each takes a minute
+TINY = ["--runs", "1", "--sizes", "2", "--sites", "20", "--refs", "10,20", "--idle", "2", "--cycles", "20"]
 
 
-def test_one_part_gives_a_table_and_rows_with_their_machine(tmp_path: Path) -> None:
-    told = tmp_path / "rows.json"
-    argv = [sys.executable, str(RUN), "--only", "journal", "--json", str(told)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+def _run(part: str, told: Path, *words: str) -> dict[str, object]:
+    argv = [sys.executable, str(RUN), "--only", part, *TINY, *words, "--json", str(told)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
-    tree = json.loads(told.read_text())
-    (row,) = tree["figures"]
-    assert set(row) == ROW
-    assert row["what"] in done.stdout
+    tree = json.loads(told.read_text())["parts"][part]
+    for row in tree["figures"]:
+        assert set(row) == ROW
+        assert row["what"] in done.stdout
+    assert [set(one) for one in tree["machine"]] == [MACHINE] * 2
+    return tree
+
+
+def _inside(code: str) -> str:
+    argv = [sys.executable, "-c", code]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True, cwd=RUN.parent).stdout
+
+
+def test_one_part_gives_a_table_and_rows_with_their_machine_and_leaves_the_other_parts(tmp_path: Path) -> None:
+    told = tmp_path / "rows.json"
+    told.write_text('{"parts": {"poll": {}}}')
+    (row,) = _run("journal", told)["figures"]
     assert abs(row["ratio"] - row["ours"] / row["theirs"]) < 0.01
-    assert [set(one) for one in tree["machine"]] == [
-        {"at", "cpu", "cores", "memory_gib", "kernel", "python", "load"}
-    ] * 2
+    assert set(json.loads(told.read_text())["parts"]) == {"poll", "journal"}
+
+
+def test_poll_is_as_small_for_many_refs_as_for_few(tmp_path: Path) -> None:
+    found = _run("poll", tmp_path / "rows.json")["figures"]
+    rows = {row["what"]: row for row in found if row["target"]}
+    assert rows["poll of 20 refs: bytes up"]["met"]
+    assert rows["poll of 20 refs: bytes down"]["met"]
+    assert rows["poll: bytes at 20 refs beside 10"]["ratio"] == 1
+
+
+def test_fleet_of_sites_is_validated_and_planned(tmp_path: Path) -> None:
+    rows = [row["what"] for row in _run("fleet", tmp_path / "rows.json")["figures"]]
+    assert len(rows) == 12
+    assert "plan, every node changed, 20 sites: peak RSS" in rows
+
+
+@pytest.mark.parametrize("part", ON_A_NODE)
+def test_part_on_a_node_runs_to_its_end(part: str, tmp_path: Path) -> None:
+    tree = _run(part, tmp_path / "rows.json", "--peers", "git-pull,kube-play")
+    assert tree["figures"]
+    assert tree["left_out"] == []
+
+
+def test_page_shows_the_newest_run() -> None:
+    _inside(
+        "import results\ntext = results.PAGE.read_text(encoding='utf-8')\n"
+        "assert results.page(text, results.newest()) == text, 'python benchmarks/results.py'"
+    )
+
+
+def test_page_says_what_is_missed_and_what_was_left_out(tmp_path: Path) -> None:
+    told = json.loads(_inside(_SHOWN.format(file=str(tmp_path / "2026-01-02.json"))))
+    assert told.startswith("kept\n<!-- figures: begin -->")
+    assert told.endswith("<!-- figures: end -->\nkept too")
+    assert "## 2026-01-02" in told
+    assert "| a | 5 ms | b | 2 ms | 2.5 | <= 2x | **missed** |" in told
+    assert "Not measured: c: it is not installed" in told
 
 
 def test_target_is_met_by_ratio_or_by_value_and_a_row_without_one_says_nothing() -> None:
-    argv = [sys.executable, "-c", _JUDGED]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True, cwd=RUN.parent)
-    assert json.loads(done.stdout) == [True, False, True, False, None]
+    assert json.loads(_inside(_JUDGED)) == [True, False, True, False, None]
 
 
+def test_peak_of_a_program_is_its_own_and_not_its_starters(tmp_path: Path) -> None:
+    large = "import sys, spent\nfrom pathlib import Path\nballast = b'x' * (200 << 20)\n"
+    small = f"spent.taken([sys.executable, '-I', '-S', '-c', 'pass'], Path({str(tmp_path / 'told')!r}))"
+    assert float(_inside(f"{large}print({small}.peak)")) < 100
+
+
+_SHOWN = """
+import json, results
+from pathlib import Path
+from figures import Figure, LeftOut, Target, machine
+run, rows = Path({file!r}), [Figure("a", "ms", 5, 1, "b", 2, Target("<= 2x", 2)), LeftOut("c", "it is not installed")]
+results.write(run, {{"poll": results.tree_of(rows, (machine(), machine()))}})
+print(json.dumps(results.page(f"kept\\n{{results.BEGIN}} old {{results.END}}\\nkept too", run)))
+"""
 _JUDGED = """
 import json
 from figures import Figure, Target
