@@ -2,7 +2,7 @@
 
 `show` is for people: one line an entry, in plain words. `verify` proves the chain: 0 where it holds, 1 where not.
 `export` writes JSON lines: each holds what its hash was made of (RFC 8785 of the line without `hash`, SHA-256), so that
-anybody can prove it elsewhere. Text from outside is shown with its control characters escaped.
+anybody can prove it elsewhere. Both say which old entries were dropped to bound the journal's size. Text from outside is shown with its control characters escaped.
 """
 
 import json
@@ -65,10 +65,11 @@ def verify(ctx: click.Context, state: Path, as_json: bool) -> None:  # noqa: FBT
     """Prove that no entry was changed, put in or taken out; exit 1 where one was."""
     with _open(state) as opened:
         bad = opened.verify()
+        pruned = _pruned(opened)
         newest = None if bad else next(iter(deque(opened.entries(), maxlen=1)), None)
     if as_json:
         seq, digest = (newest.seq, newest.hash) if newest else (0, "")
-        click.echo(json.dumps({"holds": bad is None, "firstBad": bad, "seq": seq, "hash": digest}))
+        click.echo(json.dumps({"holds": bad is None, "firstBad": bad, "seq": seq, "hash": digest, "pruned": pruned}))
     elif bad is not None:
         click.echo(
             f"The chain does not hold from entry {bad} on: it was changed after it was written. Keep a copy of"
@@ -76,6 +77,8 @@ def verify(ctx: click.Context, state: Path, as_json: bool) -> None:  # noqa: FBT
         )
     else:
         click.echo(f"The chain holds up to entry {newest.seq}, {newest.hash}." if newest else "The journal is empty.")
+        if pruned:
+            click.echo(f"{_dropped(pruned)} What they came to is kept, and the chain proves it.")
     ctx.exit(0 if bad is None else 1)
 
 
@@ -85,8 +88,21 @@ def verify(ctx: click.Context, state: Path, as_json: bool) -> None:  # noqa: FBT
 def export(state: Path, since: int) -> None:
     """Write all entries as JSON lines, oldest first."""
     with _open(state) as opened:
+        pruned = _pruned(opened)
+        if since < pruned:
+            click.echo(_dropped(pruned), err=True)
         for entry in opened.entries(since):
             click.echo(json.dumps(export_tree(entry)))
+
+
+def _pruned(opened: "Journal") -> int:
+    """The seq of the newest entry that was dropped to bound the journal's size; 0 where none was."""
+    first = next(iter(opened.entries()), None)
+    return first.seq - 1 if first else 0
+
+
+def _dropped(pruned: int) -> str:
+    return f"Entries 1 to {pruned} were dropped, to bound the size of the journal."
 
 
 def export_tree(entry: e.Entry) -> Tree:
