@@ -7,14 +7,15 @@
 3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
    goes back to. A release that is kept here is taken from memory, any other from its own revision.
 Everything else about a start is asked elsewhere: windows, interlocks, holds.
+
+What reads history and verifies is loaded where rule 2 asks for it: it is most of a worker that finds nothing to do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from edgegitops.core.documents.judge import value_judge
-from edgegitops.core.history import History, Library, history_of
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, ControlTagKept, Event, Unlatched
@@ -31,10 +32,11 @@ from edgegitops.core.rollout.count import Reading
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.wave_gate import Shut
-from edgegitops.core.trust.control_tags import SIZE_MOST, Signers, read_control_tag
 from edgegitops.core.trust.lookup import Lookup
-from edgegitops.core.trust.reports import read_report
-from edgegitops.core.trust.root import roots_ever
+
+if TYPE_CHECKING:
+    from edgegitops.core.history import History, Library
+    from edgegitops.core.trust.control_tags import Signers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,11 @@ class Rollouts:
     desired: Desired
 
     @cached_property
-    def library(self) -> Library:
+    def library(self) -> "Library":
         """What is known of the repository's content, kept from look to look."""
+        from edgegitops.core.documents.judge import value_judge
+        from edgegitops.core.history import Library
+
         known = self.facts.memo.get(_LIBRARY)
         if isinstance(known, Library):
             return known
@@ -82,6 +87,9 @@ class Rollouts:
         floor, ledger = self.facts.ledger.floor, self.facts.ledger
         if floor is None or self.facts.objects is None or not (ledger.controls or self.facts.tags):
             return {}, ()
+        from edgegitops.core.trust.control_tags import Signers
+        from edgegitops.core.trust.root import roots_ever
+
         roots = roots_ever(self.facts.node.pin, self.library.lookup, floor.tree)
         if isinstance(roots, Refused):
             return {}, ()
@@ -99,8 +107,10 @@ class Rollouts:
         return ControlLog(frozenset(tags), self.facts.now if self.is_clock_trusted else None)
 
     @cached_property
-    def history(self) -> History | Refused:
+    def history(self) -> "History | Refused":
         """The chain up to the revision in force."""
+        from edgegitops.core.history import history_of
+
         return history_of(self.desired.revision, self.facts.node.pin.checkpoint, self.library)
 
     @cached_property
@@ -173,7 +183,7 @@ class Rollouts:
             return known
         return self.history.release(found.revision, name, self.facts.node.site, self.facts.node.node)
 
-    def _fellows(self, history: History, name: str) -> frozenset[str]:
+    def _fellows(self, history: "History", name: str) -> frozenset[str]:
         """Whose reports the gate of this node asks for: the members of its own wave and of those before it."""
         chain = history.chain(name)
         edition = chain.edition(len(chain.revisions) - 1)
@@ -201,6 +211,8 @@ def _retried(name: str, record: DeploymentRecord, log: ControlLog, me: str) -> t
 
 
 def _statements(facts: Facts, name: str, key: str, several: Iterable[bytes]) -> Iterator[Statement]:
+    from edgegitops.core.trust.reports import read_report
+
     for data in several:
         place = f"report {key} {sha256_hex(data)}"
         if place not in facts.memo:
@@ -210,7 +222,9 @@ def _statements(facts: Facts, name: str, key: str, several: Iterable[bytes]) -> 
             yield found
 
 
-def _judge_tags(facts: Facts, lookup: Lookup, signers: Signers) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
+def _judge_tags(facts: Facts, lookup: Lookup, signers: "Signers") -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
+    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag
+
     kept = facts.ledger.controls
     known: dict[str, ControlTag] = {}
     events: list[Event] = []
