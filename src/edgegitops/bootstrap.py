@@ -22,7 +22,7 @@ from edgegitops import __version__
 from edgegitops.bootstrap_monitor import hearers
 from edgegitops.core.model.node_config import NodeConfig
 from edgegitops.core.model.schemas import SchemaSet
-from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
+from edgegitops.errors import DeniedError, InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
 
 if TYPE_CHECKING:
     from socket import socket
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.policy import NodePolicy
     from edgegitops.daemon.gear import Gear
     from edgegitops.daemon.order import Order
+    from edgegitops.daemon.post import Post
     from edgegitops.daemon.resident import Resident, Senses, Worker
     from edgegitops.ports import Log, Repository
 
@@ -176,7 +177,7 @@ def work(
         journal = _journal(config, stack)
         gear = _gear(config, journal, repository, notes=_notes(config, policy))
         journal.prune(KEPT_ENTRIES, gear.clock.now())
-        identity = Identity(config.identity(), policy, load_schemas(), __version__)
+        identity = Identity(config.identity(), policy, load_schemas(), __version__, config.remote.interval)
         cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
         return cycle.run(order, is_stopping=is_stopping)
 
@@ -240,7 +241,29 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         zones=InstalledZones(),
         askers=_askers(),
         notes=notes,
+        post=_post(config),
     )
+
+
+def _post(config: NodeConfig) -> "Post | None":
+    """What reports are sent with; None where they go nowhere."""
+    if config.reports is None:
+        return None
+    from edgegitops.adapters.reports_directory import ReportsDirectory
+    from edgegitops.adapters.reports_store import ReportsStore
+    from edgegitops.core.trust import signing
+    from edgegitops.core.trust.reports import NAMESPACE
+    from edgegitops.daemon.post import Post
+
+    key = Path(config.reports.signing_key)
+
+    def sign(payload: bytes) -> bytes:
+        try:
+            return signing.sign(payload, key.read_bytes(), NAMESPACE)
+        except (OSError, ValueError) as error:
+            raise DeniedError("reports", f"sign with {key}", str(error), reason="credential-denied") from error
+
+    return Post((ReportsDirectory(Path(config.reports.directory)),), ReportsStore(Path(config.state) / "reports"), sign)
 
 
 def _is_json(config: NodeConfig) -> bool:

@@ -171,6 +171,26 @@ class Artifacts(Protocol):
         """Remove it, and what an unfinished pull left; done where it is absent."""
 
 
+class ReportTransport(Protocol):
+    """A way for reports from node to node; nobody trusts it."""
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Put the report of a node (`<site>/<node>`) in place of its last one."""
+
+    def collect(self, names: Collection[str]) -> Mapping[str, bytes]:
+        """What the transport shows of these nodes."""
+
+
+class ReportStore(Protocol):
+    """The node's own union of all reports that it has seen."""
+
+    def keep(self, reports: Mapping[str, bytes]) -> None:
+        """Add a report of each of these nodes."""
+
+    def stored(self) -> Mapping[str, tuple[bytes, ...]]:
+        """All of them, by node."""
+
+
 class Lock(Protocol):
     """A lock that the kernel frees when its owner dies."""
 
@@ -207,6 +227,8 @@ __all__ = [
     "Log",
     "NodeFiles",
     "Prober",
+    "ReportStore",
+    "ReportTransport",
     "Repository",
     "Snapshots",
 ]

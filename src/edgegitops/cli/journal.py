@@ -227,6 +227,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             return f"an operator released {event.deployment or 'everything'}"
         case e.RetryAsked():
             return "an operator asked for a look now"
+        case e.ReportMade():
+            return f"report {event.sequence} was made"
         case e.ControlTagKept():
             return f"the control tag {event.ref.removeprefix('refs/tags/')} was believed and is kept for ever"
         case e.JournalPruned():

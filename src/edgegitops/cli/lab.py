@@ -58,9 +58,9 @@ def up(nodes: int, seats: tuple[str, ...], source: Path | None, *, agent: bool, 
     _say(f"starting {len(places)} node{'s'[: len(places) > 1]} in {directory}")
 
     def equip(fresh: Lab) -> None:
-        fresh.found_fleet(source)
+        fresh.found_fleet(source, speakers={(site, node): name for name, site, node in places})
         for name, site, node in places:
-            fresh.enrol(name, site=site, node=node)
+            fresh.enrol(name, site=site, node=node, reports=True)
             if agent:
                 fresh.nodes[name].start_agent()
 

@@ -80,8 +80,16 @@ def decide(facts: Facts) -> Decision:
     )
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     tags = rollouts.events if rollouts is not None else ()
-    wanted = frozenset(plan.reports)
-    return Decision((*told, *tags), tuple(plan.works), desired, handover, tuple(plan.questions), wanted)
+    heads = rollouts.heads if rollouts is not None else {}
+    return Decision(
+        (*told, *tags),
+        tuple(plan.works),
+        desired,
+        handover,
+        tuple(plan.questions),
+        frozenset(plan.reports),
+        heads,
+    )
 
 
 def _has_lost_journal(facts: Facts) -> bool:

@@ -101,6 +101,12 @@ class Rollouts:
         """What there is to journal of control tags."""
         return self._judged[1]
 
+    @property
+    def heads(self) -> Mapping[str, tuple[str, ...]]:
+        """The newest tags of each deployment that anybody has tagged."""
+        names = {tag.deployment for tag in self._judged[0].values()}
+        return {name: self.log(name).heads for name in sorted(names)}
+
     def log(self, deployment: str) -> ControlLog:
         """The control log of a deployment."""
         tags = (tag for tag in self._judged[0].values() if tag.deployment == deployment)
@@ -143,7 +149,8 @@ class Rollouts:
             case Settled():
                 return told
             case Shut():
-                return replace(told, hold=Hold(found.reason, found.detail))
+                again = self.facts.now + self.facts.asked_every if told.reports else None
+                return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
                 target = self._release(found, name, record, wanted)
                 return replace(told, target=target, cause=found.cause, ignores_windows=found.ignores_windows)

@@ -10,10 +10,11 @@ What is to be watched is told whenever it changes: a worker may live for hours, 
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from edgegitops.core.believe import blamed, is_newer
 from edgegitops.core.decide import decide
@@ -34,15 +35,18 @@ from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.plant import Interlock
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.trust import Floor
+from edgegitops.core.reconcile.scene import earliest
 from edgegitops.daemon.execute import Works
 from edgegitops.daemon.gear import Gear, Identity
 from edgegitops.daemon.interlocks import Desk
 from edgegitops.daemon.order import Order
+from edgegitops.daemon.post import Postman
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
 
 PULLS = 4
 SIDE_BY_SIDE = 32  # threads are made as they are needed; each waits for the engine, which has deadlines
 PATIENCE = timedelta(seconds=2)
+HEARTBEAT = timedelta(minutes=15)
 TURNS = 50_000
 BETWEEN_QUESTIONS = 1.0
 GRACE = 0.3  # seconds in which most fetches end: what they bring is then read once, instead of the old before it
@@ -78,6 +82,7 @@ class Cycle:
         self._desk = Desk(gear.askers, gear.clock)
         self._questions: tuple[Interlock, ...] = ()
         self._memo: dict[str, object] = {}
+        self._postman: Postman | None = None
 
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
         """Work until nothing is left to do, or until told to stop; steps under way are waited for.
@@ -98,6 +103,8 @@ class Cycle:
         gear.journal.append(opening, gear.clock.now())
         self._restore_floor()
         self._desired = self._noted = self._recalled(ledger)
+        if gear.post is not None and not order.is_revert_only:
+            self._postman = Postman(gear.post, self._identity.node, gear.journal, gear.clock, self._pool)
         fetching = self._pool.submit(_fetch, gear) if order.fetch and not order.is_revert_only else None
         if fetching is not None:
             wait([fetching], timeout=GRACE)
@@ -111,11 +118,11 @@ class Cycle:
             if decision.is_idle and not self._works.busy:
                 if self._questions:
                     time.sleep(BETWEEN_QUESTIONS)
-                elif fetching is None:
-                    gear.journal.append([WorkerStopped()], gear.clock.now())
-                    return handover
+                elif waiting := self._under_way(fetching):
+                    wait(waiting, timeout=PATIENCE.total_seconds(), return_when=FIRST_COMPLETED)
                 else:
-                    _await(fetching)
+                    gear.journal.append([WorkerStopped()], gear.clock.now())
+                    return self._with_heartbeat(handover)
             elif self._works.busy:
                 self._works.wait(PATIENCE)
         raise BrokenInvariantError(f"no rest after {TURNS} turns; please report this with `edgegitops journal export`")
@@ -141,7 +148,19 @@ class Cycle:
         is_only_journalled = not decision.is_idle and not self._works.busy
         self._seen = facts.observed if is_only_journalled else None
         self._hand_over(decision.handover)
+        if self._postman is not None:
+            self._postman.turn(decision.heads, decision.reports_wanted, HEARTBEAT)
         return decision
+
+    def _under_way(self, fetching: "Future[AlarmRaised | None] | None") -> "list[Future[Any]]":
+        """What runs beside the loop and has to end before the worker does."""
+        post: list[Future[Any]] = [*self._postman.under_way] if self._postman is not None else []
+        return [fetching, *post] if fetching is not None else post
+
+    def _with_heartbeat(self, handover: Handover) -> Handover:
+        """The next look is in time for the next report."""
+        due = self._postman.due_at(HEARTBEAT) if self._postman is not None else None
+        return replace(handover, next_look=earliest(handover.next_look, due))
 
     def _recalled(self, ledger: Ledger) -> Desired | None:
         """What the revision in force makes of this node, where an earlier worker noted it. While that revision is said
@@ -187,6 +206,8 @@ class Cycle:
             zones=gear.zones,
             answers=self._desk.ask(self._questions),
             memo=self._memo,
+            reports=self._postman.heard if self._postman is not None else {},
+            asked_every=self._identity.interval,
             tags={} if is_local else gear.repository.tags(),
         )
 
@@ -268,11 +289,6 @@ def _fetch(gear: Gear) -> AlarmRaised | None:
         words = f"{gear.repository.tags_failed}; nothing new is opened by tags that cannot be had"
         return AlarmRaised(Alarm.CONTROL_TAGS_FAILED, "fleet", words)
     return None
-
-
-def _await(fetching: Future[AlarmRaised | None]) -> None:
-    """Give the fetch a moment; the engine is looked at again whatever it does."""
-    wait([fetching], timeout=PATIENCE.total_seconds())
 
 
 def _closed(ledger: Ledger) -> list[Event]:

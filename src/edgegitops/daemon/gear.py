@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.plant import Answer, FixedZones, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
+from edgegitops.daemon.post import Post
 from edgegitops.ports import (
     Artifacts,
     Clock,
@@ -37,6 +39,7 @@ class Gear:
     zones: Zones = field(default_factory=FixedZones)
     askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)
     notes: DesiredNotes | None = None
+    post: Post | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,4 @@ class Identity:
     policy: NodePolicy
     schemas: SchemaSet
     version: str = ""
+    interval: timedelta = timedelta(seconds=60)

@@ -3,27 +3,55 @@ it trusts, and a policy that allows the lab's registry and nothing more. Text is
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgegitops.core.model.trust import Pin
+from edgegitops.lab.commands import run
 from edgegitops.lab.node import VirtualNode
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place in a fleet: `url` of the repository, the pin, and how often to look (`2s`)."""
+    """A node's place in a fleet: `url` of the repository, the pin, how often to look (`2s`), and the folder of reports
+    (None: it makes none).
+    """
 
     site: str
     node: str
     url: str
     pin: Pin
     poll: str = "2s"
+    reports: Path | None = None
 
 
 def write(node: VirtualNode, seat: Seat, registries: tuple[str, ...]) -> None:
     """Write `node.yaml` and `policy.yaml` into the node's home."""
     (node.home / "policy.yaml").write_text(_policy(registries))
-    (node.home / "node.yaml").write_text(_config(node, seat))
+    (node.home / "node.yaml").write_text(_config(node, seat) + _reports(node, seat))
+
+
+def report_key(node: VirtualNode) -> str:
+    """The public line of the node's report key, which is made where it is new."""
+    path = node.home / "report.key"
+    if not path.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", node.name, "-f", str(path)])
+    return " ".join(path.with_suffix(".key.pub").read_text().split()[:2])
+
+
+def keys_manifest(site: str, keys: Mapping[str, str]) -> str:
+    """The text of the NodeKeys of a site: node to report key."""
+    rows = "".join(f"    {node}:\n      reportKey: {json.dumps(line)}\n" for node, line in sorted(keys.items()))
+    head = f"apiVersion: edgegitops/v1\nkind: NodeKeys\nmetadata:\n  name: {site}\nspec:\n  nodes:\n"
+    return head + rows
+
+
+def _reports(node: VirtualNode, seat: Seat) -> str:
+    if seat.reports is None:
+        return ""
+    key = json.dumps(str(node.home / "report.key"))
+    return f"  reports:\n    directory: {json.dumps(str(seat.reports))}\n    signingKeyFile: {key}\n"
 
 
 def _config(node: VirtualNode, seat: Seat) -> str:

@@ -119,8 +119,14 @@ class Lab:
         """The engineer's clone of the fleet repository, once `found_fleet` has made it."""
         return Fleet(self.directory / "fleet", self.git_url)
 
-    def found_fleet(self, source: Path | None = None) -> Fleet:
-        """Make the signed fleet repository: of a folder, or a small one whose site `lab` has this lab's nodes."""
+    def found_fleet(
+        self, source: Path | None = None, *, speakers: Mapping[tuple[str, str], str] | None = None
+    ) -> Fleet:
+        """Make the signed fleet repository: of a folder, or a small one whose site `lab` has this lab's nodes.
+
+        `speakers`, (site, node) to a node's name here, get a report key that the fleet knows before anything is
+        deployed: who is not known then is no evidence later.
+        """
         if source is not None:
             founded = fleet.found(
                 self.fleet.home,
@@ -128,9 +134,11 @@ class Lab:
                 repository=fleet.repository_of(source),
                 fleet_file=(source / "fleet.yaml").read_text(),
             )
+            self._learn_keys(speakers or {})
             founded.import_directory(source, self.registry.publish)
             return founded
         founded = fleet.found(self.fleet.home, self.git_url)
+        self._learn_keys(speakers or {})
         pairs = [(node.name, node.address) for node in self.nodes.values()]
         founded.commit(
             "inventory: the lab's nodes",
@@ -140,10 +148,28 @@ class Lab:
         founded.push()
         return founded
 
-    def enrol(self, name: str, *, site: str = SITE, node: str | None = None, poll: str = "2s") -> None:
-        """Write node.yaml and policy.yaml: node `name` is `node` (default: the same name) of `site`."""
-        seat = enrolment.Seat(site, node or name, self.git_url, self.fleet.pin(), poll)
+    def enrol(
+        self, name: str, *, site: str = SITE, node: str | None = None, poll: str = "2s", reports: bool = False
+    ) -> None:
+        """Write node.yaml and policy.yaml: node `name` is `node` (default: the same name) of `site`. With `reports` it
+        makes and reads reports in a folder that all nodes share.
+        """
+        folder = _made(self.directory / "reports") if reports else None
+        seat = enrolment.Seat(site, node or name, self.git_url, self.fleet.pin(), poll, folder)
         enrolment.write(self.nodes[name], seat, (self.registry.name, self.registry.address))
+
+    def _learn_keys(self, speakers: Mapping[tuple[str, str], str]) -> None:
+        """Commit the report keys of nodes as security would."""
+        keys = {seat: enrolment.report_key(self.nodes[name]) for seat, name in speakers.items()}
+        files = {
+            f"trust/nodes/{site}.yaml": enrolment.keys_manifest(
+                site, {node: line for (place, node), line in keys.items() if place == site}
+            )
+            for site in sorted({site for site, _ in keys})
+        }
+        if files:
+            self.fleet.commit("security: the keys of the lab's nodes", key="security", files=files)
+            self.fleet.push()
 
     def down(self) -> None:
         """End it and leave nothing behind."""
@@ -196,7 +222,7 @@ def _clean(place: Path) -> None:
     network.remove(place)
     for home in (place / "n").glob("*"):
         cgroups.sweep(home / "root")
-    for folder in ("n", "registry", "git", "fleet"):
+    for folder in ("n", "registry", "git", "fleet", "reports"):
         until(lambda folder=folder: _is_removed(place / folder), f"removal of {place / folder}")  # type: ignore[misc]
     for file in (f"{_RECORD}.new", _RECORD):
         (place / file).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ _KEYS = Keys(
     frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"})
     | {"windows", "interlocks", "dependsOn"}
 )
-_ROLLOUT_KEYS = Keys(frozenset({"paused"}), frozenset({"waves", "direct"}))
+_ROLLOUT_KEYS = Keys(frozenset({"paused", "waves", "direct"}))
 _ROLLBACK_KEYS = Keys(frozenset({"automatic", "deadline", "soak", "keep", "safe", "maxAttempts", "after", "needs"}))
 _PRUNE_KEYS = Keys(frozenset({"volumes"}))
 _UPDATE_KEYS = Keys(frozenset({"strategy", "minReady"}))

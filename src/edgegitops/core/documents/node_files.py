@@ -15,7 +15,7 @@ from edgegitops.core.documents.overrides import Setting, say_anew, settings
 from edgegitops.core.documents.validators import validators_of
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.node_config import NodeConfig, Notify, RegistryAccess, Remote, variable_of
+from edgegitops.core.model.node_config import NodeConfig, Notify, RegistryAccess, Remote, Reports, variable_of
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.quantities import parse_cpus, parse_duration, parse_memory
 from edgegitops.core.model.reasons import FaultCode
@@ -51,7 +51,8 @@ spec:
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
     "nodeconfig": {
-        "reports": "reports come with canary waves",
+        "reports.git": "reports go through a shared folder: reports.directory",
+        "reports.keyFile": "it is for reports.git",
     },
     "nodepolicy": {},
 }
@@ -96,6 +97,7 @@ def read_node_config(
             proxy=remote.get("proxy", "").rstrip("/"),
         ),
         registry=_registry(spec.get("registry", {})),
+        reports=_reports(spec.get("reports", {})),
         pin=Pin(pin["repository"], pin["rootSha256"], pin["checkpoint"]),
         **{key: value for key, value in given.items() if value},
     )
@@ -206,6 +208,14 @@ def _not_yet(spec: Mapping[str, Any], kind: str, page: Page) -> Iterator[Fault]:
         if isinstance(inside, Mapping) and (last or head) in inside:
             below = ("spec", head, last) if last else ("spec", head)
             yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, f"{path} is not obeyed by this version yet: {why}", below)
+
+
+def _reports(spec: Mapping[str, Any]) -> Reports | None:
+    """Where reports go; None where they go nowhere."""
+    if "directory" not in spec:
+        return None
+    key = {"signing_key": spec["signingKeyFile"]} if "signingKeyFile" in spec else {}
+    return Reports(spec["directory"], **key)
 
 
 def _senseless(spec: Mapping[str, Any], page: Page) -> Iterator[Fault]:

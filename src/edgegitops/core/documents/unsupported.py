@@ -54,19 +54,12 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
     "Application": tuple(Gap(("spec", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
     "Deployment": (
         *(Gap(("spec", "overrides", "*", "patch", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
-        *_rows(
-            "",
-            {
-                "spec/rollout/waves": "waves are not obeyed yet: every node would update at once",
-                "spec/rollout/direct": "waves are not obeyed yet: every node would update at once",
-            },
-        ),
     ),
     "Site": (),
     "Fleet": _rows(
         "",
         {
-            "spec/reports": "reports are not sent yet",
+            "spec/reports": "say it in each node's node.yaml (reports.directory) yet",
         },
     ),
     "Policy": (),

@@ -3,7 +3,8 @@
 `write_event` and `read_event` are their JSON form (the journal stores kind and body apart).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -362,6 +363,19 @@ class ControlTagKept:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportMade:
+    """A report was made under this sequence, before it was sent; `digests` are failures that it tells first. The first
+    one of a journal says under which installation id.
+    """
+
+    kind: ClassVar[str] = "report-made"
+    sequence: int
+    payload: str
+    installation: str = ""
+    digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class JournalPruned:
     """Entries up to and with seq `upto` were dropped; `ledger` is the digest of what they fold to, which is kept.
     It changes nothing that is remembered.
@@ -403,6 +417,7 @@ Event: TypeAlias = (
     | OperatorReleased
     | RetryAsked
     | ControlTagKept
+    | ReportMade
     | JournalPruned
 )
 

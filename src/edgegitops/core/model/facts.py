@@ -64,6 +64,7 @@ class Facts:
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
     `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
     it changes no decision, and may be emptied at any time. `snapshots` are the copies of volumes on disk.
+    What others say is asked for again after `asked_every`.
     """
 
     now: datetime
@@ -85,6 +86,7 @@ class Facts:
     tags: Mapping[str, str] = field(default_factory=dict)
     reports: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
+    asked_every: timedelta = timedelta(seconds=60)
     snapshots: tuple[SnapshotSeen, ...] = ()
 
 
@@ -170,7 +172,8 @@ class Handover:
 class Decision:
     """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
     are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
-    `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for.
+    `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for; `heads` are the newest control tags
+    of each deployment that are known here.
     """
 
     events: tuple[Event, ...] = ()
@@ -179,6 +182,7 @@ class Decision:
     handover: Handover = Handover()
     questions: tuple[Interlock, ...] = ()
     reports_wanted: frozenset[str] = frozenset()
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_idle(self) -> bool:

@@ -291,3 +291,5 @@ class Ledger:
     holds: Mapping[str, OperatorHold] = field(default_factory=dict)
     signed: Mapping[str, Signed] = field(default_factory=dict)
     controls: Mapping[str, KeptTag] = field(default_factory=dict)
+    installation: str = ""
+    report_sequence: int = 0

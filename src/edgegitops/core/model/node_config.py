@@ -45,6 +45,14 @@ class RegistryAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Reports:
+    """Where this node's reports go and others' come from: a folder that all share; `signing_key` signs them."""
+
+    directory: str
+    signing_key: str = "/etc/edgegitops/report.key"
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Who the node is and where its things are. The fleet's name on labels is the repository id of the trust root;
     `control` is the agent's control socket, empty: `agent.sock` in the state directory. At most `connections` calls
@@ -69,6 +77,7 @@ class NodeConfig:
     fetch_memory: int = 1024 * 1024 * 1024
     fetch_bytes: int = 512 * 1024 * 1024
     registry: RegistryAccess = RegistryAccess()
+    reports: Reports | None = None
 
     @property
     def control_socket(self) -> str:

@@ -168,6 +168,7 @@ class Alarm(StrEnum):
     CONTROL_TAG_REFUSED = "control-tag-refused"
     CONTROL_TAG_MOVED = "control-tag-moved"
     CONTROL_TAGS_FAILED = "control-tags-failed"
+    REPORTS_UNREACHABLE = "reports-unreachable"
     STALE = "stale"
     SNAPSHOT_LOST = "snapshot-lost"
     FLOOR_COPY_FAILED = "floor-copy-failed"

@@ -89,6 +89,8 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, holds=_with(ledger.holds, event.deployment, hold))
         case e.OperatorReleased():
             return replace(ledger, holds=_without(ledger.holds, event.deployment))
+        case e.ReportMade():
+            return _reported(ledger, event)
         case e.ControlTagKept():
             kept = KeptTag(event.ref, event.object)
             return replace(ledger, controls=_with(ledger.controls, event.payload, kept))
@@ -104,6 +106,21 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return _on_record(closed, event.deployment, event, at)
         case _:
             return _on_record(ledger, event.deployment, event, at)
+
+
+def _reported(ledger: Ledger, event: e.ReportMade) -> Ledger:
+    """The sequence is used up, and what failed was told in it."""
+    records = dict(ledger.deployments)
+    for name, digests in event.digests.items():
+        record = records.get(name)
+        if record is not None:
+            told = {
+                digest: replace(latch, told_in=event.sequence) if digest in digests else latch
+                for digest, latch in record.latches.items()
+            }
+            records[name] = replace(record, latches=told)
+    installation = event.installation or ledger.installation
+    return replace(ledger, deployments=records, installation=installation, report_sequence=event.sequence)
 
 
 def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

@@ -1,0 +1,141 @@
+"""Law: a node speaks when there is news, under a sequence that was journalled before; it hears whom its gates ask for.
+
+Speaking and hearing run beside the loop and never delay healing. What could not be sent is not remembered as sent, so
+the next worker makes a newer report of it. What was heard once is kept in the node's own store. A transport that does
+not answer is an alarm, and a hold for good news only: bad news that is in the store counts.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from edgegitops.core.model.canonical import sha256_hex
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReportMade
+from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.reasons import Alarm
+from edgegitops.core.model.report import Report
+from edgegitops.core.rollout.telling import Voice, is_news, report_of
+from edgegitops.core.trust.reports import payload_of, report_in, sealed
+from edgegitops.errors import DeniedError, UnavailableError
+from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a node speaks with: its transports, its store, and its report key (payload to armor)."""
+
+    transports: Sequence[ReportTransport]
+    store: ReportStore
+    sign: Callable[[bytes], bytes]
+
+
+class Postman:
+    """The post of one worker."""
+
+    def __init__(self, post: Post, node: NodeIdentity, journal: Journal, clock: Clock, pool: Executor) -> None:
+        self._post = post
+        self._node = node
+        self._journal = journal
+        self._clock = clock
+        self._pool = pool
+        self._name = f"{node.site}/{node.node}"
+        self._stored: Mapping[str, tuple[bytes, ...]] = post.store.stored()
+        self._asked: frozenset[str] = frozenset()
+        self._sending: Future[str] | None = None
+        self._hearing: Future[str] | None = None
+        self._tried: Report | None = None
+
+    @property
+    def heard(self) -> Mapping[str, tuple[bytes, ...]]:
+        """Everything that is stored, by node."""
+        return self._stored
+
+    @property
+    def under_way(self) -> list["Future[str]"]:
+        """What is waited for."""
+        return [one for one in (self._sending, self._hearing) if one is not None]
+
+    def due_at(self, heartbeat: timedelta) -> datetime | None:
+        """When the next report is due at the latest."""
+        last = self._last()
+        return last.issued_at + heartbeat if last is not None else None
+
+    def turn(self, heads: Mapping[str, tuple[str, ...]], wanted: Collection[str], heartbeat: timedelta) -> None:
+        """Take what ended; speak and hear where there is reason to. JournalError: nothing is sent."""
+        self._take()
+        if self._hearing is None and not self._asked >= frozenset(wanted):
+            self._asked = frozenset(wanted)
+            self._hearing = self._pool.submit(self._hear, sorted(wanted))
+        if self._sending is None:
+            self._speak(heads, heartbeat)
+
+    def _speak(self, heads: Mapping[str, tuple[str, ...]], heartbeat: timedelta) -> None:
+        ledger = self._journal.ledger()
+        installation = ledger.installation or uuid.uuid4().hex
+        voice = Voice(self._node, installation, self._clock.boot_id())
+        sequence = ledger.report_sequence + 1
+        report = report_of(ledger, voice, heads, sequence=sequence, now=self._clock.now())
+        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat):
+            return
+        payload = payload_of(report)
+        fresh = {
+            name: tuple(
+                digest for digest, latch in record.latches.items() if not latch.told_in and not latch.is_refusal
+            )
+            for name, record in ledger.deployments.items()
+        }
+        first = {name: digests for name, digests in fresh.items() if digests}
+        self._tried = report
+        try:
+            data = sealed(payload, self._post.sign(payload))
+        except DeniedError as error:
+            self._tell(error.message)
+            return
+        self._append([ReportMade(sequence, sha256_hex(payload), installation, first)])
+        self._sending = self._pool.submit(self._send, data)
+
+    def _send(self, data: bytes) -> str:
+        """What went wrong; empty where every transport took it."""
+        wrong = []
+        for transport in self._post.transports:
+            try:
+                transport.publish(self._name, data)
+            except (UnavailableError, DeniedError) as error:
+                wrong.append(error.message)
+        if not wrong:
+            self._post.store.keep({self._name: data})
+        return "; ".join(wrong)
+
+    def _hear(self, names: Collection[str]) -> str:
+        wrong = []
+        for transport in self._post.transports:
+            try:
+                self._post.store.keep(transport.collect(names))
+            except (UnavailableError, DeniedError) as error:
+                wrong.append(error.message)
+        return "; ".join(wrong)
+
+    def _take(self) -> None:
+        for what in ("_sending", "_hearing"):
+            future: Future[str] | None = getattr(self, what)
+            if future is not None and future.done():
+                setattr(self, what, None)
+                self._stored = self._post.store.stored()
+                self._tell(future.result())
+
+    def _tell(self, wrong: str) -> None:
+        standing = self._journal.ledger().alarms.get(f"{Alarm.REPORTS_UNREACHABLE} fleet")
+        if wrong and (standing is None or standing.detail != wrong):
+            self._append([AlarmRaised(Alarm.REPORTS_UNREACHABLE, "fleet", wrong)])
+        elif not wrong and standing is not None:
+            self._append([AlarmCleared(Alarm.REPORTS_UNREACHABLE, "fleet")])
+
+    def _append(self, events: Sequence[Event]) -> None:
+        self._journal.append(events, self._clock.now())
+
+    def _last(self) -> Report | None:
+        """The last report that was sent."""
+        found = [report_in(data) for data in self._stored.get(self._name, ())]
+        return max((one for one in found if one is not None), key=lambda one: one.sequence, default=None)
