@@ -89,7 +89,9 @@ def test_journal_of_a_year_is_small_whole_and_remembers(tmp_path: Path) -> None:
     told = runner.invoke(command, ["verify", "--state", str(tmp_path)])
     assert told.exit_code == 0
     assert f"Entries 1 to {dropped} were dropped" in told.output
-    assert json.loads(runner.invoke(command, ["verify", "--state", str(tmp_path), "--json"]).output)["pruned"] == dropped
+    assert (
+        json.loads(runner.invoke(command, ["verify", "--state", str(tmp_path), "--json"]).output)["pruned"] == dropped
+    )
     exported = runner.invoke(command, ["export", "--state", str(tmp_path), "--since", str(ledger.seq - 3)])
     assert len(exported.stdout.splitlines()) == 3
     assert exported.stderr == ""

@@ -17,7 +17,18 @@ import click
 from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
-from edgegitops.cli.plain_words import HOLDS, SHORT, clock, release_words, span, terminal_width, until, visible, why
+from edgegitops.cli.plain_words import (
+    HOLDS,
+    SHORT,
+    clock,
+    job_words,
+    release_words,
+    span,
+    terminal_width,
+    until,
+    visible,
+    why,
+)
 from edgegitops.core.model import events as e
 from edgegitops.core.model import naming
 from edgegitops.core.model.codec import Tree, to_tree
@@ -111,6 +122,7 @@ def describe(case: _Case, *, site: str, node: str) -> dict[str, Tree]:
         "release": view.release_tree(record.serving, ledger),
         "next": view.release_tree(record.transition.new if record.transition else None, ledger),
         "containers": rows,
+        "jobs": view.jobs(record),
         "isWantedKnown": desired is not None,
         "isEnrolled": desired.is_enrolled if desired else None,
         "wanted": view.release_tree(target, ledger),
@@ -240,6 +252,9 @@ def _story(entries: Iterator[e.Entry], deployment: str) -> list[Tree]:
         elif isinstance(event, e.ContainerEnded):
             code = "" if event.exit_code is None else f" with exit code {event.exit_code}"
             story.append(_told(entry, visible(f"container {event.container} ended{code}")))
+        elif isinstance(event, e.JobEnded) and story:
+            because = f": {event.detail}" if event.detail else ""
+            story.append(_told(entry, visible(f"job {event.job} {event.result}{because}")))
     return story
 
 
@@ -263,6 +278,7 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
         soaked = f", ready without a break for {span(case.record.soaked_for)}"
         lines += _row("", f"{soaked.removeprefix(', ')}{f' of {span(policy.soak)}' if policy else ''}")
     lines += _row("containers", *(_container_line(row, now) for row in told["containers"]))
+    lines += _row("jobs", *(f"{one['job']}: {job_words(one, now)}" for one in told["jobs"]))
     lines += _row("wanted", *_wanted(told))
     for number, reason in enumerate(told["reasons"]):
         label = "note" if phase is Phase.HEALTHY and _is_target(case) else "why not"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edgegitops.core.model.codec import Tree, to_tree
-from edgegitops.core.model.ledger import ContainerRecord, DeploymentRecord, Ledger, OperatorHold
+from edgegitops.core.model.ledger import ContainerRecord, DeploymentRecord, JobRun, Ledger, OperatorHold
 from edgegitops.core.model.naming import container_name
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.spec import JobSpec
 
 REST = frozenset({Phase.HEALTHY, Phase.ABSENT})
 RECENT = timedelta(minutes=30)
@@ -53,6 +54,40 @@ def containers(record: DeploymentRecord, look: Look) -> list[Tree]:
             remembered = record.containers.get(engine_name) or ContainerRecord()
             rows.setdefault(engine_name, _container(name, engine_name, remembered, look))
     return list(rows.values())
+
+
+def jobs(record: DeploymentRecord) -> list[Tree]:
+    """The jobs of what serves and of what is on its way, each with its last run (null: none is remembered)."""
+    coming = record.transition.new if record.transition else None
+    told: dict[str, JobSpec] = {}
+    for release in (record.serving, coming):
+        told |= release.spec.jobs if release else {}
+    return [_job(name, job, record) for name, job in sorted(told.items())]
+
+
+def _job(name: str, job: JobSpec, record: DeploymentRecord) -> Tree:
+    runs = [(engine_name, run) for engine_name, run in record.jobs.items() if run.job == name]
+    mark = record.schedules.get(name)
+    return {
+        "job": name,
+        "runs": str(job.runs),
+        "schedule": f"{job.schedule} {job.zone}" if job.schedule else None,
+        "last": _run(*max(runs, key=lambda one: one[1].began_at)) if runs else None,
+        "leftOut": mark.detail if mark and mark.detail else None,
+    }
+
+
+def _run(engine_name: str, run: JobRun) -> Tree:
+    return {
+        "name": engine_name,
+        "result": str(run.result),
+        "beganAt": to_tree(run.began_at),
+        "dueAt": to_tree(run.due_at),
+        "endedAt": to_tree(run.ended_at) if not run.is_open else None,
+        "exitCode": run.exit_code,
+        "tries": run.tries,
+        "detail": run.detail,
+    }
 
 
 def _container(name: str, engine_name: str, remembered: ContainerRecord, look: Look) -> Tree:

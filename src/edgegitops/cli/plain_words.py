@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from typing import Any
 
 from edgegitops.core.model.reasons import Doubt, HoldReason, Refusal
 from edgegitops.core.model.release import Release
@@ -130,6 +131,13 @@ REFUSALS: Mapping[str, str] = {
     Refusal.JOB_FAILED: "a job of it failed",
 }
 
+JOBS: Mapping[str, str] = {
+    "onInstall": "at the first installation",
+    "beforeSwitch": "before each switch",
+    "onUpdate": "after each update",
+    "schedule": "by schedule",
+}
+
 # Why a commit is not believed.
 DOUBTS: Mapping[str, str] = {
     Doubt.UNSIGNED: "a commit is not signed",
@@ -205,3 +213,18 @@ def visible(text: str, *, keep: str = "") -> str:
     return "".join(
         one if one.isprintable() or one in keep else one.encode("unicode_escape").decode("ascii") for one in text
     )
+
+
+def job_words(job: dict[str, Any], now: datetime) -> str:
+    """`every 0 3 * * * UTC: succeeded 2 h 5 min ago`; of a job as node_view tells it."""
+    last, when = job["last"], JOBS.get(job["runs"], job["runs"])
+    told = f"{when} {job['schedule']}" if job["schedule"] else when
+    left_out = f"; the newest one was left out: {job['leftOut']}" if job["leftOut"] else ""
+    if last is None:
+        return visible(f"{told}: has not run{left_out}")
+    is_open = last["endedAt"] is None
+    at = datetime.fromisoformat(last["beganAt"] if is_open else last["endedAt"])
+    since = f"for {span(now - at)}" if is_open else f"{span(now - at)} ago"
+    tries = f", try {last['tries']}" if last["tries"] > 1 else ""
+    detail = f": {last['detail']}" if last["detail"] else ""
+    return visible(f"{told}: {last['result']} {since}{tries}{detail}{left_out}")

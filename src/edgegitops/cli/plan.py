@@ -133,6 +133,7 @@ def _change_tree(change: "Change") -> dict[str, Tree]:
             "deleted": list(change.volumes_lost),
             "copied": list(change.volumes_copied),
         },
+        "jobs": [{"name": name, "runs": runs} for name, runs in change.jobs],
         "newAttempt": change.attempt,
         "downtime": {
             "typicalSeconds": change.downtime.typical.total_seconds(),
@@ -179,8 +180,11 @@ def _moved(old: str, new: str) -> str:
 
 
 def _lines(change: "Change") -> Iterator[str]:
+    from edgegitops.cli.plain_words import JOBS
+
     for one in change.containers:
         yield _container(one)
+    yield from (f"job {name}: runs {JOBS[runs]}" for name, runs in change.jobs)
     yield from (f"policy {row}" for row in change.policy)
     if change.attempt:
         yield "metadata.attempt: nodes where this release failed try it again"

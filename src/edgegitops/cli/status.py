@@ -17,7 +17,7 @@ from rich.text import Text
 from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
-from edgegitops.cli.plain_words import HOLDS, SHORT, clock, span, terminal_width, until, visible, why
+from edgegitops.cli.plain_words import HOLDS, SHORT, clock, job_words, span, terminal_width, until, visible, why
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.node_config import NodeConfig
@@ -106,6 +106,7 @@ def _deployment(record: DeploymentRecord, look: Look) -> dict[str, Tree]:
         "isRemoving": record.transition is not None and coming is None,
         "soakedSeconds": to_tree(record.soaked_for),
         "containers": rows,
+        "jobs": view.jobs(record),
         "waiting": view.waiting_tree(record),
         "knownGood": [view.release_tree(release, look.ledger) for release in record.lkg],
         "latches": [to_tree(latch) for _, latch in sorted(record.latches.items())],
@@ -168,7 +169,13 @@ def _table(deployments: list[dict[str, Any]], now: datetime) -> Table:
             state = "unknown" if row["state"] is None else row["state"]
             health = Text(visible(_health(row)), COLOURS.get(row["health"], ""))
             table.add_row(f"  {row['container']}", state, _for(row["since"], now), health)
+        for job in one["jobs"]:
+            table.add_row(f"  {job['job']}", "job", "", Text(job_words(job, now), _job_style(job)))
     return table
+
+
+def _job_style(job: dict[str, Any]) -> str:
+    return "yellow" if job["last"] and job["last"]["result"] in {"failed", "timed-out", "interrupted"} else ""
 
 
 def _for(since: str | None, now: datetime) -> str:

@@ -14,9 +14,11 @@ from edgegitops.core.model.spec import (
     ContainerSpec,
     CreateSpec,
     DeploymentSpec,
+    JobSpec,
     Mount,
     NetworkSpec,
     Probe,
+    Runs,
     SnapshotSpec,
     VolumeSpec,
 )
@@ -204,3 +206,23 @@ def test_spans_are_shown_as_manifests_write_them() -> None:
         "1h",
         "1d1h1m1s",
     ]
+
+
+def test_update_tells_which_jobs_it_runs() -> None:
+    jobs = {
+        "init": JobSpec(CreateSpec(A), Runs.ON_INSTALL),
+        "migrate": JobSpec(CreateSpec(A), Runs.BEFORE_SWITCH),
+        "tell": JobSpec(CreateSpec(A), Runs.ON_UPDATE),
+        "nightly": JobSpec(CreateSpec(A), Runs.SCHEDULE, schedule="@daily"),
+    }
+
+    def with_jobs(image: str) -> Release:
+        made = release({"app": container(image)})
+        spec = replace(made.spec, jobs=jobs)
+        return replace(made, digest=spec.digest(), spec=spec)
+
+    first, then = compare(None, with_jobs(A)), compare(with_jobs(A), with_jobs(B))
+    assert first is not None
+    assert then is not None
+    assert dict(first.jobs).keys() == jobs.keys()
+    assert dict(then.jobs) == {"migrate": "beforeSwitch", "tell": "onUpdate"}

@@ -296,3 +296,15 @@ def test_pace_of_copies_is_remembered_from_those_that_tell_something():
     stage.snapshots.sizes = {VOLUME: 25_000_000}
     stage.start_up()
     assert stage.record.copy_rate == 25_000_000
+
+
+def test_update_of_a_job_alone_copies_what_it_may_write_to() -> None:
+    stage = Stage()
+    one = migrating("1")
+    for version in ("1", "2"):
+        stage.behave("migrate", version, after=timedelta())
+    stage.converge(one)
+    spec = replace(one.spec, jobs={"migrate": job("migrate", "2", volume="data")})
+    stage.want(replace(one, digest=spec.digest(), spec=spec))
+    stage.start_up()
+    assert steps(stage)[:3] == ["stop-container db", "take-snapshot data", "start-container migrate"]

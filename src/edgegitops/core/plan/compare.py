@@ -21,7 +21,7 @@ from enum import StrEnum
 
 from edgegitops.core.model.codec import Tree, camel, to_tree
 from edgegitops.core.model.release import Release, UpdatePolicy, VolumePrune
-from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, Mount
+from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, Mount, Runs
 
 _STEP = timedelta(seconds=1)
 _NONE = timedelta(0)
@@ -69,7 +69,8 @@ class Change:
 
     `versions` are the application's, old and new, empty where there is none. `attempt` says that a higher attempt is
     asked for. `volumes_lost` and `volumes_kept` are those that a removal deletes, or that nobody mounts any more,
-    `volumes_copied` those that an update copies while it has everything stopped.
+    `volumes_copied` those that an update copies while it has everything stopped. `jobs` are those that it runs,
+    and those whose schedule begins, as (name, when).
     """
 
     deployment: str
@@ -82,6 +83,7 @@ class Change:
     volumes_kept: tuple[str, ...] = ()
     volumes_lost: tuple[str, ...] = ()
     volumes_copied: tuple[str, ...] = ()
+    jobs: tuple[tuple[str, str], ...] = ()
     downtime: Downtime = Downtime()
     attempt: bool = False
 
@@ -109,6 +111,7 @@ def _appears(new: Release) -> Change:
         tuple(ContainerChange(name, Fate.CREATED) for name in sorted(new.spec.containers)),
         networks=tuple(sorted(new.spec.networks)),
         volumes_new=tuple(sorted(new.spec.volumes)),
+        jobs=_jobs(None, new.spec),
     )
 
 
@@ -138,9 +141,25 @@ def _changes(old: Release, new: Release) -> Change:
         networks=_networks(old.spec, new.spec),
         volumes_new=tuple(sorted(new.spec.volumes.keys() - old.spec.volumes.keys())),
         volumes_kept=tuple(sorted(old.spec.volumes.keys() - new.spec.volumes.keys())),
-        volumes_copied=_copied(old.spec, new.spec) if is_replaced else (),
+        volumes_copied=_copied(old.spec, new.spec) if is_replaced or _is_migrating(new.spec) else (),
+        jobs=_jobs(old.spec, new.spec) if old.digest != new.digest else (),
         downtime=_downtime(old.spec, new, containers),
         attempt=new.spec.attempt != old.spec.attempt,
+    )
+
+
+def _is_migrating(new: DeploymentSpec) -> bool:
+    return any(job.runs is Runs.BEFORE_SWITCH for job in new.jobs.values())
+
+
+def _jobs(old: DeploymentSpec | None, new: DeploymentSpec) -> tuple[tuple[str, str], ...]:
+    """Every update runs the jobs before the switch and after it; an installation its own too."""
+    running = {Runs.BEFORE_SWITCH, Runs.ON_UPDATE, *([] if old else [Runs.ON_INSTALL])}
+    before = old.jobs if old else {}
+    return tuple(
+        (name, str(job.runs))
+        for name, job in sorted(new.jobs.items())
+        if job.runs in running or (job.runs is Runs.SCHEDULE and before.get(name) != job)
     )
 
 
