@@ -94,6 +94,7 @@ def test_other_tags_and_lightweight_ones_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_too_many_control_tags_stop_no_fetch(tmp_path: Path) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if len(refs) > MOST_TAGS:`."""
     source = FleetSource(tmp_path / "remote")
     lines = "".join(f"{source.tip} refs/tags/rollout/app/{number:06}\n" for number in range(3_000))
     (source.path / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + lines)

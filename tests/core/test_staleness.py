@@ -58,6 +58,7 @@ def test_fresh_view_is_silent_and_looked_at_again_when_it_ends():
 
 
 def test_stale_view_raises_an_alarm_once():
+    """Red where core/rollout/staleness.py has `if True:` for `if now < ends_at(fresh, longest):`."""
     stage = healthy()
     (alarm,) = decide(facts(stage, wanted(), age=8 * DAY)).events
     assert (alarm.code, alarm.subject) == (Alarm.STALE, "fleet")

@@ -83,6 +83,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_a_server_that_sins_is_named_and_costs_nothing_else(
     site: Site, behaviour: dict[str, object], reason: str, words: str
 ) -> None:
+    """Red where adapters/repository_fetch.py has `pass` for `signal.setitimer(signal.ITIMER_REAL,
+    limits["wall"])`.
+    """
     site.server.behave(**behaviour)
     error = site.refused()
     assert error.reason == reason
@@ -91,6 +94,7 @@ def test_a_server_that_sins_is_named_and_costs_nothing_else(
 
 
 def test_a_redirect_to_another_host_is_not_followed(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `followRedirects = true` for `followRedirects = false`."""
     with HttpServer(site.source.folder) as elsewhere:
         site.server.behave(redirect=f"http://localhost:{elsewhere.port}")
         assert "redirect" in site.refused().message
@@ -165,12 +169,14 @@ def test_user_information_in_the_address_is_never_shown(tmp_path: Path) -> None:
 
 
 def test_more_bytes_than_the_cap_are_refused(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
     site.source.commit(os.urandom(300_000).hex())
     limits = FetchLimits(bytes=100_000, wall_for=timedelta(seconds=30))
     assert "more than 100000 bytes" in site.refused(limits).message
 
 
 def test_more_objects_than_the_cap_are_refused(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if stats.total_objects > limits["objects"]:`."""
     for number in range(4):
         site.source.commit(f"many {number}")
     assert "limit of 5" in site.refused(FetchLimits(objects=5)).message
@@ -217,6 +223,7 @@ def test_a_server_that_leaves_a_tree_out_leaves_no_hole(site: Site) -> None:
 
 
 def test_a_server_that_leaves_a_blob_out_leaves_no_hole(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if not odb.exists(pygit2.Oid(raw=named)):`."""
     tree = b"100644 fleet.yaml\0" + b"\x55" * 20
     commit = bare_commit(object_id("tree", tree))
     site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
@@ -231,6 +238,7 @@ def test_a_server_that_sends_another_commit_than_it_said_is_refused(site: Site) 
 
 
 def test_a_pack_bomb_in_a_tree_is_refused_by_its_size(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if size > LARGEST_STRUCTURE:`."""
     tree = bytes(64 * 1024 * 1024)
     commit = bare_commit(object_id("tree", tree))
     site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
@@ -257,6 +265,9 @@ def test_an_endless_answer_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_hundred_thousand_refs_do_not_come_along(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `return "+refs/*:refs/all/*"` for `return
+    f"+refs/heads/{request['branch']}:{QUARANTINED}"`.
+    """
     new = site.source.commit("second")
     site.source.crowd(100_000)
     site.source.move(new)

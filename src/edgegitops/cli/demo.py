@@ -23,8 +23,10 @@ from edgegitops import bootstrap
 from edgegitops.cli.journal import words
 from edgegitops.core.model import events as e
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
+from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.release import Phase
 from edgegitops.errors import EdgegitopsError
+from edgegitops.lab import fleet as fleets
 from edgegitops.lab.fleet import Fleet
 from edgegitops.lab.images import App
 from edgegitops.lab.lab import Lab
@@ -237,6 +239,50 @@ def refuses_unsigned(stage: Stage) -> None:
     stage.fleet.push(force=True)
 
 
+def refuses_stolen_key(stage: Stage) -> None:
+    """An engineer's key may change applications, and nothing that says who may change what."""
+    good = stage.fleet.tip()
+    stage.act("A thief of the engineer's key wants to be more: a signed commit below trust/")
+    stage.fleet.commit("trust: my key, too", key="engineer", files={"trust/nodes/toledo-1.yaml": "mine: true\n"})
+    bad = stage.fleet.push()
+    stage.claim(
+        "a stolen engineer key cannot touch trust/", lambda: _is_refused(stage.goteborg, bad, Doubt.ROLE_MISSING)
+    )
+    stage.claim("the old release still runs on", lambda: is_healthy_at(stage.goteborg, "1.0.0"), seconds=30)
+    stage.fleet.git("reset", "-q", "--hard", good)
+    stage.fleet.push(force=True)
+
+
+def refuses_revoked_key(stage: Stage) -> None:
+    """A revoked key fails from the revoking commit on; what it signed before stays."""
+    before = record_of(stage.goteborg).serving
+    stage.act("The root keys revoke the engineer's stolen key; a new key has its place")
+    fleets.revoke(stage.fleet, "engineer", reason="stolen laptop")
+    revoking = stage.fleet.push()
+    stage.claim("the new trust root is in force", lambda: _root_version(stage.goteborg) > 1)
+    bad = release(stage, "6.6.7")
+    stage.claim("the revoked key's next commit is refused", lambda: _is_refused(stage.goteborg, bad, Doubt.KEY_REVOKED))
+    stage.claim(
+        "what the key signed before its revocation stays and runs",
+        lambda: before is not None and is_healthy_at(stage.goteborg, before.version),
+        seconds=30,
+    )
+    stage.fleet.git("reset", "-q", "--hard", revoking)
+    stage.fleet.push(force=True)
+    release(stage, "1.3.0", key="engineer-2")
+    stage.claim("the engineer's new key goes on with 1.3.0", lambda: is_healthy_at(stage.goteborg, "1.3.0"))
+
+
+def _is_refused(node: VirtualNode, tip: str, reason: Doubt) -> bool:
+    known = ledger_of(node)
+    return (known.refused_tip, known.refused_reason) == (tip, reason)
+
+
+def _root_version(node: VirtualNode) -> int:
+    floor = ledger_of(node).floor
+    return floor.root_version if floor else 0
+
+
 def rolls_back(stage: Stage) -> None:
     """A release that dies after its start undoes itself and is not tried again."""
     stage.act("A signed release 1.1.0 that dies six seconds after its start")
@@ -330,7 +376,16 @@ def _is_chain_whole(node: VirtualNode) -> bool:
         journal.close()
 
 
-STORY = (converges, heals, refuses_unsigned, rolls_back, fixes, survives_power_cut)
+STORY = (
+    converges,
+    heals,
+    refuses_unsigned,
+    refuses_stolen_key,
+    rolls_back,
+    fixes,
+    survives_power_cut,
+    refuses_revoked_key,
+)
 
 
 def narrate(stage: Stage, node: VirtualNode, is_over: threading.Event) -> None:

@@ -253,7 +253,8 @@ def _judge_tags(facts: Facts, lookup: Lookup, signers: "Signers") -> tuple[Mappi
     }
     gone = {ref: f"{ref} was deleted; it stays in force" for ref in places.keys() - facts.tags.keys()}
     events += _alarms(facts, Alarm.CONTROL_TAG_REFUSED, refused)
-    events += _alarms(facts, Alarm.CONTROL_TAG_MOVED, {**gone, **moved} if facts.tags or not places else {})
+    if facts.tip is not None:  # before the first fetch nobody knows what is shown
+        events += _alarms(facts, Alarm.CONTROL_TAG_MOVED, gone | moved)
     return known, tuple(events)
 
 

@@ -3,8 +3,9 @@
 It holds `agent.lock`, asks probes, counts soak, lists the engine, polls the tip of the branch, and starts a worker for
 whatever is news. At most one worker lives at a time. It imports nothing heavy: what it needs of the outside comes as
 small callables. Rules for waking, each a reason that is logged: start · health or soak is news · a container that
-should run is missing, or one came that nobody expects · the branch has another tip · the next look is due · the engine
-answers again · a worker died (after a back-off). What a worker says is to be watched is followed at once.
+should run is missing, or one came that nobody expects · the remote shows another view, or nothing (`poll`) · the next
+look is due · the engine answers again · a worker died (after a back-off). What a worker says is to be watched is
+followed at once.
 
 After two deaths in a row a worker that may only finish or revert follows at once, and another one whenever something
 is to be healed; a whole worker is tried between them, each time after a longer back-off. Nothing waits any longer once
@@ -19,10 +20,11 @@ from typing import Protocol
 
 from edgegitops.core.model.events import DaemonStarted, DaemonStopped
 from edgegitops.core.model.facts import Handover
-from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.reasons import Alarm
 from edgegitops.daemon.metrics import Counts, Pulse
+from edgegitops.daemon.poll import Poll
 from edgegitops.daemon.watch import Watcher
-from edgegitops.errors import EdgegitopsError, JournalError, OutsideError
+from edgegitops.errors import EdgegitopsError, JournalError
 from edgegitops.ports import Clock, Journal, Log
 
 LIST_EVERY = timedelta(seconds=15)
@@ -105,10 +107,7 @@ class _State:
     is_engine_silent: bool = False
     due_at: timedelta = timedelta()
     listed_at: timedelta = timedelta(days=-1)
-    polled_at: timedelta = timedelta(days=-1)
-    asking: Future[str | None] | None = None
     listing: Future[Mapping[str, str]] | None = None
-    tip_failed: str = ""
     has_worked: bool = False
     excused: dict[str, str] | None = None
     is_fetching: bool = False
@@ -139,6 +138,7 @@ class Resident:
         self._senses = senses
         self._pool = pool
         self._interval = interval
+        self._poll = Poll(senses.tip, clock, log, pool, interval)
         self._version = version
         self._state = _State()
 
@@ -306,35 +306,12 @@ class Resident:
         return has_died and (state.owes_revert or not HEALING.isdisjoint(state.reasons))
 
     def _poll_tip(self) -> None:
-        """Ask the remote in the pool, so that a slow server delays nothing here."""
-        state, now = self._state, self._clock.monotonic()
-        if state.asking is not None and state.asking.done():
-            self._take_tip(state.asking)
-            state.asking = None
-        if state.asking is None and now - state.polled_at >= self._interval:
-            state.polled_at = now
-            state.asking = self._pool.submit(self._senses.tip)
-            state.counts.polls += 1
-
-    def _take_tip(self, asked: Future[str | None]) -> None:
         state = self._state
-        try:
-            tip = asked.result()
-        except OutsideError as error:
-            if state.tip_failed != error.message:
-                self._log.warning("poll-failed", reason=error.reason, detail=error.message)
-                if error.reason == HoldReason.CREDENTIAL_DENIED:
-                    self._wake("credential-denied", fetch=True)  # what a fetch says of it is journalled as an alarm
-            state.tip_failed = error.message
-            state.counts.poll_failures += 1
-            return
-        state.counts.polled_at = self._clock.now()
-        if state.tip_failed:
-            self._log.info("poll-works-again")
-            self._wake("remote-is-back", fetch=True)
-        state.tip_failed = ""
-        if tip is not None and state.has_worked and tip != state.handover.fetched:
-            self._wake("new-tip", fetch=True)  # or one that an earlier fetch did not bring
+        fetched = state.handover.fetched if state.has_worked else None
+        is_fetching = state.worker is not None and state.is_fetching
+        reason = self._poll.turn(state.counts, fetched=fetched, is_fetching=is_fetching)
+        if reason:
+            self._wake(reason, fetch=True)
 
     def _look(self) -> None:
         """Ask the engine in the pool what runs, so that one that is silent delays no probe. A worker makes its own
@@ -385,7 +362,7 @@ class Resident:
 
     def _patience(self) -> timedelta:
         state = self._state
-        if state.worker is not None or state.asking is not None or state.listing is not None:
+        if state.worker is not None or self._poll.is_asking or state.listing is not None:
             return min(timedelta(milliseconds=50), self._watcher.next_tick())
         waits = [self._watcher.next_tick(), self._interval, timedelta(seconds=10)]
         if self._state.handover.next_look is not None:

@@ -10,11 +10,11 @@ import json
 import os
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgegitops.core.model.trust import ROOT_ROLE, PathRule, Pin, Role, RootDocument, TrustKey
-from edgegitops.core.trust.root_document import write_root
+from edgegitops.core.model.trust import ROOT_ROLE, PathRule, Pin, Revocation, Role, RootDocument, TrustKey
+from edgegitops.core.trust.root_document import path_of, read_root, write_root
 from edgegitops.errors import InvalidConfigError
 from edgegitops.lab import images
 from edgegitops.lab.commands import environment, run
@@ -139,6 +139,30 @@ def found(home: Path, url: str, *, repository: str = REPOSITORY, fleet_file: str
     fleet.commit("trust: the first root", key="security", files={ROOT_FILE: root, **signatures, "fleet.yaml": manifest})
     fleet.push()
     return fleet
+
+
+def revoke(fleet: Fleet, role: str, *, reason: str) -> Key:
+    """Commit the second root: the key of `role` is revoked, and a new one, which is answered, has its place."""
+    old, new = fleet.key(role), fleet.key(f"{role}-2")
+    data = (fleet.work / ROOT_FILE).read_bytes()
+    repository = str(json.loads(data)["repository"])
+    first = read_root(data, version=1, repository=repository)
+    if not isinstance(first, RootDocument):
+        raise InvalidConfigError(first.detail, file=ROOT_FILE)
+    second = replace(
+        first,
+        version=2,
+        keys={**first.keys, new.id: TrustKey(id=new.id, line=new.line, owner=new.name)},
+        roles={**first.roles, role: Role((new.id,))},
+        revoked=(Revocation(old.id, reason),),
+    )
+    text = write_root(second)
+    signatures = {
+        f"trust/root/000002.sig/{fleet.key(name).id}.sig": sign(text.encode(), fleet.key(name), "edgegitops-root")
+        for name in _ROOT_KEYS
+    }
+    fleet.commit("trust: root 2", key="security", files={path_of(2): text, **signatures})
+    return new
 
 
 def sign(data: bytes, key: Key, namespace: str) -> bytes:

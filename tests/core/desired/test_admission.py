@@ -64,6 +64,11 @@ CASES = [
 
 @pytest.mark.parametrize(("fields", "opened", "rule"), CASES)
 def test_closed_by_default_and_opened_by_its_rule(fields, opened, rule):
+    """Red where core/desired/admission.py has `elif False:` for `elif not any(is_inside(mount.host, folder) for
+    folder in policy.host_paths):`.
+    Red where core/desired/admission.py has `if False:` for `if security.privileged or security.profile ==
+    Profile.PRIVILEGED:`.
+    """
     refused = spec(**fields)
     (fault,) = admit(refused, CLOSED)
     assert (fault.code, fault.file, fault.pointer) == ("admission-denied", CLOSED.file, f"/spec/{rule}")
@@ -88,6 +93,9 @@ NARROWED = [
 
 @pytest.mark.parametrize(("fields", "narrow", "wide", "rule"), NARROWED)
 def test_narrowed_policy_refuses_what_is_outside(fields, narrow, wide, rule):
+    """Red where core/desired/admission.py has `if False:` for `if policy.registries and not any(is_from(name,
+    registry) for registry in policy.registries):`.
+    """
     (fault,) = admit(spec(**fields), NodePolicy(**narrow))
     assert fault.pointer == f"/spec/{rule}"
     assert admit(spec(**fields), NodePolicy(**wide)) == ()
@@ -119,6 +127,7 @@ WIDE_OPEN = NodePolicy(
     ],
 )
 def test_some_things_no_policy_allows(fields):
+    """Red where core/desired/admission.py has `if False:` for `if clean_path(mount.host) != mount.host:`."""
     (fault,) = admit(spec(**fields), WIDE_OPEN)
     assert fault.code == "admission-denied"
     assert fault.expected == "nothing allows it"
@@ -186,6 +195,9 @@ def test_plain_container_is_admitted_everywhere():
     ],
 )
 def test_folders_of_the_agent_and_the_engine_are_never_mounted(path):
+    """Red where core/desired/admission.py has `elif False:` for `elif sealed := next((one for one in policy.sealed
+    if _meets(mount.host, one)), ""):`.
+    """
     policy = NodePolicy(host_paths=("/",), privileged=True, sealed=(*NodePolicy().sealed, "/srv/state"))
     (refusal,) = admit(spec(mounts=(Mount("/x", host=path),)), policy)
     assert (refusal.code, refusal.expected) == ("admission-denied", "nothing allows it")

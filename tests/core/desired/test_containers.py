@@ -277,6 +277,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("fields", "code", "pointer"), WRONG, ids=[f"{w[2]} {w[1]}" for w in WRONG])
 def test_wrong_field_is_one_fault_at_its_place(world, fields, code, pointer):
+    """Red where core/desired/environment.py has `if False:` for `if not _ENV_NAME.match(name):`."""
     fault = world.web(**fields).fault()
     assert (fault.code, fault.pointer) == (code, f"/spec/containers/web/{pointer}")
     assert fault.file == "apps/app/app.yaml"

@@ -161,6 +161,9 @@ def test_configs_are_known_by_what_the_container_reads(world):
     ],
 )
 def test_bad_config_is_one_fault_at_its_place(world, config, code):
+    """Red where core/desired/configs.py has `if not parts:` for `if text.startswith("/") or ".." in parts or not
+    parts:`.
+    """
     full = replace(world.app(configs={"c": config}).web(mounts={"/c": {"config": "c"}}))
     full = replace(full, files={"conf/a.txt": b"a", "raw": b"\xff", "lost": b"lost"})
     snapshot = full.snapshot()

@@ -318,6 +318,7 @@ def test_container_created_anew_has_to_soak_again():
 
 
 def test_foreign_container_under_our_name_is_never_touched_and_named():
+    """Red where core/reconcile/heal.py has `if False:` for `if not parts.is_ours(seen):`."""
     stage = healthy()
     name = stage.part("app").name
     stage.engine.remove(name)

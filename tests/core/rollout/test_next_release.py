@@ -278,6 +278,9 @@ def test_canary_in_maintenance_leaves_its_wave_without_a_word(world: World) -> N
 
 
 def test_equivocation_voids_good_news_and_keeps_failures(world: World) -> None:
+    """Red where core/rollout/evidence.py has `if False:` for `if seen.setdefault(place, one.payload) !=
+    one.payload:`.
+    """
     said = world.tell(C, "new", "r2")
     world.said.append(replace(said, payload="another"))
     held(world.ask(P1, "old"), HoldReason.GATE)

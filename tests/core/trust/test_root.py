@@ -55,6 +55,9 @@ def test_rotation_below_the_threshold_is_refused(fleet, names):
 
 
 def test_same_key_twice_counts_once(fleet):
+    """Red where core/trust/root.py has `return None` for `return None if signed.key_id == key else f"signed by
+    {signed.key_id}"`.
+    """
     data = fleet.root_json(2, roles=fleet.staff)
     rita = fleet.signer("rita")
     signature = rita.sign(data, "edgegitops-root")
@@ -68,12 +71,14 @@ def test_same_key_twice_counts_once(fleet):
 
 
 def test_old_threshold_alone_is_not_enough(fleet):
+    """Red where core/trust/root.py has `tallies((state.root,), data` for `tallies((state.root, root), data`."""
     new = fleet.staff | {"root": (2, people(fleet, "nora", "nils"))}
     fleet.rotate(2, fleet.signer("sara"), people(fleet, "rita", "ravi"), roles=new)
     assert doubt_of(fleet) is Doubt.ROOT_THRESHOLD
 
 
 def test_new_threshold_alone_is_not_enough(fleet):
+    """Red where core/trust/root.py has `tallies((root,), data` for `tallies((state.root, root), data`."""
     new = fleet.staff | {"root": (2, people(fleet, "nora", "nils"))}
     fleet.rotate(2, fleet.signer("sara"), people(fleet, "nora", "nils"), roles=new)
     assert doubt_of(fleet) is Doubt.ROOT_THRESHOLD
@@ -95,17 +100,22 @@ def test_lowered_threshold_counts_only_after_the_old_one_agreed(fleet):
 
 
 def test_skipped_version_is_refused(fleet):
+    """Red where core/trust/root.py has `for version in sorted(folder.documents)[1:]:` for `for version in
+    range(state.root.version + 1, newest + 1):`.
+    """
     fleet.rotate(3, fleet.signer("sara"), people(fleet, "rita", "ravi"))
     assert doubt_of(fleet) is Doubt.ROOT_VERSION
 
 
 def test_replayed_old_root_under_the_next_number_is_refused(fleet):
+    """Red where core/trust/root_document.py has `if False:` for `if root.version != version:`."""
     rota = people(fleet, "rita", "ravi")
     fleet.commit(fleet.signer("sara"), add=fleet.root_files(2, fleet.root, rota))
     assert doubt_of(fleet) is Doubt.ROOT_VERSION
 
 
 def test_root_of_another_repository_is_refused(fleet):
+    """Red where core/trust/root_document.py has `if False:` for `if root.repository != repository:`."""
     fleet.rotate(2, fleet.signer("sara"), people(fleet, "rita", "ravi"), repository="other-plants")
     assert doubt_of(fleet) is Doubt.REPOSITORY_MISMATCH
 
@@ -165,6 +175,7 @@ def test_commit_of_only_the_next_root_is_authorised_by_its_signatures(fleet, by)
 
 
 def test_prepared_rotation_cannot_be_published_by_the_server_itself(fleet):
+    """Red where core/trust/walk.py has `doubt = None` for `doubt = min((doubt, later), key=_weight)`."""
     start = fleet.tip
     for nobody, doubt in [(None, Doubt.UNSIGNED), (fleet.signer("mallory"), Doubt.KEY_UNKNOWN)]:
         fleet.rotate(2, nobody, people(fleet, "rita", "ravi"))
@@ -266,6 +277,7 @@ def test_later_signature_of_a_published_root_may_be_added_by_security(fleet):
 
 
 def test_revoked_keys_commits_are_refused_after_the_revoking_one_and_stay_before_it(fleet):
+    """Red where core/trust/rules.py has `if False:` for `if key in self._revoked:`."""
     anna = fleet.signer("anna")
     kept = fleet.commit(anna, add=APP)
     revoked = [{"key": anna.id, "reason": "stolen laptop"}]

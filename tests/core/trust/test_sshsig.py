@@ -187,6 +187,7 @@ def test_signature_of_another_type_than_its_key_is_refused_by_name(forge, kind, 
 
 
 def test_rsa_signature_really_made_with_sha1_is_refused(forge):
+    """Red where core/trust/keys.py has `b"ssh-rsa": hashes.SHA1(),` for `b"rsa-sha2-256": hashes.SHA256(),`."""
     who = forge.signer("anna", "ssh-rsa:3072")
     odd = type(who)(who.kind, who.private, sig_kind=b"ssh-rsa").sign(MESSAGE)
     assert verify(odd, MESSAGE, "git").doubt is Doubt.ALGORITHM_REFUSED
@@ -194,6 +195,9 @@ def test_rsa_signature_really_made_with_sha1_is_refused(forge):
 
 @pytest.mark.parametrize("bits", [1024, 2048, 3064])
 def test_rsa_key_below_3072_bits_is_refused(forge, bits):
+    """Red where core/trust/keys.py has `if bits > RSA_BITS_MOST:` for `if not profile.rsa_bits_least <= bits <=
+    RSA_BITS_MOST:`.
+    """
     found = verify(forge.signer("anna", f"ssh-rsa:{bits}").sign(MESSAGE), MESSAGE, "git")
     assert (found.doubt, str(bits) in found.detail) == (Doubt.ALGORITHM_REFUSED, True)
 

@@ -71,6 +71,7 @@ def test_each_role_may_change_its_own_paths(fleet):
     ],
 )
 def test_change_by_a_key_without_the_role_is_refused(fleet, by, path, doubt):
+    """Red where core/trust/walk.py has `if False:` for `if not need & roles:`."""
     start = fleet.tip
     remove = [name for name in fleet.files if name.startswith(path + "/")]
     bad = fleet.commit(fleet.signer(by), add={path: b"mine\n"}, remove=remove)
@@ -109,6 +110,7 @@ def test_adding_an_empty_folder_needs_the_role_too(fleet):
 
 
 def test_commit_without_changes_needs_a_known_key_and_no_role(fleet):
+    """Red where core/trust/rules.py has `if False:` for `if known is None:`."""
     fleet.commit(fleet.signer("rita"))
     assert fleet.walk().refused is None
     bad = fleet.commit(fleet.signer("mallory"))
@@ -116,6 +118,7 @@ def test_commit_without_changes_needs_a_known_key_and_no_role(fleet):
 
 
 def test_unsigned_tip_is_refused_and_the_signed_prefix_stands(fleet):
+    """Red where core/trust/walk.py has `if False:` for `if commit.signature is None:`."""
     last = good(fleet, 3)
     bad = fleet.commit(None, add=APP)
     belief = fleet.walk()
@@ -124,6 +127,7 @@ def test_unsigned_tip_is_refused_and_the_signed_prefix_stands(fleet):
 
 
 def test_bad_commit_buried_below_good_ones_stops_the_walk_there(fleet):
+    """Red where core/trust/walk.py has `continue` for `refused = step`."""
     last = good(fleet, 2)
     bad = fleet.commit(fleet.signer("mallory"), add=APP)
     good(fleet, 3)
@@ -161,6 +165,7 @@ def test_signature_under_another_header_is_refused(fleet, header):
 
 
 def test_signature_of_one_commit_does_not_fit_another(fleet):
+    """Red where core/trust/keys.py has `pass` for `key.loaded.verify(inner, message)`."""
     data = fleet.payload(fleet.store.tree(fleet.files), [fleet.tip])
     other = fleet.payload(fleet.store.tree(fleet.files | APP), [fleet.tip])
     bad = fleet.store.put("commit", fleet.with_signature(other, fleet.signer(ANNA).sign(data)))
@@ -169,12 +174,14 @@ def test_signature_of_one_commit_does_not_fit_another(fleet):
 
 @pytest.mark.parametrize("namespace", ["edgegitops-root", "file", ""])
 def test_signature_for_another_purpose_is_refused(fleet, namespace):
+    """Red where core/trust/sshsig.py has `if False:` for `if envelope.namespace != namespace.encode():`."""
     data = fleet.payload(fleet.store.tree(fleet.files), [fleet.tip])
     bad = fleet.store.put("commit", fleet.with_signature(data, fleet.signer(ANNA).sign(data, namespace)))
     assert doubts(fleet.walk(tip=bad)) == (bad, Doubt.WRONG_NAMESPACE)
 
 
 def test_security_key_that_was_not_touched_does_not_sign_a_commit(forge):
+    """Red where core/trust/keys.py has `if False:` for `if profile.must_touch and not flags[0] & USER_PRESENT:`."""
     kind = "sk-ssh-ed25519@openssh.com"
     sk = forge.signer("sk", kind)
     forge.enrol(roles=forge.staff | {"engineer": [sk]})
@@ -188,6 +195,9 @@ def test_security_key_that_was_not_touched_does_not_sign_a_commit(forge):
 
 
 def test_old_tip_is_refused_and_the_floor_stays(fleet):
+    """Red where core/trust/walk.py has `return chain[::-1]` for `return Refused(tip, Doubt.HISTORY_DIVERGED,
+    detail)`.
+    """
     old = good(fleet, 2)
     floor = fleet.floor(good(fleet, 2))
     belief = fleet.walk(floor, old)
@@ -196,6 +206,9 @@ def test_old_tip_is_refused_and_the_floor_stays(fleet):
 
 
 def test_forked_tip_is_refused_although_all_its_commits_are_good(fleet):
+    """Red where core/trust/walk.py has `return chain[::-1]` for `return Refused(tip, Doubt.HISTORY_DIVERGED,
+    detail)`.
+    """
     fork = good(fleet, 2)
     files = dict(fleet.files)
     floor = fleet.floor(good(fleet))
@@ -208,6 +221,9 @@ def test_forked_tip_is_refused_although_all_its_commits_are_good(fleet):
 
 
 def test_floor_on_a_second_parent_is_not_on_the_chain(fleet):
+    """Red where core/trust/walk.py has `return chain[::-1]` for `return Refused(tip, Doubt.HISTORY_DIVERGED,
+    detail)`.
+    """
     start = fleet.tip
     floor = fleet.floor(good(fleet))
     bad = fleet.commit(fleet.signer(ANNA), parents=[start, floor.commit])
@@ -224,6 +240,7 @@ def rewrapped(fleet, oid):
 
 
 def test_rewrapped_tip_neither_wedges_the_node_nor_moves_the_floor_back(fleet):
+    """Red where core/trust/walk.py has `sha256_hex(data)` for `sha256_hex(commit.payload)`."""
     genuine = good(fleet, 2)
     files = dict(fleet.files)
     hostile = rewrapped(fleet, genuine)
@@ -301,6 +318,7 @@ def test_tip_that_is_no_commit_is_refused(fleet):
 
 
 def test_commit_beyond_the_size_limit_is_never_loaded(fleet):
+    """Red where core/trust/lookup.py has `if False:` for `if header.size > limit:`."""
     good(fleet)
     big = fleet.commit(fleet.signer(ANNA), message=b"x" * (1024 * 1024))
     fleet.store.reads.clear()
@@ -366,6 +384,7 @@ def timed(fleet, **fields):
 
 
 def test_key_that_is_not_yet_valid_does_not_count(forge):
+    """Red where core/trust/rules.py has `if False:` for `if known.not_before and at + skew < known.not_before:`."""
     timed(forge, notBefore="2026-07-01T00:00:00Z")
     bad = good(forge)
     assert doubts(forge.walk()) == (bad, Doubt.KEY_NOT_YET_VALID)
@@ -375,6 +394,7 @@ def test_key_that_is_not_yet_valid_does_not_count(forge):
 
 @pytest.mark.parametrize("committed_at", [1_500_000_000, 1_780_000_000, 2_500_000_000])
 def test_expired_key_does_not_count_whatever_date_the_commit_says(forge, committed_at):
+    """Red where core/trust/rules.py has `if False:` for `if known.not_after and at - skew >= known.not_after:`."""
     timed(forge, notAfter="2026-05-01T00:00:00Z")
     bad = forge.commit(forge.signer(ANNA), add=APP, at=committed_at)
     assert doubts(forge.walk()) == (bad, Doubt.KEY_EXPIRED)
@@ -382,6 +402,7 @@ def test_expired_key_does_not_count_whatever_date_the_commit_says(forge, committ
 
 
 def test_clock_that_went_back_does_not_make_an_expired_key_valid(forge):
+    """Red where core/trust/walk.py has `now)` for `max(now, place.clock))`."""
     timed(forge, notAfter="2026-05-01T00:00:00Z")
     at_floor = forge.floor()
     floor = Floor(at_floor.commit, at_floor.payload, at_floor.tree, 1, datetime(2026, 5, 2, tzinfo=UTC))

@@ -1,0 +1,162 @@
+"""What a node makes of control tags that a server moves, deletes, wraps, copies or invents: alarms, nothing else."""
+
+from dataclasses import replace
+
+import pytest
+from tests.core.trust.conftest import Forge
+from tests.core.trust.test_control_tags import text
+
+from edgegitops.core.model.control import ControlKind
+from edgegitops.core.model.events import AlarmRaised, ControlTagKept, Event
+from edgegitops.core.model.facts import Desired, Facts, NodeIdentity
+from edgegitops.core.model.ledger import KeptTag, Ledger
+from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.reasons import Alarm
+from edgegitops.core.permit import Rollouts
+
+REF = "refs/tags/rollout/vision-qa/000007"
+HALT = {"Kind": "halt", "Wave": None}
+
+
+class Remote:
+    """A fleet whose control tags a hostile server shows."""
+
+    def __init__(self) -> None:
+        self.fleet = Forge().enrol()
+        self.shown: dict[str, str] = {}
+        self.kept: dict[str, KeptTag] = {}
+        self.is_unfetched = False
+
+    def made(self, *, by: str | None = "max", name: str = REF, kind: str = "commit", of: str = "", **said) -> str:
+        """A tag object that calls itself so."""
+        head = f"object {of or self.fleet.tip}\ntype {kind}\ntag {name.removeprefix('refs/tags/')}\n"
+        head += "tagger Max <max@example> 1780000000 +0000\n\n"
+        payload = head.encode() + text(self.fleet, **(HALT | said)).encode()
+        signature = self.fleet.signer(by).sign(payload, "git") if by else b""
+        return self.fleet.store.put("tag", payload + signature)
+
+    def look(self) -> tuple[list[ControlKind], tuple[Event, ...]]:
+        """What the node believes now, and what it has to tell; it remembers what it journals."""
+        facts = Facts(
+            now=self.fleet.now,
+            boot_id="boot",
+            node=NodeIdentity(self.fleet.fleet, "plant", "press-1", self.fleet.pin),
+            policy=NodePolicy(),
+            ledger=replace(Ledger(), floor=self.fleet.floor(), controls=self.kept),
+            observed=Observed(self.fleet.now),
+            objects=self.fleet.store,
+            schemas={},
+            tip=None if self.is_unfetched else self.fleet.tip,
+            tags=self.shown,
+        )
+        rollouts = Rollouts(facts, Desired("r" * 40, {}))
+        told = rollouts.events
+        for event in told:
+            if isinstance(event, ControlTagKept):
+                self.kept[event.payload] = KeptTag(event.ref, event.object)
+        return [tag.kind for tag in rollouts.log("vision-qa").tags], told
+
+    def alarms(self) -> tuple[list[ControlKind], list[tuple[str, str]]]:
+        """What is believed, and the alarms that are raised."""
+        kinds, told = self.look()
+        return kinds, [(event.code, event.subject) for event in told if isinstance(event, AlarmRaised)]
+
+
+@pytest.fixture
+def remote() -> Remote:
+    """A halt by the release manager is believed and kept."""
+    made = Remote()
+    made.shown = {REF: made.made()}
+    assert made.alarms() == ([ControlKind.HALT], [])
+    return made
+
+
+def test_moved_tag_changes_nothing_and_is_an_alarm(remote: Remote) -> None:
+    """Red where core/permit.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
+    kept.values()), *sorted(facts.tags.items())):`.
+    """
+    remote.shown = {REF: remote.made(by="mallory")}
+    kinds, alarms = remote.alarms()
+    assert kinds == [ControlKind.HALT]
+    assert set(alarms) == {(Alarm.CONTROL_TAG_MOVED, REF), (Alarm.CONTROL_TAG_REFUSED, REF)}
+
+
+def test_tag_that_its_own_maker_moved_stays_beside_what_it_said_first(remote: Remote) -> None:
+    remote.shown = {REF: remote.made(Kind="revoke")}
+    kinds, alarms = remote.alarms()
+    assert sorted(kinds) == [ControlKind.HALT, ControlKind.REVOKE]
+    assert alarms == [(Alarm.CONTROL_TAG_MOVED, REF)]
+
+
+def test_deleted_tag_stays_in_force_and_is_an_alarm(remote: Remote) -> None:
+    """Red where core/permit.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
+    kept.values()), *sorted(facts.tags.items())):`.
+    """
+    other = "refs/tags/rollout/other/000001"
+    remote.shown = {other: remote.made(name=other, Deployment="other")}
+    kinds, alarms = remote.alarms()
+    assert (kinds, alarms) == ([ControlKind.HALT], [(Alarm.CONTROL_TAG_MOVED, REF)])
+
+
+def test_deletion_of_the_only_tag_is_an_alarm_too(remote: Remote) -> None:
+    remote.shown = {}
+    assert remote.alarms() == ([ControlKind.HALT], [(Alarm.CONTROL_TAG_MOVED, REF)])
+
+
+def test_mirror_that_was_never_fetched_shows_no_deletion(remote: Remote) -> None:
+    remote.shown, remote.is_unfetched = {}, True
+    assert remote.alarms() == ([ControlKind.HALT], [])
+
+
+NEW = "refs/tags/rollout/vision-qa/000008"
+
+
+def refused(remote: Remote, oid: str, words: str) -> None:
+    """The object under a new ref takes no part, for this reason, and what was there before stays."""
+    remote.shown |= {NEW: oid}
+    kinds, (alarm,) = remote.look()
+    assert isinstance(alarm, AlarmRaised)
+    assert (kinds, alarm.code, alarm.subject) == ([ControlKind.HALT], Alarm.CONTROL_TAG_REFUSED, NEW)
+    assert words in alarm.detail
+
+
+def test_lightweight_tag_says_nothing(remote: Remote) -> None:
+    """Red where core/trust/lookup.py has `if False:` for `if header.kind != kind:`."""
+    refused(remote, remote.fleet.tip, "is a commit where a tag is needed")
+
+
+def test_nested_tag_says_nothing(remote: Remote) -> None:
+    """Red where core/trust/control_tags.py has `or False:` for `or tag.kind != "commit":`."""
+    refused(remote, remote.made(name=NEW, kind="tag", of=remote.shown[REF]), "names a tag")
+
+
+def test_tag_under_another_name_says_nothing(remote: Remote) -> None:
+    """Red where core/trust/control_tags.py has `if False or` for `if tag.name != ref.removeprefix(PREFIX) or`."""
+    refused(remote, remote.shown[REF], "the tag calls itself")
+
+
+def test_tag_of_another_deployment_says_nothing_of_this_one(remote: Remote) -> None:
+    refused(remote, remote.made(name=NEW, Deployment="other"), "not the one of its name")
+
+
+def test_tag_of_another_repository_says_nothing(remote: Remote) -> None:
+    """Red where core/trust/control_tags.py has `if False:` for `if one["Repository"] != repository:`."""
+    refused(remote, remote.made(name=NEW, Repository="urn:edgegitops:other"), "is another fleet's")
+
+
+def test_tag_by_a_stranger_says_nothing(remote: Remote) -> None:
+    """Red where core/trust/control_tags.py has `if False:` for `if roles is None:`."""
+    refused(remote, remote.made(by="mallory", name=NEW), "key-unknown")
+
+
+def test_unsigned_tag_says_nothing(remote: Remote) -> None:
+    refused(remote, remote.made(by=None, name=NEW), "unsigned")
+
+
+def test_thousands_of_tags_by_strangers_hide_none_that_counts(remote: Remote) -> None:
+    junk = remote.made(by="mallory")
+    remote.shown |= {f"refs/tags/rollout/vision-qa/{number:06}": junk for number in range(1000, 2500)}
+    kinds, alarms = remote.alarms()
+    assert (kinds, len(alarms)) == ([ControlKind.HALT], 1500)
+    assert remote.look()[0] == [ControlKind.HALT]
