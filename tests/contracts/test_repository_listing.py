@@ -191,3 +191,11 @@ def test_control_tags_change_what_the_remote_shows(url: str, source: FleetSource
     assert list_tip(url, "main", timeout=TIMEOUT) == view_of(source.tip, tags)
     git(source.path, "update-ref", "-d", "refs/tags/rollout/app/000001")
     assert list_tip(url, "main", timeout=TIMEOUT) == source.tip
+
+
+def test_too_many_control_tags_hide_no_tip(url: str, source: FleetSource) -> None:
+    """Red where adapters/tip_listing.py has `if False:` for `if len(found) > MOST_CONTROL_TAGS + 1:`."""
+    tip = source.tip
+    lines = "".join(f"{tip} refs/tags/rollout/app/{number:06}\n" for number in range(150_000))
+    (source.path / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + lines)
+    assert list_tip(url, "main", timeout=TIMEOUT) == tip

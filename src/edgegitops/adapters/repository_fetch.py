@@ -43,7 +43,7 @@ OPEN_FILES = 256
 QUARANTINED = "refs/quarantine/tip"
 QUARANTINED_TAGS = "refs/quarantine/tags/"
 CONTROL_TAGS = "refs/tags/rollout/"  # core.model.view says it too; this process imports nothing of ours
-MOST_TAGS = 2_000
+MOST_TAGS = 2_000  # core.model.view, too
 
 
 class FetchError(Exception):

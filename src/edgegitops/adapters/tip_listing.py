@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from edgegitops.core.model.view import CONTROL_TAGS, view_of
+from edgegitops.core.model.view import CONTROL_TAGS, MOST_CONTROL_TAGS, view_of
 from edgegitops.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -355,16 +355,20 @@ def _pick(lines: Iterator[bytes], ref: str) -> str | None:
         if not OID.fullmatch(oid):
             raise ValueError("the answer is not a list of refs")
         name = name.partition(" ")[0]
-        if name == ref or name.startswith(CONTROL_TAGS):
+        if name == ref or (name.startswith(CONTROL_TAGS) and not name.endswith("^{}")):
             found[name] = oid
+        if len(found) > MOST_CONTROL_TAGS + 1:
+            if ref in found:
+                return _view(found, ref)
+            found.popitem()
     raise ValueError("the answer breaks off")
 
 
 def _view(found: Mapping[str, str], ref: str) -> str | None:
-    """One word for the tip and the control tags among these refs."""
+    """One word for the tip and the control tags among these refs; too many of them are not taken, as by a fetch."""
     tags = {name: oid for name, oid in found.items() if name.startswith(CONTROL_TAGS) and not name.endswith("^{}")}
     tip = found.get(ref)
-    return view_of(tip, tags) if tip else None
+    return view_of(tip, tags if len(tags) <= MOST_CONTROL_TAGS else {}) if tip else None
 
 
 def _connect(host: str, port: int, ends_at: float) -> socket.socket:

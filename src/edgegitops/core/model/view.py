@@ -6,6 +6,9 @@ from collections.abc import Mapping
 CONTROL_TAGS = "refs/tags/rollout/"
 """Where control tags lie."""
 
+MOST_CONTROL_TAGS = 2_000
+"""More than so many are not taken: who may push tags must not fill a node."""
+
 _SHOWN = 16
 
 
