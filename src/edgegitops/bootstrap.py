@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from edgegitops.adapters.artifacts_oci import OciArtifacts
+    from edgegitops.adapters.engine_podman_secrets import Vault
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.notes_directory import DesiredNotes
     from edgegitops.adapters.podman_listing import PodmanListing
@@ -50,6 +51,7 @@ SENSES = 32  # threads are made as they are needed: some probes that hang must n
 POLL_TIMEOUT = timedelta(seconds=10)
 KEPT_ENTRIES = 20_000
 NOTES = "notes"
+SHOWN_SECRETS = "/run/edgegitops/secrets"
 JOURNAL_AGAIN_AFTER = timedelta(seconds=5)
 
 
@@ -220,13 +222,17 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
     from edgegitops.adapters.engine_podman import PodmanEngine
     from edgegitops.adapters.floor_file import FloorFile
     from edgegitops.adapters.log_structlog import StructlogLog
+    from edgegitops.adapters.secrets_pyrage import SecretsDirectory
     from edgegitops.adapters.snapshots_directory import SnapshotsDirectory
     from edgegitops.adapters.zones_zoneinfo import InstalledZones
     from edgegitops.daemon.gear import Gear
 
     state = Path(config.state)
     contents = state / "contents"
-    engine = PodmanEngine(f"unix://{config.socket}", contents_dir=str(contents), registry=config.registry)
+    secrets = SecretsDirectory(state / "secrets", config.age_key_file)
+    engine = PodmanEngine(
+        f"unix://{config.socket}", contents_dir=str(contents), registry=config.registry, vault=vault_of(config)
+    )
     log = StructlogLog(sys.stderr, _is_json(config), config.log_level)
     return Gear(
         clock=SystemClock(),
@@ -236,6 +242,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
         artifacts=_artifacts(config),
+        secrets=secrets,
         snapshots=SnapshotsDirectory(state / "snapshots", engine.place, log),
         log=log,
         zones=InstalledZones(),
@@ -264,6 +271,15 @@ def _post(config: NodeConfig) -> "Post | None":
             raise DeniedError("reports", f"sign with {key}", str(error), reason="credential-denied") from error
 
     return Post((ReportsDirectory(Path(config.reports.directory)),), ReportsStore(Path(config.state) / "reports"), sign)
+
+
+def vault_of(config: NodeConfig) -> "Vault":
+    """Where secrets are shown from, and how they are opened."""
+    from edgegitops.adapters.engine_podman_secrets import Vault, is_in_memory
+    from edgegitops.adapters.secrets_pyrage import SecretsDirectory
+
+    opened = SecretsDirectory(Path(config.state) / "secrets", config.age_key_file).open
+    return Vault(SHOWN_SECRETS, opened, is_in_memory)
 
 
 def _is_json(config: NodeConfig) -> bool:

@@ -138,7 +138,8 @@ def _engine(config: NodeConfig) -> "PodmanEngine":
     from edgegitops.adapters.engine_podman import PodmanEngine
 
     contents = str(Path(config.state) / "contents")
-    return PodmanEngine(f"unix://{config.socket}", contents_dir=contents, answer_within=PATIENCE)
+    vault = bootstrap.vault_of(config)
+    return PodmanEngine(f"unix://{config.socket}", contents_dir=contents, answer_within=PATIENCE, vault=vault)
 
 
 # --- ordering ---------------------------------------------------------------------------------------------------------
@@ -198,8 +199,9 @@ def examine(config: NodeConfig) -> "Machine":
         "repository.caFile": remote.ca_file,
         "registry.authFile": config.registry.auth_file,
         "registry.caFile": config.registry.ca_file,
+        "ageKeyFile": config.age_key_file if desired and desired.secrets else "",
     }
-    secret = {"repository.keyFile", "repository.tokenFile", "registry.authFile"}
+    secret = {"repository.keyFile", "repository.tokenFile", "registry.authFile", "ageKeyFile"}
     return Machine(
         now=now(),
         is_clock_synced=linux.is_clock_synced(),

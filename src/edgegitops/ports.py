@@ -4,7 +4,7 @@ Every method may raise UnavailableError (may work later) or DeniedError (will no
 Nothing here decides: a port does what it is told, says what it saw, and is idempotent where its words say "done".
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -123,6 +123,22 @@ class Contents(Protocol):
         """The digests that are stored and intact."""
 
 
+class Secrets(Protocol):
+    """The node's store of age files, by name and version (`db.2`), and the key that opens them."""
+
+    def put(self, file: str, data: bytes) -> None:
+        """Store an age file durably. UnavailableError (secret-unreadable): this node cannot read it now."""
+
+    def present(self) -> frozenset[str]:
+        """Those that are stored and can be read."""
+
+    def open(self, file: str) -> bytes:
+        """The secret itself. UnavailableError (secret-unreadable): it is not stored, or cannot be read."""
+
+    def keep(self, files: Iterable[str]) -> None:
+        """Remove all but these."""
+
+
 class DesiredNotes(Protocol):
     """What earlier workers worked out of revisions, for one node with one policy."""
 
@@ -230,5 +246,6 @@ __all__ = [
     "ReportStore",
     "ReportTransport",
     "Repository",
+    "Secrets",
     "Snapshots",
 ]

@@ -122,7 +122,8 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     )
     assert migrate.create.env == {"D": "1.10", "N": "5"}, "jobs have the container defaults"
     assert migrate.create.logging.driver == "journald"
-    assert set(contents.values()) == {b"x = 5\n", b"a\n", b"hello\n"}
+    assert first.create.secrets() == {"db.1"}
+    assert {data for data in contents.values() if b"\0" not in data} == {b"x = 5\n", b"a\n", b"hello\n"}
     assert release.spec.attempt == 2
     assert release.policy.after == "regression"
     assert release.policy.depends_on == {"broker": "ready"}

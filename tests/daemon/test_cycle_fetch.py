@@ -12,6 +12,7 @@ from edgegitops.adapters.floor_memory import MemoryFloor
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.log_lines import LineLog
 from edgegitops.adapters.repository_memory import MemoryRepository
+from edgegitops.adapters.secrets_memory import MemorySecrets
 from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised
 from edgegitops.core.model.facts import Decision, NodeIdentity
@@ -61,6 +62,7 @@ class Node:
                 contents=MemoryContents(),
                 snapshots=MemorySnapshots(),
                 artifacts=MemoryArtifacts(),
+                secrets=MemorySecrets(),
                 log=LineLog(log, json=True),
                 askers={},
             )

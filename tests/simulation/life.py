@@ -20,6 +20,7 @@ from edgegitops.adapters.floor_memory import MemoryFloor
 from edgegitops.adapters.journal_memory import MemoryJournal, SimulatedCrash
 from edgegitops.adapters.notes_memory import MemoryNotes
 from edgegitops.adapters.repository_memory import MemoryRepository
+from edgegitops.adapters.secrets_memory import MemorySecrets
 from edgegitops.adapters.snapshots_memory import MemorySnapshots
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import Event
@@ -36,6 +37,7 @@ from edgegitops.core.model.steps import (
     RemoveArtifact,
     RestoreSnapshot,
     Step,
+    StoreSecret,
     TakeSnapshot,
 )
 from edgegitops.core.model.trust import Pin
@@ -209,6 +211,25 @@ class WatchedSnapshots:
             look(step)
 
 
+class WatchedSecrets:
+    """`ports.Secrets` that takes time, and lets laws and faults look on, as the engine does."""
+
+    def __init__(self, life: "Life") -> None:
+        self._life = life
+        self.present = life.secrets.present
+        self.open = life.secrets.open
+        self.keep = life.secrets.keep
+
+    def put(self, file: str, data: bytes) -> None:
+        """Do it, with a chance to die before and after."""
+        self._life.pass_time(STEP_TAKES)
+        for look in self._life.before_step:
+            look(StoreSecret(file))
+        self._life.secrets.put(file, data)
+        for look in self._life.after_step:
+            look(StoreSecret(file))
+
+
 class WatchedArtifacts:
     """`ports.Artifacts` that takes time, and lets laws and faults look on, as the engine does."""
 
@@ -270,6 +291,8 @@ class Life:
         self.contents = MemoryContents()
         self.notes = MemoryNotes()
         self.artifacts = MemoryArtifacts()
+        self.secrets = MemorySecrets()
+        self.engine.open_secret = self.secrets.open
         self.floor = MemoryFloor()
         self.snapshots = MemorySnapshots(self.engine.data)
         self.node = NodeIdentity(FLEET, "plant", "gw", Pin(FLEET, "", ""))
@@ -429,6 +452,7 @@ class Life:
             contents=self.contents,
             snapshots=WatchedSnapshots(self),
             artifacts=WatchedArtifacts(self),
+            secrets=WatchedSecrets(self),
             log=Silence(),
             notes=self.notes,
         )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from edgegitops.adapters.contents_directory import ContentsDirectory
 from edgegitops.adapters.engine_podman import PodmanEngine
+from edgegitops.adapters.engine_podman_secrets import Vault
 from edgegitops.adapters.objects_directory import DirectoryObjects
+from edgegitops.adapters.secrets_memory import MemorySecrets
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.desired.resolve import resolve
@@ -50,8 +52,15 @@ class Plant:
         self.contents = self.node.home / "contents"
         self.store = ContentsDirectory(self.contents)
         self.proc = f"/proc/{(self.node.home / 'init.pid').read_text().split()[0]}/root/proc"
+        self.secrets = MemorySecrets()
+        self.shown = self.node.home / "shown"  # Podman lives in another view of /run
+        vault = Vault(str(self.shown), self.secrets.open, lambda _: True)
         self.engine = PodmanEngine(
-            f"unix://{self.node.socket}", contents_dir=str(self.contents), fleet=FLEET, proc=self.proc
+            f"unix://{self.node.socket}",
+            contents_dir=str(self.contents),
+            fleet=FLEET,
+            proc=self.proc,
+            vault=vault,
         )
 
     def clean(self) -> None:
@@ -69,6 +78,7 @@ class Plant:
             texts[f"deployments/{name}.yaml"] = _document(
                 "Deployment", name, f"application: {name}\nselector: {{all: true}}\n"
             )
+        texts |= {f"secrets/{file}.age": "" for file in self.secrets.stored}
         for path, text in {**texts, **(files or {})}.items():
             place = self.directory / path
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@
 5. What a container writes is its image, into every volume that it may write to, when it starts (`data`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -39,6 +39,7 @@ from edgegitops.core.model.steps import (
     Step,
     StopContainer,
     StoreContent,
+    StoreSecret,
     TakeSnapshot,
 )
 from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableError
@@ -84,6 +85,7 @@ class MemoryEngine:
     is_down: bool = False
     is_registry_down: bool = False
     is_disk_full: bool = False
+    open_secret: Callable[[str], bytes] | None = None
     performed: list[Step] = field(default_factory=list)
     pulls: list[str] = field(default_factory=list)
     data: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -249,6 +251,7 @@ class MemoryEngine:
                     self.images.discard(step.subject)
             case (
                 StoreContent()
+                | StoreSecret()
                 | PullArtifact()
                 | RemoveArtifact()
                 | MeasureVolumes()
@@ -319,6 +322,7 @@ class MemoryEngine:
             raise _later(step, f"network {unknown[0]} is not there yet", HoldReason.DEPENDENCY)
         if self.behaviours.get(step.create.image, Behaviour()).fails_to_create:
             raise _never(step, "told to fail", Refusal.CREATE_FAILED)
+        self._demand_secrets(step.create)
         self._containers.pop(step.subject, None)
         self._made += 1
         seen = ContainerSeen(
@@ -330,6 +334,12 @@ class MemoryEngine:
             configs=step.configs_digest,
         )
         self._containers[step.subject] = _Container(seen, step.create, networks, volumes)
+
+    def _demand_secrets(self, spec: CreateSpec | None) -> None:
+        """A container is made and started with its secrets in place, or not at all."""
+        if spec is not None and self.open_secret is not None:
+            for file in sorted(spec.secrets()):
+                self.open_secret(file)
 
     def _reload(self, step: ReloadContainer) -> None:
         one = self._ours(step)
@@ -346,6 +356,7 @@ class MemoryEngine:
             raise _later(step, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
         if one.seen.state in ALIVE:
             return
+        self._demand_secrets(one.spec)
         if self._behaviour(one).fails_to_start:
             raise _never(step, "told to fail", Refusal.START_FAILED)
         taken = self._host_ports(one) & {

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from edgegitops.adapters import engine_podman_folders as folders
 from edgegitops.adapters import engine_podman_live as live
+from edgegitops.adapters import engine_podman_secrets as secrets
 from edgegitops.adapters import engine_podman_subpath as subpath
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
 from edgegitops.adapters.engine_podman_images import is_there, pull, remove_image
@@ -42,11 +43,13 @@ from edgegitops.adapters.engine_podman_look import (
 from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, own_limits
 from edgegitops.adapters.engine_podman_request import (
     LABEL_VOLUME_WORK,
+    by_depth,
     container_request,
     network_request,
     volume_request,
     volume_work,
 )
+from edgegitops.adapters.engine_podman_secrets import Vault
 from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, partial_error, unavailable
 from edgegitops.adapters.podman_listing import PodmanListing
 from edgegitops.core.model.node_config import RegistryAccess
@@ -72,6 +75,7 @@ from edgegitops.core.model.steps import (
     Step,
     StopContainer,
     StoreContent,
+    StoreSecret,
     TakeSnapshot,
 )
 from edgegitops.errors import BrokenInvariantError, DeniedError, OutsideError
@@ -88,7 +92,7 @@ class PodmanEngine:
 
     `contents_dir` is where config files lie by SHA-256, as Podman's host sees it; `fleet` narrows "ours" to one fleet;
     `proc` is the process table of the engine's pid namespace, worked out where it is not given; `registry` is how
-    images are pulled.
+    images are pulled; `vault` is where secrets come from.
     """
 
     def __init__(  # noqa: PLR0913 - what differs between machines, each by its name
@@ -100,12 +104,14 @@ class PodmanEngine:
         proc: str | None = None,
         answer_within: timedelta = ANSWER_WITHIN,
         registry: RegistryAccess | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self._wire = Wire(url, timeout=answer_within)
         self._socket = url.removeprefix("unix://")
         self._listing = PodmanListing(self._socket, fleet=fleet)
         self._contents_dir = contents_dir
         self._registry = registry or RegistryAccess()
+        self._vault = vault
         self._fleet = fleet
         self._proc = proc
         self._processes: ProcessTable | None = None
@@ -217,6 +223,7 @@ class PodmanEngine:
                 if self._ours("containers", step.subject, "remove") is not None:
                     self._delete(step.subject)
                 live.forget(self._contents_dir, step.subject)
+                secrets.forget(self._vault, self._wire, step.subject)
             case RemoveNetwork():
                 self._remove_thing("networks", step.subject)
             case RemoveVolume():
@@ -225,6 +232,7 @@ class PodmanEngine:
                 remove_image(self._wire, step)
             case (
                 StoreContent()
+                | StoreSecret()
                 | PullArtifact()
                 | RemoveArtifact()
                 | MeasureVolumes()
@@ -311,15 +319,27 @@ class PodmanEngine:
             work = volume_work(step)
             places = {name: self.place(name) for name in sorted(subpath.volumes_of(work))}
             subpath.make(work, places)
-            return container_request(
+            request = container_request(
                 step, self._contents_dir, own_limits(), absent=absent, is_unified=UNIFIED.exists(), places=places
             )
+            return self._with_secrets(step, request)
         except (ValueError, MissingError) as impossible:
             raise denied(action, str(impossible), Refusal.CREATE_FAILED) from impossible
         except AwaitedError as awaited:
             raise unavailable(action, str(awaited), HoldReason.DEPENDENCY) from awaited
         except OSError as broken:
             raise judged(action, str(broken), HoldReason.DEPENDENCY) from broken
+
+    def _with_secrets(self, step: CreateContainer, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with the secrets that the container is given, which are put in place."""
+        work = secrets.secret_work(step.create)
+        if not work:
+            return request
+        variables = secrets.put(work, self._vault, self._wire, step.subject, self._contents_dir)
+        shown = secrets.secret_mounts(work, self._vault, step.subject) if self._vault else []
+        labels = {**request["labels"], secrets.LABEL_SECRET_WORK: json.dumps(work)}
+        mounts = by_depth([*request.get("mounts", ()), *shown])
+        return {**request, "labels": labels, "mounts": mounts, "secret_env": variables}
 
     def _demand_weight(self, step: CreateContainer, created: Answer) -> None:
         """Podman leaves a weight out with a warning where the kernel does not carry it; we do not."""
@@ -373,6 +393,7 @@ class PodmanEngine:
         if self._is_lost(present):
             self._delete(name)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
+        self._put_secrets(name, present)
         try:
             folders.demand_no_links(self._by_path(present), self._contents_dir)
         except MissingError as led_away:
@@ -381,6 +402,16 @@ class PodmanEngine:
         if answer is None or answer.is_ok:
             answer = self._wire.ask("POST", f"/containers/{name}/start")
         return answer
+
+    def _put_secrets(self, name: str, present: Mapping[str, Any]) -> None:
+        """What a container is given, put in place anew: a power cut empties the memory."""
+        work = _labels(present).get(secrets.LABEL_SECRET_WORK)
+        if not work or present.get("State", {}).get("Status") in {"running", "paused"}:
+            return
+        try:
+            secrets.put(json.loads(work), self._vault, self._wire, name, self._contents_dir)
+        except OSError as broken:
+            raise judged(f"start container {name}", f"secrets: {broken}", HoldReason.DEPENDENCY) from broken
 
     def _by_path(self, present: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Mounts of a container that are host paths; folders inside of volumes are looked after by themselves."""

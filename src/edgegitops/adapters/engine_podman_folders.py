@@ -49,7 +49,7 @@ def dress(create: CreateSpec, contents_dir: str) -> None:
     for mount in create.mounts:
         for sha256 in filter(None, (mount.file, *mount.folder.values())):
             path = Path(content_path(contents_dir, sha256, mount))
-            if path.name != sha256 and not mount.copy_once and not path.exists():
+            if path.name != sha256 and not mount.copy_once and not mount.secrets and not path.exists():
                 _copy_dressed(Path(contents_dir) / sha256, path)
 
 

@@ -77,7 +77,7 @@ def container_request(  # noqa: PLR0913 - what differs between machines, each by
         else {},
         "r_limits": _ulimits(spec.ulimits, limits),
         "volumes": _named_volumes(spec, step.volumes),
-        "mounts": _by_depth(_mounts(spec, contents_dir, step.subject) + _sub_folders(step, places or {})),
+        "mounts": by_depth(_mounts(spec, contents_dir, step.subject) + _sub_folders(step, places or {})),
         **_identity(spec),
         **_security(spec.security),
         **_devices(spec, absent),
@@ -346,7 +346,7 @@ def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
     """Everything but volumes and folders inside of them."""
     mounts: list[Request] = []
     for mount in spec.mounts:
-        if mount.copy_once:
+        if mount.copy_once or mount.secrets:  # secrets are bound from the node's memory
             continue
         if mount.tmpfs:
             mounts.append(_tmpfs(mount))
@@ -370,7 +370,7 @@ def _mounts(spec: CreateSpec, contents_dir: str, name: str) -> list[Request]:
     return mounts
 
 
-def _by_depth(mounts: list[Request]) -> list[Request]:
+def by_depth(mounts: list[Request]) -> list[Request]:
     """Outer paths first, so that a deeper mount lands inside of a shallower one."""
     return sorted(mounts, key=lambda mount: (mount["destination"].count("/"), mount["destination"]))
 

@@ -66,6 +66,7 @@ class _Noted:
 
     desired: Desired
     contents: Mapping[str, str]
+    secrets: Mapping[str, str]
 
 
 class DesiredNotes:
@@ -81,12 +82,14 @@ class DesiredNotes:
         if noted is None:
             return None
         contents = {name: base64.b64decode(text) for name, text in noted.contents.items()}
-        return replace(noted.desired, contents=contents)
+        secrets = {name: base64.b64decode(text) for name, text in noted.secrets.items()}
+        return replace(noted.desired, contents=contents, secrets=secrets)
 
     def keep(self, desired: Desired) -> None:
         """Note it, where its files are not too large to be read each time."""
         if sum(map(len, desired.contents.values())) > LARGEST_CONTENTS:
             return
         contents = {name: base64.b64encode(data).decode() for name, data in desired.contents.items()}
-        noted = _Noted(replace(desired, contents={}), contents)
+        secrets = {name: base64.b64encode(data).decode() for name, data in desired.secrets.items()}
+        noted = _Noted(replace(desired, contents={}, secrets={}), contents, secrets)
         self._notes.keep("desired", key_of(desired.revision, *self._parts), noted)

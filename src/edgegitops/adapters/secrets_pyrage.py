@@ -18,6 +18,7 @@ from edgegitops.core.model.secrets import unbind
 from edgegitops.errors import DeniedError, UnavailableError
 
 _PORT: Final = "secrets"
+_Stamp = tuple[int, int, int]
 _SECRET_KEY: Final = "AGE-SECRET-KEY-1"  # noqa: S105 - how such a line begins
 
 
@@ -86,6 +87,7 @@ class SecretsDirectory:
     def __init__(self, path: str | Path, identity: str | Path) -> None:
         self._path = Path(path)
         self._identity = Path(identity)
+        self._readable: dict[str, tuple[_Stamp, _Stamp]] = {}
 
     def put(self, file: str, data: bytes) -> None:
         """Store the age file of `file` (`db.2`) durably. UnavailableError (secret-unreadable): this node cannot read
@@ -113,14 +115,20 @@ class SecretsDirectory:
         """What is stored and can be read by this node now."""
         try:
             names = [one.name.removesuffix(".age") for one in self._path.glob("[!.]*.age")]
+            return frozenset(name for name in names if self._is_readable(name))
         except OSError:
             return frozenset()
-        readable = set()
-        for name in names:
-            with contextlib.suppress(UnavailableError):
-                self.open(name)
-                readable.add(name)
-        return frozenset(readable)
+
+    def _is_readable(self, file: str) -> bool:
+        """Opened once, and again where the file or the key has changed."""
+        try:
+            now = (_stamp(self._place(file)), _stamp(self._identity))
+            if self._readable.get(file) != now:
+                self.open(file)
+                self._readable[file] = now
+        except (OSError, UnavailableError):
+            return False
+        return True
 
     def open(self, file: str) -> bytes:
         """The secret itself. UnavailableError (secret-unreadable): it is not stored, or this node cannot read it."""
@@ -148,6 +156,11 @@ class SecretsDirectory:
             raise _unreadable(file, error.message) from None
         except ValueError as error:
             raise _unreadable(file, str(error)) from None
+
+
+def _stamp(path: Path) -> _Stamp:
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_ctime_ns
 
 
 def _unreadable(file: str, why: str) -> UnavailableError:

@@ -43,6 +43,10 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "the credentials are not accepted",
         "check the credential files that node.yaml names, then edgegitops reconcile",
     ),
+    HoldReason.SECRET_UNREADABLE: (
+        "this node cannot read a secret; what runs goes on",
+        "check ageKeyFile of node.yaml against trust/nodes, then edgegitops secret rekey in the fleet's repository",
+    ),
     HoldReason.ENGINE_UNAVAILABLE: ("Podman does not answer", "check podman.socket; edgegitops node check"),
     HoldReason.DEPENDENCY: ("it waits for another container or deployment", ""),
     HoldReason.RECREATE_LIMIT: (

@@ -40,7 +40,7 @@ from edgegitops.core.reconcile.neighbours import conditions_met
 from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.reconcile.snapshots import copying_time, deployment_of
-from edgegitops.core.reconcile.tidy import is_short_of_disk, needed_by
+from edgegitops.core.reconcile.tidy import is_short_of_disk, needed_by, secrets_needed_by
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 from edgegitops.core.rollout.staleness import ask_freshness, ends_at
@@ -89,6 +89,7 @@ def decide(facts: Facts) -> Decision:
         tuple(plan.questions),
         frozenset(plan.reports),
         heads,
+        _kept_secrets(known, desired),
     )
 
 
@@ -243,6 +244,12 @@ def _needed(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
     return needed_by(facts.ledger.deployments.values(), desired.releases.values())
 
 
+def _kept_secrets(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
+    if desired is None or _needed(facts, desired) is None:
+        return None
+    return secrets_needed_by(facts.ledger.deployments.values(), desired.releases.values())
+
+
 def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:
     """What the interlocks of a deployment say, as asked just before this look."""
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
@@ -290,6 +297,7 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         refusal="; ".join(f"{one.message}{one.expected and f' ({one.expected})'}" for one in refusals.get(name, ())),
         contents=frozenset(desired.contents) if desired else frozenset(),
         stored=facts.present_contents,
+        readable=facts.present_secrets,
         neighbours=_neighbours(facts, desired, name),
         artifacts=facts.present_artifacts,
         needed=_needed(facts, desired),

@@ -121,11 +121,17 @@ class Cycle:
                 elif waiting := self._under_way(fetching):
                     wait(waiting, timeout=PATIENCE.total_seconds(), return_when=FIRST_COMPLETED)
                 else:
+                    self._throw_away(decision)
                     gear.journal.append([WorkerStopped()], gear.clock.now())
                     return self._with_heartbeat(handover)
             elif self._works.busy:
                 self._works.wait(PATIENCE)
         raise BrokenInvariantError(f"no rest after {TURNS} turns; please report this with `edgegitops journal export`")
+
+    def _throw_away(self, decision: Decision) -> None:
+        """Secrets that no release may ask for again go; what is there again in Git could be stored again."""
+        if decision.kept_secrets is not None:
+            self._gear.secrets.keep(decision.kept_secrets)
 
     def _stop(self, handover: Handover) -> Handover:
         while self._works.busy:
@@ -202,6 +208,7 @@ class Cycle:
             present_contents=gear.contents.present(),
             snapshots=gear.snapshots.present(),
             present_artifacts=gear.artifacts.present(),
+            present_secrets=gear.secrets.present(),
             is_revert_only=is_local,
             zones=gear.zones,
             answers=self._desk.ask(self._questions),

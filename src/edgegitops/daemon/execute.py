@@ -25,6 +25,7 @@ from edgegitops.core.model.steps import (
     StartContainer,
     Step,
     StoreContent,
+    StoreSecret,
     TakeSnapshot,
     Work,
 )
@@ -163,11 +164,8 @@ def perform(gear: Gear, step: Step, desired: Desired | None) -> Ended:
 
 def _performed(gear: Gear, step: Step, desired: Desired | None) -> Ended:
     match step:
-        case StoreContent():
-            data = desired.contents.get(step.subject) if desired else None
-            if data is None:
-                return Ended(Result.FAILED, "content-missing", f"config content {step.subject} is not known")
-            gear.contents.put(step.subject, data)
+        case StoreContent() | StoreSecret():
+            return _stored(gear, step, desired)
         case MeasureVolumes():
             return Ended(Result.DONE, room=gear.snapshots.measure(step.volumes))
         case PrepareSnapshot():
@@ -197,3 +195,20 @@ def _prepared(gear: Gear, step: PrepareSnapshot) -> Ended:
         return Ended(Result.DONE)
     detail = f"{step.argv[0]} in {step.container} did not end with 0 within {step.timeout.total_seconds():g} s"
     return Ended(Result.UNAVAILABLE, HoldReason.SNAPSHOT_HOOK, detail)
+
+
+def _stored(gear: Gear, step: StoreContent | StoreSecret, desired: Desired | None) -> Ended:
+    """Put what the revision in force brought where the node keeps it."""
+    known = Desired("") if desired is None else desired
+    if isinstance(step, StoreSecret):
+        sealed = known.secrets.get(step.subject)
+        if sealed is None:
+            words = f"secrets/{step.subject}.age is neither on this node nor in the revision in force"
+            return Ended(Result.UNAVAILABLE, HoldReason.SECRET_UNREADABLE, words)
+        gear.secrets.put(step.subject, sealed)
+        return Ended(Result.DONE)
+    data = known.contents.get(step.subject)
+    if data is None:
+        return Ended(Result.FAILED, "content-missing", f"config content {step.subject} is not known")
+    gear.contents.put(step.subject, data)
+    return Ended(Result.DONE)

@@ -19,6 +19,7 @@ from edgegitops.ports import (
     Journal,
     Log,
     Repository,
+    Secrets,
     Snapshots,
 )
 
@@ -35,6 +36,7 @@ class Gear:
     contents: Contents
     snapshots: Snapshots
     artifacts: Artifacts
+    secrets: Secrets
     log: Log
     zones: Zones = field(default_factory=FixedZones)
     askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)

@@ -62,6 +62,7 @@ spec:
   node: {json.dumps(seat.node)}
   stateDirectory: {json.dumps(str(node.state))}
   policyFile: {json.dumps(str(node.home / "policy.yaml"))}
+  ageKeyFile: {json.dumps(str(node.home / "age.key"))}
   repository:
     url: {json.dumps(seat.url)}
     branch: main

@@ -16,6 +16,7 @@ from edgegitops.core.model.manifests import (
     NodeEntry,
     Origin,
     Override,
+    SecretFile,
     Site,
     Snapshot,
 )
@@ -96,6 +97,7 @@ class World:
     selector: Selector = ALL
     files: dict[str, bytes] = field(default_factory=dict)
     blobs: Blobs = field(default_factory=Blobs)
+    secrets: tuple[str, ...] = ()
     more: dict[str, DeploymentManifest] = field(default_factory=dict)
 
     def web(self, **fields: Any) -> "World":
@@ -139,6 +141,7 @@ class World:
             {"plant": site},
             {"app": application},
             {"line": self.deployment("line"), **self.more},
+            secrets={file: SecretFile(self.blobs.add(file.encode())) for file in self.secrets},
         )
 
     def deployment(self, name: str) -> DeploymentManifest:

@@ -149,7 +149,7 @@ def test_value_may_refer_to_lower_levels_even_to_what_is_not_declared(world):
         ),
         ({"node_values": {"x": "${values.z}"}}, "unknown-value", "sites/plant.yaml", "/spec/nodes/gw-a/values/x"),
         ({"values": {"x": "${foo.bar}"}}, "unknown-value", "deployments/line.yaml", "/spec/values/x"),
-        ({"values": {"x": "${secrets.db}"}}, "not-supported-yet", "deployments/line.yaml", "/spec/values/x"),
+        ({"values": {"x": "${secrets.db}"}}, "unknown-value", "deployments/line.yaml", "/spec/values/x"),
     ],
 )
 def test_reference_that_is_not_lower_is_a_fault_where_it_stands(world, levels, code, file, pointer):

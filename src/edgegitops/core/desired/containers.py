@@ -110,7 +110,8 @@ def read_container(spot: Cursor, around: Surroundings) -> ContainerSpec | None:
     for key, (name, read) in _PLAIN.items():
         if key in fields:
             told[name] = read(fields[key])
-    told["env"] = read_env(fields, around.target, around.sources.configs)
+    env = read_env(fields, around.target, around.sources)
+    told |= {"env": env.env, "env_secrets": env.secrets, "env_from": env.groups}
     told["timezone"] = _zone(spot, fields.get("timezone"), around.target)
     if "user" in fields:
         told["user"], told["groups"] = _user(fields["user"])

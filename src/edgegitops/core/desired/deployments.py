@@ -106,15 +106,14 @@ def _read(
     root: Cursor, application: Application, deployment: DeploymentManifest, node: _Node
 ) -> tuple[DeploymentSpec, dict[str, bytes], UpdatePolicy]:
     fields = {key: spot for key, spot in root.fields(_KEYS).items() if not _is_empty_map(spot.tree)}
-    for _, spot in _named(fields, "secrets"):
-        read_secret(spot, node.secrets)
-    reader = ConfigReader(application, node.means.objects)
+    secrets = {name: read_secret(spot, node.secrets) for name, spot in _named(fields, "secrets")}
+    reader = ConfigReader(application, node.means.objects, secrets)
     configs = {name: reader.read(spot) for name, spot in _named(fields, "configs")}
     networks = {name: read_network(spot) for name, spot in _named(fields, "networks")}
     named = [name for name, _ in _named(fields, "containers")]
     volumes = {name: read_volume(spot, named) for name, spot in _named(fields, "volumes")}
     artifacts = {name: read_artifact(spot) for name, spot in _named(fields, "artifacts")}
-    around = Surroundings(node.target, Sources(volumes, configs, artifacts), networks)
+    around = Surroundings(node.target, Sources(volumes, configs, artifacts, secrets), networks)
     containers, jobs = _read_parts(dict(_named(fields, "containers")), dict(_named(fields, "jobs")), around)
     containers = with_shared_names(deployment.name, containers, networks)
     jobs = with_shared_names(deployment.name, jobs, networks)

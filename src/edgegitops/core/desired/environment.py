@@ -3,44 +3,76 @@
 A config that is a folder has its files as keys. A config that is one file has lines `KEY=value`: all after the first
 `=` is the value as it stands, without quotes or escapes; empty lines and lines that begin with `#` are left out.
 `envFrom` takes all keys of its configs, later ones over earlier ones.
+A secret is never read here: which keys it has is known on its nodes alone, so a whole secret of `envFrom` gives what
+nothing else gives.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from edgegitops.core.desired.configs import Config
-from edgegitops.core.desired.mounts import unknown
-from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.mounts import Sources
+from edgegitops.core.desired.reading import Cursor, Keys, unknown
+from edgegitops.core.desired.secrets import read_ref
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.secrets import SecretRef, read_pairs
 
 _ENV_NAME = re.compile(r"[^=\0]+\Z")
 _FACTS = ("node.name", "node.address", "site.name", "site.timeZone")
 _KEYS = Keys(
-    frozenset({"from", "config", "key"}),
-    frozenset({"secret"}),
+    frozenset({"from", "config", "secret", "key"}),
+    frozenset(),
     (("valueFrom", "from"), ("value", ""), ("file", "config")),
 )
-_GROUP_KEYS = Keys(frozenset({"config"}), frozenset({"secret"}), (("configMapRef", "config"),))
+_GROUP_KEYS = Keys(frozenset({"config", "secret"}), hints=(("configMapRef", "config"), ("secretRef", "secret")))
 _LARGEST = 128 * 1024
 """The kernel's limit of one variable, in bytes."""
 
 
-def read_env(fields: Mapping[str, Cursor], target: Target, configs: Mapping[str, Config | None]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables: with their values, from secrets, and secrets whose keys become variables."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, SecretRef]
+    groups: tuple[SecretRef, ...]
+
+
+def read_env(fields: Mapping[str, Cursor], target: Target, sources: Sources) -> Environment:
     """All variables of a container, of `envFrom` and `env`."""
+    configs = sources.configs
     env: dict[str, str] = {}
+    secrets: dict[str, SecretRef] = {}
+    groups: list[SecretRef] = []
     for group in fields["envFrom"].items() if "envFrom" in fields else ():
-        env |= _group(group, configs)
+        env |= _group(group, sources, groups)
     for name, entry in fields["env"].entries().items() if "env" in fields else ():
         if not _ENV_NAME.match(name):
             entry.note(FaultCode.WRONG_FORMAT, f"{name!r} is no name of a variable", "no '=' in it")
+        if isinstance(entry.tree, dict) and "secret" in entry.tree:
+            env.pop(name, None)
+            secrets |= {name: ref} if (ref := _secret(entry, sources)) else {}
+            continue
         env[name] = _taken(entry, target, configs) if isinstance(entry.tree, dict) else entry.expanded()
-    return dict(sorted(env.items()))
+    return Environment(dict(sorted(env.items())), dict(sorted(secrets.items())), tuple(groups))
 
 
-def _group(spot: Cursor, configs: Mapping[str, Config | None]) -> dict[str, str]:
+def _secret(spot: Cursor, sources: Sources) -> SecretRef | None:
+    fields = spot.fields(_KEYS)
+    for other in sorted({"config", "from"} & set(fields)):
+        fields[other].note(FaultCode.WRONG_VALUE, f"{other} beside secret", "one source of the value")
+    return read_ref(fields, sources.secrets)
+
+
+def _group(spot: Cursor, sources: Sources, groups: list[SecretRef]) -> dict[str, str]:
     fields = spot.fields(_GROUP_KEYS)
-    return dict(_pairs(fields["config"], configs)) if "config" in fields else {}
+    if len(fields) > 1:
+        spot.note(FaultCode.WRONG_VALUE, "two sources of variables", "a config or a secret")
+    if "secret" in fields and (ref := read_ref(fields, sources.secrets)):
+        groups.append(ref)
+    return dict(_pairs(fields["config"], sources.configs)) if "config" in fields else {}
 
 
 def _taken(spot: Cursor, target: Target, configs: Mapping[str, Config | None]) -> str:
@@ -82,6 +114,9 @@ def _pairs(spot: Cursor, configs: Mapping[str, Config | None]) -> dict[str, str]
     config = configs[name]
     if config is None:
         return {}
+    if config.secrets:
+        spot.note(FaultCode.WRONG_VALUE, f"the config {name} holds secrets", "mount it, or name the secret here")
+        return {}
     texts = {path: _text(spot, path, data) for path, data in sorted(config.contents.items())}
     return texts if config.is_folder else _lines(spot, texts[""])
 
@@ -103,13 +138,7 @@ def _text(spot: Cursor, path: str, data: bytes) -> str:
 
 
 def _lines(spot: Cursor, text: str) -> dict[str, str]:
-    pairs = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        key, mark, value = line.partition("=")
-        if not mark or not key.strip():
-            spot.note(FaultCode.WRONG_FORMAT, f"line {number} of the config is no variable", "KEY=value on each line")
-            continue
-        pairs[key.strip()] = value
+    pairs, bad = read_pairs(text)
+    for number in bad:
+        spot.note(FaultCode.WRONG_FORMAT, f"line {number} of the config is no variable", "KEY=value on each line")
     return pairs

@@ -11,9 +11,8 @@ from datetime import timedelta
 from edgegitops.core.desired.care import NOT_OF_JOBS
 from edgegitops.core.desired.containers import CONTAINER_KEYS, Surroundings, read_container
 from edgegitops.core.desired.graph import find_cycle
-from edgegitops.core.desired.mounts import unknown
 from edgegitops.core.desired.probes import read_span
-from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.reading import Cursor, Keys, unknown
 from edgegitops.core.desired.values import Target
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.plant import UTC_ZONE

@@ -1,7 +1,8 @@
 """Law: with `onConfigChange: signal` the contents of mounted configs are care, not part of what the engine is told.
 
 So a change of them counts in the release digest and replaces no container. Where they are mounted still counts: it
-cannot change under a running program. A config that is copied into a volume is not followed. A file is shown through a
+cannot change under a running program. A config that is copied into a volume is not followed, and one with
+secrets cannot be. A file is shown through a
 link in the container's own file system, for a file that is mounted alone would stay the old one; so it cannot lie
 inside of another mount. A folder is mounted whole and hides what the image has in its place.
 """
@@ -24,6 +25,10 @@ def with_live_configs(spot: Cursor, create: CreateSpec, care: Care) -> tuple[Cre
         for mount in create.mounts
         if (mount.file or mount.folder) and not mount.copy_once
     }
+    for mount in create.mounts:
+        if mount.secrets:
+            words = f"{mount.target} holds secrets, which are exchanged with the container only"
+            spot.below("onConfigChange", None).note(FaultCode.WRONG_VALUE, words, "onConfigChange: recreate")
     others = [mount.target for mount in create.mounts if not mount.copy_once]
     for target in sorted(configs):
         places = [*(one for one in others if one != target), *_MADE_BY_THE_ENGINE]

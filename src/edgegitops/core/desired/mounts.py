@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from edgegitops.core.desired.configs import Config
-from edgegitops.core.desired.places import did_you_mean
-from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.reading import Cursor, Keys, unknown
+from edgegitops.core.desired.secrets import read_ref
 from edgegitops.core.desired.volumes import Volume, read_mode
 from edgegitops.core.model.quantities import parse_memory
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.secrets import SecretRef
 from edgegitops.core.model.spec import Mount
 
-SOURCES = ("volume", "config", "artifact", "tmpfs", "hostPath")
+SOURCES = ("volume", "config", "secret", "artifact", "tmpfs", "hostPath")
 _OPTIONS = ("readOnly", "mode", "uid", "gid", "relabel", "propagation", "onlyIfAbsent")
 _KEYS = Keys(
-    frozenset({*SOURCES, *_OPTIONS, "path", "subPath", "type", "create"}),
-    frozenset({"secret", "key"}),
+    frozenset({*SOURCES, *_OPTIONS, "path", "key", "subPath", "type", "create"}),
+    frozenset(),
     (("source", "volume or hostPath"), ("bind", "hostPath"), ("file", "config"), ("ro", "readOnly: true")),
 )
 _TMPFS_KEYS = Keys(frozenset({"size", "mode"}))
@@ -32,15 +33,16 @@ _HIGHEST_ID = 2**32 - 2
 # What an option means something for; anywhere else it would be passed over in silence.
 _ONLY_FOR = {
     "path": frozenset({"config"}),
+    "key": frozenset({"secret"}),
     "subPath": frozenset({"volume"}),
     "onlyIfAbsent": frozenset({"config"}),
     "type": frozenset({"hostPath"}),
     "create": frozenset({"hostPath"}),
     "relabel": frozenset({"volume", "hostPath"}),
     "propagation": frozenset({"volume", "hostPath"}),
-    "uid": frozenset({"config", "hostPath"}),
-    "gid": frozenset({"config", "hostPath"}),
-    "mode": frozenset({"config", "hostPath", "tmpfs"}),
+    "uid": frozenset({"config", "secret", "hostPath"}),
+    "gid": frozenset({"config", "secret", "hostPath"}),
+    "mode": frozenset({"config", "secret", "hostPath", "tmpfs"}),
 }
 _INSTEAD = {"volume": "owner and mode under volumes", "tmpfs": "mode: a tmpfs belongs to root"}
 _SOCKETS = (
@@ -85,11 +87,12 @@ class Relabel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the application declares for mounts: volumes, configs and artifacts (None: faulty, told already)."""
+    """What the application declares for mounts and variables; None: faulty, told already."""
 
     volumes: Mapping[str, Volume]
     configs: Mapping[str, Config | None]
     artifacts: Mapping[str, str | None] = field(default_factory=dict)
+    secrets: Mapping[str, SecretRef | None] = field(default_factory=dict)
 
 
 def clean_path(path: str) -> str:
@@ -154,6 +157,9 @@ def _mount(entry: Cursor, target: str, sources: Sources) -> Mount | None:
             mount = _volume(source, target, sources, fields)
         case "config":
             mount = _config(source, target, sources, fields)
+        case "secret":
+            ref = read_ref(fields, sources.secrets)
+            mount = None if ref is None else Mount(target, secret=ref, read_only=True)
         case "artifact":
             mount = _artifact(source, target, sources)
         case "tmpfs":
@@ -172,11 +178,14 @@ def _mount(entry: Cursor, target: str, sources: Sources) -> Mount | None:
 
 def _with_options(mount: Mount, fields: Mapping[str, Cursor]) -> Mount:
     if "onlyIfAbsent" in fields and fields["onlyIfAbsent"].flag():
+        if mount.secrets:
+            what = "a config with secrets lies in memory only, and is not copied into a volume"
+            fields["onlyIfAbsent"].note(FaultCode.WRONG_VALUE, what, "mount it")
         mount = replace(mount, copy_once=True, read_only=False)
     if "readOnly" in fields:
         is_read_only = fields["readOnly"].flag()
         if mount.read_only and not is_read_only:
-            what = "an artifact" if mount.artifact else "a config"
+            what = "an artifact" if mount.artifact else "a secret" if mount.secret else "a config"
             fields["readOnly"].note(FaultCode.NOT_SUPPORTED_YET, f"{what} cannot be written to", "a volume for data")
         if mount.copy_once and is_read_only:
             fields["readOnly"].note(
@@ -244,10 +253,10 @@ def _config(source: Cursor, target: str, sources: Sources, fields: Mapping[str, 
         if path not in config.digests or not path:
             unknown(fields["path"], "file", path, config.digests)
             return None
-        return Mount(target, file=config.digests[path], read_only=True)
+        return Mount(target, file=config.digests[path], read_only=True, secrets=config.secrets)
     if config.is_folder:
-        return Mount(target, folder=config.digests, read_only=True)
-    return Mount(target, file=config.digests[""], read_only=True)
+        return Mount(target, folder=config.digests, read_only=True, secrets=config.secrets)
+    return Mount(target, file=config.digests[""], read_only=True, secrets=config.secrets)
 
 
 def _artifact(source: Cursor, target: str, sources: Sources) -> Mount | None:
@@ -275,10 +284,3 @@ def _host_path(source: Cursor, target: str) -> Mount | None:
         source.note(FaultCode.WRONG_VALUE, f"{path} gives the container the whole node; never allowed")
         return None
     return Mount(target, host=path)
-
-
-def unknown(spot: Cursor, what: str, name: str, known: Iterable[str]) -> None:
-    """A reference to something that is not declared."""
-    names = sorted(known)
-    expected = f"one of {', '.join(names)}" if names else f"the application declares no {what}s"
-    spot.note(FaultCode.UNKNOWN_REFERENCE, f"there is no {what} {name!r}", expected, did_you_mean(name, names))

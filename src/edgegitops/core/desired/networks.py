@@ -10,8 +10,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from edgegitops.core.desired.mounts import unknown
-from edgegitops.core.desired.reading import NAME, Cursor, Keys
+from edgegitops.core.desired.reading import NAME, Cursor, Keys, unknown
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.spec import Attachment, NetworkSpec
 

@@ -6,7 +6,7 @@ in the fields that allow it; where one stands in another field, that is a fault,
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -206,3 +206,10 @@ def _kind(tree: Tree) -> str:
 
 def _listed(names: "frozenset[str] | dict[str, Choice]") -> str:
     return ", ".join(sorted(names))
+
+
+def unknown(spot: Cursor, what: str, name: str, known: Iterable[str]) -> None:
+    """A reference to something that is not declared."""
+    names = sorted(known)
+    expected = f"one of {', '.join(names)}" if names else f"the application declares no {what}s"
+    spot.note(FaultCode.UNKNOWN_REFERENCE, f"there is no {what} {name!r}", expected, did_you_mean(name, names))

@@ -107,9 +107,12 @@ def desired_for(
     }
     admitted = {name: release for name, release in releases.items() if not judged[name]}
     needed = frozenset[str]().union(*(needed_contents(release.spec) for release in admitted.values()))
+    files = frozenset[str]().union(*(one.secrets() for release in admitted.values() for one in release.spec.creates()))
+    sealed = {file: objects.read(snapshot.secrets[file].age) for file in sorted(files)}
     return Desired(
         revision=snapshot.revision,
         releases=admitted,
+        secrets={file: found.data for file, found in sealed.items() if found},
         contents={digest: data for digest, data in contents.items() if digest in needed},
         refused=Refusals({name: refusals for name, refusals in judged.items() if refusals}),
         is_in_maintenance=target.node.is_in_maintenance,

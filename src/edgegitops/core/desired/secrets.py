@@ -8,10 +8,9 @@ then ready before the field that uses it.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edgegitops.core.desired.mounts import unknown
 from edgegitops.core.desired.patching import patched
 from edgegitops.core.desired.places import did_you_mean, pointer, trace
-from edgegitops.core.desired.reading import Cursor, Keys
+from edgegitops.core.desired.reading import Cursor, Keys, unknown
 from edgegitops.core.desired.selectors import matches, node_tags
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Position

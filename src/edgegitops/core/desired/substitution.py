@@ -14,6 +14,7 @@ from edgegitops.core.desired.places import Problem
 from edgegitops.core.model.canonical import canonical_json
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.secrets import mark_of
 
 Find: TypeAlias = "Callable[[str], Found | Problem | None]"
 
@@ -34,6 +35,17 @@ class Found:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+
+
+class Sealed(Found):
+    """A secret, of which only the mark is known here."""
+
+    __slots__ = ("key", "name")
+
+    def __init__(self, name: str, key: str) -> None:
+        super().__init__("")
+        self.name = name
+        self.key = key
 
 
 class Budget:
@@ -112,6 +124,8 @@ def _answer(name: str, find: Find, write: Callable[[str, Tree], str | Problem]) 
     found = find(name)
     if found is None or isinstance(found, Problem):
         return found or ""
+    if isinstance(found, Sealed):
+        return mark_of(found.name, found.key, is_json=write is _as_json)
     return write(name, found.tree)
 
 

@@ -16,11 +16,12 @@ from typing import TypeAlias
 from edgegitops.core.desired.merge import merge_patch
 from edgegitops.core.desired.places import Place, Problem, did_you_mean
 from edgegitops.core.desired.selectors import matches, node_tags
-from edgegitops.core.desired.substitution import Budget, Found, expand, whole_reference
+from edgegitops.core.desired.substitution import Budget, Found, Sealed, expand, whole_reference
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import Application, DeploymentManifest, Fleet, NodeEntry, Site
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.secrets import SecretRef
 
 Judge: TypeAlias = Callable[[Tree, Tree], tuple[str, ...]]
 
@@ -70,9 +71,25 @@ class Values:
         self._budget = Budget()
         self.faults: list[Fault] = []
 
-    def expand(self, source: str, place: Place) -> str:
-        """A field or template of the application at `place`, with its references replaced."""
-        text, problems = expand(source, self.find, self._budget)
+    def expand(
+        self,
+        source: str,
+        place: Place,
+        secrets: Mapping[str, SecretRef | None] | None = None,
+        used: set[str] | None = None,
+    ) -> str:
+        """A field or template of the application at `place`, with its references replaced. Only a template may have
+        `secrets`; marks stand where they belong, and `used` is told their names.
+        """
+
+        def find(name: str) -> Found | Problem | None:
+            first, _, key = name.removeprefix("secrets.").partition(".")
+            if secrets is None or used is None or not name.startswith("secrets.") or first not in secrets:
+                return self.find(name)
+            used.add(first)
+            return Sealed(first, key)
+
+        text, problems = expand(source, find, self._budget)
         self.faults += [place.fault(problem) for problem in problems]
         return text
 
@@ -127,7 +144,11 @@ class Values:
         if name in self._facts:
             return Found(self._facts[name])
         if name.startswith("secrets."):
-            return Problem(FaultCode.NOT_SUPPORTED_YET, f"{name}: secrets cannot be used yet")
+            return Problem(
+                FaultCode.UNKNOWN_VALUE,
+                f"{name}: a secret can stand in no text but a template that lists it",
+                "secrets: […] of the config, env: {NAME: {secret: …}}, or mounts: {/path: {secret: …}}",
+            )
         if name in _OPTIONAL:
             return Problem(FaultCode.UNKNOWN_VALUE, f"{name} is not given here", _OPTIONAL[name])
         return Problem(

@@ -30,23 +30,13 @@ def _rows(prefix: str, rows: dict[str, str]) -> tuple[Gap, ...]:
     return tuple(Gap(tuple(f"{prefix}{path}".split("/")), sentence) for path, sentence in rows.items())
 
 
-_CONTAINER_ROWS = {
-    "env/*/secret": "secrets are not delivered yet",
-    "envFrom/*/secret": "secrets are not delivered yet",
-    "mounts/*/secret": "secrets are not delivered yet",
-}
+_CONTAINER_ROWS: dict[str, str] = {}
 _CONTAINER = _rows("", _CONTAINER_ROWS)
 _APPLICATION = (
     *(
         Gap((*prefix, *gap.path), gap.sentence, gap.applies)
         for prefix in (("containerDefaults",), ("containers", "*"), ("jobs", "*"))
         for gap in _CONTAINER
-    ),
-    *_rows(
-        "",
-        {
-            "configs/*/secrets": "secrets are not delivered yet",
-        },
     ),
     Gap(("update", "strategy"), "only recreate is done yet", _is_other_than("recreate")),
 )

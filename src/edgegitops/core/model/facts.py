@@ -41,7 +41,8 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256.
+    """What a snapshot makes of this node: releases by deployment name. `contents` are config files by SHA-256,
+    `secrets` age files by name and version (`db.2`).
     `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed. `plant`
     is what site and policies say for every deployment of the node, also for those that go. `max_staleness`: how old
     the newest freshness statement may be; None: none is asked for.
@@ -55,6 +56,7 @@ class Desired:
     is_in_maintenance: bool = False
     max_staleness: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Facts:
     busy: frozenset[str] = frozenset()
     present_contents: frozenset[str] = frozenset()
     present_artifacts: frozenset[str] = frozenset()
+    present_secrets: frozenset[str] = frozenset()
     is_revert_only: bool = False
     zones: Zones = field(default_factory=FixedZones)
     answers: Answers = field(default_factory=dict)
@@ -173,7 +176,8 @@ class Decision:
     """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
     are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
     `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for; `heads` are the newest control tags
-    of each deployment that are known here.
+    of each deployment that are known here. `kept_secrets` are all secrets that may still be asked for; None: nothing
+    may be thrown away now.
     """
 
     events: tuple[Event, ...] = ()
@@ -183,6 +187,7 @@ class Decision:
     questions: tuple[Interlock, ...] = ()
     reports_wanted: frozenset[str] = frozenset()
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept_secrets: frozenset[str] | None = None
 
     @property
     def is_idle(self) -> bool:

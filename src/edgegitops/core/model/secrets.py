@@ -96,9 +96,9 @@ def mark_of(name: str, key: str, *, is_json: bool = False) -> str:
     return f"\0{'json' if is_json else 'text'}:{name}:{key}\0"
 
 
-def marks_in(text: str) -> int:
-    """How many characters of a text belong to no mark and are NUL; 0 where a template is sound."""
-    return _MARK.sub("", text).count("\0")
+def has_other_nul(text: str) -> bool:
+    """Whether a text has a NUL that belongs to no mark: then nobody knows which marks are ours."""
+    return "\0" in _MARK.sub("", text)
 
 
 def fill(template: bytes, versions: Mapping[str, int], find: Callable[[SecretRef], bytes]) -> bytes:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from edgegitops.core.model.canonical import digest
 from edgegitops.core.model.codec import to_tree
+from edgegitops.core.model.secrets import SecretRef
 
 
 class Condition(StrEnum):
@@ -88,7 +89,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host, live, artifact is set.
+    """One mount at `target`; exactly one of volume, file, folder, tmpfs, host, live, artifact,
+    secret is set.
 
     `file` is the SHA-256 of the content, kept in the node's content store; `folder` maps relative paths to such
     digests; `artifact` is `name@sha256:…`, a tree that the node has unpacked; `tmpfs_size` in bytes; `host` is an
@@ -97,6 +99,8 @@ class Mount:
     above it, where it is absent, instead of being mounted.
     `sub_path` is a folder inside the volume, such as `pg/data`: mode and owner are then those of that folder.
     `live` says `file` or `folder` of a config whose content may change while the container runs (`Care.configs`).
+    `secret` is shown as a file of its own; `secrets` (name: version) belong into the marks of `file` or `folder`, then
+    a template (core/model/secrets.py). Either lies in the node's memory only, 0400 where no mode is said.
     """
 
     target: str
@@ -118,10 +122,12 @@ class Mount:
     propagation: str = ""
     live: str = ""
     artifact: str = ""
+    secret: SecretRef | None = None
+    secrets: Mapping[str, int] = field(default_factory=dict)
     sub_path: str = ""
 
     def __post_init__(self) -> None:
-        kinds = (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live, self.artifact)
+        kinds = (self.volume, self.file, self.folder, self.tmpfs, self.host, self.live, self.artifact, self.secret)
         sources = sum(map(bool, kinds))
         if sources != 1:
             raise ValueError(f"mount {self.target}: {sources} sources, one is needed")
@@ -187,7 +193,9 @@ class Logging:
 
 @dataclass(frozen=True, slots=True)
 class CreateSpec:
-    """What the engine is told when it creates the container. `image` ends in `@sha256:<64 hex>`."""
+    """What the engine is told when it creates the container. `image` ends in `@sha256:<64 hex>`. Variables of
+    `env_secrets` are secrets; of each in `env_from`, every key that nothing else gives becomes a variable.
+    """
 
     image: str
     entrypoint: tuple[str, ...] | None = None
@@ -220,6 +228,14 @@ class CreateSpec:
     security: Security = Security()
     logging: Logging = Logging()
     stop_signal: str = ""
+    env_secrets: Mapping[str, SecretRef] = field(default_factory=dict)
+    env_from: tuple[SecretRef, ...] = ()
+
+    def secrets(self) -> frozenset[str]:
+        """Every secret that it is given, by name and version (`db.2`)."""
+        mounted = [mount.secret for mount in self.mounts if mount.secret]
+        named = [SecretRef(*pair) for mount in self.mounts for pair in mount.secrets.items()]
+        return frozenset(one.file for one in (*mounted, *named, *self.env_secrets.values(), *self.env_from))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,14 @@ class StoreContent:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSecret:
+    """Put the age file of a secret into the node's store, if the node can read it; `subject` is `db.2`."""
+
+    kind: ClassVar[str] = "store-secret"
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateNetwork:
     """Create the network `subject` (engine name). `is_chosen`: its subnet is the agent's choice, and may be another."""
 
@@ -219,6 +227,7 @@ Step: TypeAlias = (
     PullImage
     | PullArtifact
     | StoreContent
+    | StoreSecret
     | CreateNetwork
     | CreateVolume
     | CreateContainer

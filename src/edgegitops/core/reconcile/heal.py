@@ -6,9 +6,10 @@ Rules, in order, for each container of the serving release:
    One that runs is touched only while the interlocks agree. With `drift: report` or `pause` a missing or changed one
    is only reported.
 3. its live configs are not in place: put there, and the program told; only reported like 2.
-4. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
+4. a secret that it is given cannot be read here: stored again, for the next start needs it.
+5. ended: started again after its back-off, and after what it depends on, but no later than the deadline; an end that
    its restart policy accepts stays. Starting what ended is not drift.
-5. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
+6. a failed live probe: stopped, which counts as an end (`onUnhealthy: restart`), or left stopped, or only reported.
 Left to others: transitions, leftovers (prune), whether it is healthy (the resident's probes), what follows (regress).
 """
 
@@ -23,7 +24,7 @@ from edgegitops.core.model.release import DriftPolicy, Release
 from edgegitops.core.model.spec import OnUnhealthy
 from edgegitops.core.model.steps import RemoveContainer, Step, StoreContent
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER, recreate_at, restart_at
-from edgegitops.core.reconcile.needs import needs
+from edgegitops.core.reconcile.needs import needs, unread
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.regress import regress
@@ -50,6 +51,7 @@ def heal(scene: Scene, serving: Release) -> Outlook:
         hold = hold or found.hold
         alarms += found.alarms
         is_asking = is_asking or found.is_asking
+    steps += unread(scene, parts, parts.containers)
     ready, waiting = due(scene, _distinct(steps))
     if ready or events:
         return work(scene, events=events, steps=ready)

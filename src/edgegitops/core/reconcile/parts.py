@@ -162,6 +162,10 @@ class Parts:
         kept = {naming.LABEL_RETAIN: "true"} if spec.retain else {}
         return CreateVolume(self.volumes[name], {**self.labels(naming.LABEL_VOLUME, name), **kept}, spec.size)
 
+    def secrets(self, parts: Iterable[Part]) -> frozenset[str]:
+        """Every secret that these containers are given, by name and version."""
+        return frozenset[str]().union(*(part.spec.create.secrets() for part in parts))
+
     def contents(self, parts: Iterable[Part]) -> frozenset[str]:
         """SHA-256 of every config file that these parts mount or copy."""
         return frozenset[str]().union(*(part.spec.contents() for part in parts))

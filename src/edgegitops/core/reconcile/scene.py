@@ -33,10 +33,11 @@ class Scene:
     and what runs is kept. `gate` is the rollout's answer: None where a start is allowed. `refusal` says why the wanted
     release was not admitted here. `window` says why a transition may not begin now, `interlock` why a running container
     may not be stopped for one (None: they may), and `forced` which of them were overruled. `contents` are the config
-    files that can be stored, `stored` those that are; `artifacts` are the digests (hex) of artifacts on the node,
-    `needed` what images and artifacts (by digest) all deployments of the node may still ask for, None where nothing may
-    be thrown away now. `neighbours` says of the other deployments of this node which conditions they meet now.
-    `snapshots` are the copies of this deployment's volumes on disk.
+    files that can be stored, `stored` those that are; `readable` are the secrets (`db.2`) that are stored and can be
+    opened; `artifacts` are the digests (hex) of artifacts on the node, `needed` what images and artifacts (by digest)
+    all deployments of the node may still ask for, None where nothing may be thrown away now. `neighbours` says of the
+    other deployments of this node which conditions they meet now. `snapshots` are the copies of this deployment's
+    volumes on disk.
     `is_local`: journal and engine are all there is; nothing may be fetched. `cause` is the rule of the rollout that
     allows the target. Schedules are read by `zones`, and only where `is_clock_trusted`.
     """
@@ -57,6 +58,7 @@ class Scene:
     refusal: str = ""
     contents: frozenset[str] = frozenset()
     stored: frozenset[str] = frozenset()
+    readable: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
     needed: frozenset[str] | None = None
     is_disk_full: bool = False

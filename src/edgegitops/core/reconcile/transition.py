@@ -29,6 +29,7 @@ from edgegitops.core.reconcile import snapshots
 from edgegitops.core.reconcile.addressing import networks_to_make
 from edgegitops.core.reconcile.backoff import LOOK_AGAIN_AFTER
 from edgegitops.core.reconcile.jobs import switch_jobs, to_prepare
+from edgegitops.core.reconcile.needs import unread
 from edgegitops.core.reconcile.neighbours import waits_for
 from edgegitops.core.reconcile.parts import Part, Parts
 from edgegitops.core.reconcile.removal import remove
@@ -162,6 +163,7 @@ def _surroundings(scene: Scene, transition: Transition, new: Parts, missing: lis
     wanted = sorted(new.artifacts(coming))
     steps += [new.pull_artifact(name) for name in wanted if digest_of(name) not in scene.artifacts]
     steps += [StoreContent(sha256) for sha256 in sorted(_contents(scene, new, missing) - scene.stored)]
+    steps += unread(scene, new, (*new.containers, *new.jobs, *new.scheduled))
     steps += networks_to_make(scene, new, new.networks)
     steps += [new.create_volume(name) for name, at in sorted(new.volumes.items()) if at not in scene.observed.volumes]
     return steps
