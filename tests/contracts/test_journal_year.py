@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -43,7 +44,7 @@ def update(line: str, day: int) -> list[e.Event]:
     if fails:
         said.append(e.Latched(line, new.digest, new.revision, "deadline-missed", "not ready"))
     whole = [*roads, *ends]
-    return said + [e.PhaseMoved(line, f"{line}/{day}", *pair) for pair in zip(whole, whole[1:], strict=False)]
+    return said + [e.PhaseMoved(line, f"{line}/{day}", *pair) for pair in pairwise(whole)]
 
 
 def a_day(day: int) -> list[e.Event]:
