@@ -2,7 +2,7 @@
 
 `show` is for people: one line an entry, in plain words. `verify` proves the chain: 0 where it holds, 1 where not.
 `export` writes JSON lines: each holds what its hash was made of (RFC 8785 of the line without `hash`, SHA-256), so that
-anybody can prove it elsewhere. Both say which old entries were dropped to bound the journal's size. Text from outside is
+anybody can prove it elsewhere. Both say which old entries were dropped to bound the journal. Text from outside is
 shown with its control characters escaped.
 """
 
