@@ -81,14 +81,18 @@ def app(name: str, version: str = "1.0.0", **others: object) -> Wish:
     return Wish(name, ("node-1",), {"web": web}, version=version, **others)  # type: ignore[arg-type]
 
 
-def modelled(plant: Plant, version: str) -> Wish:
-    """An application with an artifact of the same version; only the last release is kept."""
+def published_model(lab: Lab, version: str) -> str:
+    """An artifact of two files."""
     tree = oci.artifact({"weights.bin": f"weights {version}".encode(), "labels/en.txt": b"scratch\ndent\n"})
-    reference = plant.lab.registry.push("models/defects", version, tree)
-    there = reference.replace("registry.example", plant.lab.registry.address)
+    return lab.registry.push("models/defects", version, tree)
+
+
+def modelled(plant: Plant, version: str) -> Wish:
+    """An application with an artifact of the same version; two releases are kept."""
+    there = published_model(plant.lab, version).replace("registry.example", plant.lab.registry.address)
     web = {"image": App("plant/modelled", version), "mounts": {"/models": {"artifact": "defects", "readOnly": True}}}
     return Wish(
-        "modelled", ("node-1",), {"web": web}, version=version, artifacts={"defects": there}, keep=1, deadline="20s"
+        "modelled", ("node-1",), {"web": web}, version=version, artifacts={"defects": there}, keep=2, deadline="20s"
     )
 
 
@@ -106,25 +110,25 @@ def has(node: VirtualNode, app: App) -> bool:
     return any(one.endswith(look.reference(app).rpartition("@")[2]) for one in images(node))
 
 
-def artifacts(node: VirtualNode) -> list[Path]:
-    """The trees in the store, without what is half made."""
-    return [file.parent for file in node.state.rglob("weights.bin")]
+def weights(node: VirtualNode) -> set[str]:
+    """What the artifacts on the node say of themselves."""
+    return {file.read_text() for file in (node.state / "contents/artifacts").rglob("weights.bin")}
 
 
 def test_artifact_is_seen_in_a_container_and_goes_with_its_image_when_no_release_needs_it(plant: Plant) -> None:
     node = plant.nodes[0]
     foreign = plant.lab.registry.publish(App("foreign", "1"))
     node.run(["podman", "pull", foreign.partition("@")[0]])
-    for version in ("1.0.0", "2.0.0", "3.0.0"):
+    versions = ("1.0.0", "2.0.0", "3.0.0", "4.0.0")
+    for version in versions:
         plant.wish(modelled(plant, version))
         eventually(lambda version=version: look.is_serving(node, "modelled", version), version, node)  # type: ignore[misc]
         shown = ["podman", "exec", look.only(node, "modelled"), "cat", "/models/weights.bin", "/models/labels/en.txt"]
         assert node.run(shown) == f"weights {version}scratch\ndent\n"
-    eventually(lambda: len(artifacts(node)) <= 2, "the first artifact goes", node)
-    eventually(lambda: not has(node, App("plant/modelled", "1.0.0")), "the first image goes", node)
-    kept = {found.joinpath("weights.bin").read_text() for found in artifacts(node)}
-    assert "weights 3.0.0" in kept
-    assert has(node, App("plant/modelled", "3.0.0"))
+    eventually(lambda: weights(node) == {"weights 3.0.0", "weights 4.0.0"}, "old artifacts go", node)
+    gone = [App("plant/modelled", version) for version in versions[:2]]
+    eventually(lambda: not any(has(node, one) for one in gone), "old images go", node)
+    assert [has(node, App("plant/modelled", version)) for version in versions[2:]] == [True, True]
     assert has(node, App("foreign", "1"))
     assert look.is_chain_whole(node)
 
@@ -133,9 +137,11 @@ def test_locked_registry_gives_an_image_for_the_login_of_the_file_and_holds_for_
     node = plant.nodes[0]
     place = f"{plant.lab.wiring.address}:{LOCKED_PORT}"
     published = plant.lab.registry.publish(App("plant/locked", "1.0.0"))
-    web = {"image": published.replace("registry.example", place), "mounts": {}}
+    model = published_model(plant.lab, "locked").replace("registry.example", place)
+    mounts = {"/models": {"artifact": "defects", "readOnly": True}}
+    web = {"image": published.replace("registry.example", place), "mounts": mounts}
     write_login(node, place, "plant:wrong")
-    plant.wish(Wish("locked", ("node-1",), {"web": web}))
+    plant.wish(Wish("locked", ("node-1",), {"web": web}, artifacts={"defects": model}))
     for spoil in (None, lambda: auth_file(node).write_text('{"auths": {}}'), auth_file(node).unlink):
         if spoil is not None:
             spoil()
@@ -143,6 +149,7 @@ def test_locked_registry_gives_an_image_for_the_login_of_the_file_and_holds_for_
     assert look.containers(node, "locked") == {}
     write_login(node, place, LOGIN)
     eventually(lambda: look.is_serving(node, "locked", "1.0.0"), "the mended file", node, 90)
+    assert "weights locked" in weights(node)
 
 
 def is_denied(node: VirtualNode, name: str) -> bool:
