@@ -49,7 +49,7 @@ class Plant:
         self.worker, self.born, self.journal = worker, [], MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 11, 1, tzinfo=UTC))
         self.running, self.agenda, self.last = dict(RUNS), {}, None
-        self.remote, self.fetches = lambda: None, []
+        self.remote, self.why = lambda: None, []
 
     def submit(self, ask, *args):
         future = Future()
@@ -65,8 +65,7 @@ class Plant:
     def tip(self):
         return self.remote()
 
-    def launch(self, fetch, revert_only):
-        self.fetches.append(fetch)
+    def launch(self, _, revert_only):
         self.born.append((self.clock.monotonic(), revert_only))
         self.last = self.worker(revert_only)
         return self.last
@@ -103,8 +102,10 @@ class Plant:
         ).run()
         return [(at - began, is_local) for at, is_local in self.born]
 
-    def info(self, *_, **__):
-        """The log is not looked at."""
+    def info(self, event, **told):
+        """Of the log, only why a worker is launched is looked at, and whether it fetches."""
+        if event == "worker":
+            self.why.append((told["reasons"], told["fetch"]))
 
     warning = info
 
@@ -180,14 +181,8 @@ def test_denied_credential_wakes_a_worker_once_whose_fetch_tells_of_it():
     plant = Plant(lambda _: Worker(0))
     plant.remote = failing("credential-denied")
     plant.live(10 * MINUTE)
-    assert plant.fetches == [True, True]  # the first look, and what the poll said
-
-
-def test_remote_that_is_away_wakes_nobody_until_it_is_back():
-    plant = Plant(lambda _: Worker(0))
-    plant.remote = failing("fetch-failed")
-    plant.live(10 * MINUTE)
-    assert plant.fetches == [True]
+    assert plant.why.count(("credential-denied", True)) == 1
+    assert plant.why[:2] == [("start", True), ("credential-denied", True)]
 
 
 def test_credential_that_is_mended_wakes_a_worker_that_fetches():
@@ -195,4 +190,4 @@ def test_credential_that_is_mended_wakes_a_worker_that_fetches():
     plant.remote = failing("credential-denied")
     plant.agenda[plant.clock.monotonic() + 5 * MINUTE] = lambda: setattr(plant, "remote", lambda: None)
     plant.live(10 * MINUTE)
-    assert plant.fetches == [True, True, True]
+    assert plant.why[-1] == ("remote-is-back", True)
