@@ -200,8 +200,16 @@ def examine(config: NodeConfig) -> "Machine":
         "registry.authFile": config.registry.auth_file,
         "registry.caFile": config.registry.ca_file,
         "ageKeyFile": config.age_key_file if desired and desired.secrets else "",
+        "notify.tokenFile": config.notify.token_file if config.notify else "",
+        "notify.caFile": config.notify.ca_file if config.notify else "",
     }
-    secret = {"repository.keyFile", "repository.tokenFile", "registry.authFile", "ageKeyFile"}
+    secret = {
+        "repository.keyFile",
+        "repository.tokenFile",
+        "registry.authFile",
+        "ageKeyFile",
+        "notify.tokenFile",
+    }
     return Machine(
         now=now(),
         is_clock_synced=linux.is_clock_synced(),
@@ -212,7 +220,7 @@ def examine(config: NodeConfig) -> "Machine":
         state_free=linux.free_bytes(config.state),
         store_free=linux.free_bytes(store) if store else None,
         journal_problem=journal_problem,
-        policy_problem=policy_problem,
+        policy_problem=policy_problem or linux.law_problem(config.policy_file),
         files={key: linux.secret_problem(path, is_secret=key in secret) for key, path in named.items() if path},
         tip=tip,
         tip_problem=tip_problem,

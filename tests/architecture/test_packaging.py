@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
+MOST_EXPOSED = 32  # tenths; it has the network, Podman's socket, and volumes of others to look into
 UNIT = TOP / "packaging" / "systemd" / "edgegitops.service"
 
 
@@ -31,6 +32,17 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
     )
     assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
+
+
+def test_the_unit_is_as_closed_as_it_was() -> None:
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", "--no-pager", str(UNIT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout[-600:]
+    assert "Overall exposure level for edgegitops.service" in judged.stdout
 
 
 def test_the_unit_keeps_containers_and_never_gives_up() -> None:

@@ -52,6 +52,19 @@ def secret_problem(path: str, *, is_secret: bool) -> str:
     return ""
 
 
+def law_problem(path: str) -> str:
+    """Who besides root could change a file that is the last word on this machine; empty: nobody, or it is not there."""
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return ""
+    if about.st_uid not in (0, os.geteuid()):
+        return f"{path}: it belongs to user {about.st_uid}, who could open this node to the fleet"
+    if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{path}: others than its owner may write to it (mode {stat.S_IMODE(about.st_mode):o})"
+    return ""
+
+
 def write_problem(directory: str) -> str:
     """Why nothing can be written into the directory (which may be made first); else empty."""
     place = Path(directory)

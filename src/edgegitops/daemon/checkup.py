@@ -17,6 +17,7 @@ TIGHT = 512 * MIB
 TIGHT_STORE = GIB
 BUILT_AFTER = datetime(2025, 1, 1, tzinfo=UTC)
 SKEW = timedelta(minutes=5)
+COPYING = ("vfs",)
 CONTROLLERS = ("cpu", "memory", "pids")
 # Keys of node.yaml that a later version obeys; what stands there is judged and has no effect yet.
 
@@ -92,6 +93,10 @@ def _engine(machine: Machine) -> list[Finding]:
     words = f"cgroups {host.get('cgroupVersion', '?')}" + (f", without {', '.join(missing)}" if missing else "")
     advice = "" if is_modern and not missing else "limits of containers may not hold; boot with cgroups v2"
     found.append(Finding("cgroups", Verdict.WARN if advice else Verdict.OK, words, advice))
+    driver = str((machine.engine.get("store") or {}).get("graphDriverName") or "")
+    if driver:
+        advice = f"{driver} copies every layer whole; set driver = overlay in storage.conf" if driver in COPYING else ""
+        found.append(Finding("storage driver", Verdict.WARN if advice else Verdict.OK, driver, advice))
     return found
 
 
@@ -133,7 +138,7 @@ def _files(machine: Machine) -> list[Finding]:
         for key, problem in machine.files.items()
     ]
     if machine.policy_problem:
-        advice = "correct the policy file; until then the agent does not start"
+        advice = "correct the policy file, and leave it to root alone (chown root, chmod 644)"
         found.append(Finding("policy", Verdict.FAIL, machine.policy_problem, advice))
     return found
 
