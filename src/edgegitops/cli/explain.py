@@ -178,7 +178,7 @@ def _reasons(case: _Case) -> list[Tree]:
     if record.hold_reason and record.hold_reason not in told:
         advice = HOLDS.get(record.hold_reason, ("", ""))[1]
         detail = why(record.hold_reason, record.hold_detail)
-        found.append(_reason(record.hold_reason, detail, advice, until=record.hold_until))
+        found.append(_reason(record.hold_reason, detail, advice, since=record.hold_since, until=record.hold_until))
     found += _of_the_node(case)
     codes = {f"{alarm.code}: {alarm.detail}": alarm for alarm in ledger.alarms.values() if alarm.subject == record.name}
     for text, alarm in codes.items():
