@@ -9,7 +9,9 @@ from edgegitops.adapters.repository_memory import MemoryRepository
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.history import FleetChain, History, Library, history_of
-from edgegitops.core.model.trust import TrustLimits
+from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.trust import Pin, TrustLimits
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.trust.lookup import Lookup
 
@@ -126,14 +128,18 @@ def test_node_that_cannot_resolve_a_release_keeps_the_digest_before(repo: Repo) 
     assert after.digest("b/gw") != before.digest("b/gw")
 
 
-def test_release_of_an_older_revision_is_resolved_again(repo: Repo) -> None:
+def test_release_of_an_older_revision_is_resolved_again_and_admitted(repo: Repo) -> None:
     repo.commit(apps__app__app=application("two"))
     history = repo.history()
-    old = history.release(repo.commits[0], "app", "a", "gw")
+    node = NodeIdentity("urn:edgegitops:test", "a", "gw", Pin("urn:edgegitops:test", "0" * 64, repo.commits[0]))
+    old = history.desired(repo.commits[0], node, NodePolicy())
     assert old is not None
-    assert old.revision == repo.commits[0]
-    assert old.digest == history.chain("app").edition(0).digest("a/gw")
-    assert history.release(repo.commits[0], "app", "nowhere", "gw") is None
+    assert old.releases["app"].revision == repo.commits[0]
+    assert old.releases["app"].digest == history.chain("app").edition(0).digest("a/gw")
+    closed = history.desired(repo.commits[0], node, NodePolicy(registries=("registry.plant.example",)))
+    assert closed is not None
+    assert not closed.releases
+    assert history.desired("0" * 40, node, NodePolicy()) is None
 
 
 def test_deployment_that_a_revision_does_not_have_is_absent_there(repo: Repo) -> None:
@@ -141,3 +147,15 @@ def test_deployment_that_a_revision_does_not_have_is_absent_there(repo: Repo) ->
     edition = repo.chain().edition(1)
     assert not edition.is_there
     assert edition.digest("a/gw") == ABSENT
+
+
+def test_members_waves_keys_and_rest_come_from_the_same_revision(repo: Repo) -> None:
+    waves = {"waves": [{"name": "canary", "selector": {"matchTags": {"ring": "canary"}}}]}
+    spec = {"application": "app", "selector": {"all": True}, "rollout": waves}
+    keys = {
+        "nodes": {"gw": {"reportKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVkZ2VnaXRvcHMtdGVzdC1rZXktMDAwMDAwMDAw"}}
+    }
+    repo.commit(deployments__app=manifest("Deployment", "app", spec), trust__nodes__a=manifest("NodeKeys", "a", keys))
+    edition = repo.chain().edition(1)
+    assert (edition.members["a/gw"].wave, edition.members["b/gw"].wave) == (0, 1)
+    assert (edition.members["a/gw"].is_enrolled, edition.members["b/gw"].is_enrolled) == (True, False)

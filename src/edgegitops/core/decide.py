@@ -25,7 +25,6 @@ from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.plant import Interlock, Plant, WindowKind, is_plausible
-from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import Condition
@@ -119,7 +118,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         desired = _allowed(desired, name, permit)
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
-        scene = _with_permit(scene, permit, facts.policy) if permit else scene
+        scene = _with_permit(scene, permit, facts, _freshness(facts, desired)) if permit else scene
         outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
@@ -140,11 +139,12 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         plan.works.append(outlook.work)
 
 
-def _with_permit(scene: Scene, permit: Permit, policy: NodePolicy) -> Scene:
-    """A hotfix may ignore the windows only where the node's own policy says so."""
-    is_free = permit.ignores_windows and policy.allow_ignore_windows
+def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed | Hold) -> Scene:
+    """A hotfix may ignore the windows only where the node's own policy says so; a stale view opens no wave."""
+    is_free = permit.ignores_windows and facts.policy.allow_ignore_windows
     window = None if is_free else scene.window
-    return replace(scene, gate=scene.gate or permit.hold, cause=permit.cause, window=window)
+    stale = freshness if permit.is_opening and isinstance(freshness, Hold) else None
+    return replace(scene, gate=scene.gate or permit.hold or stale, cause=permit.cause, window=window)
 
 
 def _permit(facts: Facts, rollouts: Rollouts | None, name: str) -> Permit | None:
@@ -159,7 +159,12 @@ def _allowed(desired: Desired | None, name: str, permit: Permit | None) -> Desir
     if desired is None or permit is None or permit.target is desired.releases.get(name):
         return desired
     others = {other: release for other, release in desired.releases.items() if other != name}
-    return replace(desired, releases=others | ({name: permit.target} if permit.target is not None else {}))
+    allowed = replace(desired, releases=others | ({name: permit.target} if permit.target is not None else {}))
+    source = permit.source
+    if source is None:
+        return allowed
+    contents, secrets = {**source.contents, **desired.contents}, {**source.secrets, **desired.secrets}
+    return replace(allowed, contents=contents, secrets=secrets)
 
 
 def _freshness(facts: Facts, desired: Desired | None) -> Proceed | Hold:

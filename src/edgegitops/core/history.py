@@ -14,12 +14,13 @@ from functools import cached_property
 
 from edgegitops.core.desired.deployments import Means
 from edgegitops.core.desired.editions import members_of, resolve_release
-from edgegitops.core.desired.resolve import target_of
+from edgegitops.core.desired.resolve import desired_for, target_of
 from edgegitops.core.desired.values import Judge
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.canonical import digest
+from edgegitops.core.model.facts import Desired, NodeIdentity
 from edgegitops.core.model.manifests import DeploymentManifest, Faults, Snapshot
-from edgegitops.core.model.release import Release
+from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.model.waves import ABSENT, Edition, Member
@@ -126,14 +127,15 @@ class History:
         """The chain as one deployment sees it."""
         return FleetChain(self, deployment)
 
-    def release(self, revision: str, deployment: str, site: str, node: str) -> Release | None:
-        """What a revision makes of a deployment on a node."""
+    def desired(self, revision: str, node: NodeIdentity, policy: NodePolicy) -> Desired | None:
+        """What a revision makes of a node under the node's policy of now; None where it makes nothing valid."""
         at = self.places.get(revision)
         page = self.library.page(self.commits[at][1]) if at is not None else None
-        target = target_of(page.snapshot, site, node) if page else None
-        if page is None or target is None:
+        if page is None:
             return None
-        return resolve_release(replace(page.snapshot, revision=revision), deployment, target, self.library.means)
+        snapshot = replace(page.snapshot, revision=revision)
+        found = desired_for(snapshot, node, self.library.lookup.objects, policy, self.library.judge)
+        return found if isinstance(found, Desired) else None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
-from edgegitops.core.rollout.next_release import Own, Question, Settled, Start, next_release
+from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.wave_gate import Shut
 from edgegitops.core.trust.lookup import Lookup
 
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Permit:
     """What the rollout says: the release to go to (None: a removal), why it may, or what holds it. `reports` are those
-    whose word it asks for.
+    whose word it asks for. `source` is the desired state of an older revision that the target comes from. `is_opening`:
+    waves let it, so a stale view of the repository forbids it.
     """
 
     target: Release | None
@@ -51,6 +52,8 @@ class Permit:
     ignores_windows: bool = False
     events: tuple[Event, ...] = ()
     reports: frozenset[str] = frozenset()
+    source: Desired | None = None
+    is_opening: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,9 @@ class Rollouts:
                 again = self.facts.now + self.facts.asked_every if told.reports else None
                 return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
-                target = self._release(found, name, record, wanted)
-                return replace(told, target=target, cause=found.cause, ignores_windows=found.ignores_windows)
+                is_opening = bool(told.reports) and found.cause in {Cause.GATE, Cause.FELLOWS}
+                allowed = replace(told, cause=found.cause, ignores_windows=found.ignores_windows, is_opening=is_opening)
+                return self._to_release(found, name, record, allowed)
 
     @property
     def _name(self) -> str:
@@ -181,14 +185,22 @@ class Rollouts:
         )
         return Reading(name, self.evidence, standpoint)
 
-    def _release(self, found: Start, name: str, record: DeploymentRecord, wanted: Release | None) -> Release | None:
+    def _to_release(self, found: Start, name: str, record: DeploymentRecord, allowed: Permit) -> Permit:
+        """The permit with the release that a start names: the wanted one, one that is kept here, or that of an older
+        revision, which this node's policy has to admit like any other.
+        """
         if found.digest == ABSENT:
-            return None
-        kept = (one for one in (wanted, *record.lkg) if one is not None and one.digest == found.digest)
+            return replace(allowed, target=None)
+        kept = (one for one in (allowed.target, *record.lkg) if one is not None and one.digest == found.digest)
         known = next(kept, None)
         if known is not None or isinstance(self.history, Refused):
-            return known
-        return self.history.release(found.revision, name, self.facts.node.site, self.facts.node.node)
+            return replace(allowed, target=known or allowed.target)
+        old = self.history.desired(found.revision, self.facts.node, self.facts.policy)
+        release = old.releases.get(name) if old else None
+        if release is None:
+            words = f"revision {found.revision[:12]} cannot be run here: this node's policy or its manifests forbid it"
+            return replace(allowed, hold=Hold(HoldReason.ADMISSION, words))
+        return replace(allowed, target=release, source=old)
 
     def _fellows(self, history: "History", name: str) -> frozenset[str]:
         """Whose reports the gate of this node asks for: the members of its own wave and of those before it."""

@@ -3,6 +3,7 @@
 Speaking and hearing run beside the loop and never delay healing. What could not be sent is not remembered as sent, so
 the next worker makes a newer report of it. What was heard once is kept in the node's own store. A transport that does
 not answer is an alarm, and a hold for good news only: bad news that is in the store counts.
+What reads and signs reports is loaded by nodes that make some.
 """
 
 import uuid
@@ -17,7 +18,6 @@ from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.report import Report
 from edgegitops.core.rollout.telling import Voice, is_news, report_of
-from edgegitops.core.trust.reports import payload_of, report_in, sealed
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
@@ -72,6 +72,8 @@ class Postman:
             self._speak(heads, heartbeat)
 
     def _speak(self, heads: Mapping[str, tuple[str, ...]], heartbeat: timedelta) -> None:
+        from edgegitops.core.trust.reports import payload_of, sealed
+
         ledger = self._journal.ledger()
         installation = ledger.installation or uuid.uuid4().hex
         voice = Voice(self._node, installation, self._clock.boot_id())
@@ -137,5 +139,7 @@ class Postman:
 
     def _last(self) -> Report | None:
         """The last report that was sent."""
+        from edgegitops.core.trust.reports import report_in
+
         found = [report_in(data) for data in self._stored.get(self._name, ())]
         return max((one for one in found if one is not None), key=lambda one: one.sequence, default=None)
