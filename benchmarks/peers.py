@@ -80,7 +80,7 @@ class _PodmanCompose:
 class _KubePlay:
     """One pod of a YAML file; `--replace` makes all of it anew, also where nothing changed."""
 
-    name, is_slow = "podman kube play", False
+    name, is_slow = "podman kube play", True
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

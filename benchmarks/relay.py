@@ -1,12 +1,14 @@
 """Law: a relay stands between a client and a server, changes nothing, and counts: the bytes of each way, and when a
-request of some kind was first seen. Over TCP or a unix socket; a thread for each way, so it is for counting, not for
-timing short things.
+request of some kind was first seen. Over TCP or a unix socket, for TLS where it has a context. It is for counting, not
+for timing short things.
 """
 
+import select
 import socket
+import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,7 @@ class Relay:
     here: Place
     there: Place
     mark: bytes = b""
+    tls: ssl.SSLContext | None = None
     up: int = 0
     down: int = 0
     marked_at: float | None = None
@@ -60,23 +63,30 @@ class Relay:
                 caller, _ = self._server.accept()
             except OSError:
                 return
-            server = socket.socket(_family(self.there), socket.SOCK_STREAM)
-            server.connect(_address(self.there))
-            for ends in ((caller, server, True), (server, caller, False)):
-                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+            threading.Thread(target=self._join, args=(caller,), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, is_up: bool) -> None:  # noqa: FBT001 - which way
-        with suppress(OSError):
-            while data := source.recv(CHUNK):
-                if is_up:
-                    self.up += len(data)
-                    if self.mark and self.marked_at is None and self.mark in data:
-                        self.marked_at = time.time()
-                else:
-                    self.down += len(data)
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+    def _join(self, caller: socket.socket) -> None:
+        """Pass on what comes from either side, in one thread, as TLS wants it; the end of one side is that of both."""
+        with suppress(OSError), ExitStack() as stack:
+            near = stack.enter_context(self.tls.wrap_socket(caller, server_side=True) if self.tls else caller)
+            far = stack.enter_context(socket.socket(_family(self.there), socket.SOCK_STREAM))
+            far.connect(_address(self.there))
+            while True:
+                is_waiting = isinstance(near, ssl.SSLSocket) and near.pending()
+                for source in [near] if is_waiting else select.select([near, far], [], [])[0]:
+                    data = source.recv(CHUNK)
+                    if not data:
+                        return
+                    self._count(data, is_up=source is near)
+                    (far if source is near else near).sendall(data)
+
+    def _count(self, data: bytes, *, is_up: bool) -> None:
+        if not is_up:
+            self.down += len(data)
+            return
+        self.up += len(data)
+        if self.mark and self.marked_at is None and self.mark in data:
+            self.marked_at = time.time()
 
 
 def _family(place: Place) -> socket.AddressFamily:

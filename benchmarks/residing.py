@@ -1,13 +1,14 @@
 """Law: what the resident costs while nothing changes: alone, and with all that may watch it, and what a thousand of its
 cycles leave in memory.
 
-Its share counts its own processor time, its children's and that of Podman's service. Watched means: a scrape of its
-metrics every 15 s, a notification hook, and a watchdog that hears from it. The thousand cycles are the same code with
-short pauses (hasty.py); each is a look at the engine and a poll.
+Its share counts its own processor time, its children's and that of Podman's service. With everything on means: TLS to
+the repository, a scrape of its metrics every 15 s, a notification hook, and a watchdog that hears from it. The thousand
+cycles are the same code with short pauses (hasty.py); each is a look at the engine and a poll.
 """
 
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -18,8 +19,10 @@ from pathlib import Path
 
 from figures import Figure, Target, say
 from gateway import Gateway, cpu_of, memory_of
+from relay import Relay
 
-from edgegitops.lab.commands import until
+from edgegitops.lab import git_server
+from edgegitops.lab.commands import run, until
 
 SETTLED = 15.0
 SCRAPE_EVERY = 15.0
@@ -50,10 +53,10 @@ def resident(gateway: Gateway, count: int, seconds: float, cycles: int) -> Itera
     gateway.settle()
     say(f"the resident with {count} containers, {seconds:g} s")
     yield from _rows(f"resident idle, {count} probed", _share(gateway, seconds))
-    say(f"the resident with metrics, a hook and a watchdog, {seconds:g} s")
-    with _watched(gateway) as command:
+    say(f"the resident with https, metrics, a hook and a watchdog, {seconds:g} s")
+    with _secured(gateway), _watched(gateway) as command:
         share = _share(gateway, seconds, command)
-    yield from _rows(f"the same with metrics, hook, watchdog, {count} probed", share)
+    yield from _rows(f"the same with https, metrics, hook, watchdog, {count} probed", share)
     say(f"{cycles:,} cycles of the resident")
     first, last = _memory_of_cycles(gateway, cycles)
     what = f"resident: RSS after {cycles:,} cycles, {count} probed"
@@ -89,6 +92,27 @@ def _running(gateway: Gateway, command: Sequence[str] | None) -> Iterator[None]:
         yield
     finally:
         gateway.node.stop_agent()
+
+
+@contextmanager
+def _secured(gateway: Gateway) -> Iterator[None]:
+    """The repository at an https address, with a certificate of our own."""
+    file, pem = gateway.node.home / "node.yaml", gateway.node.home / "tls.pem"
+    usual, address = file.read_text(), gateway.lab.wiring.address
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{address}"]
+    run([*make, *names, "-keyout", str(pem), "-out", f"{pem}.crt"])
+    pem.write_text(pem.read_text() + Path(f"{pem}.crt").read_text())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with Relay((address, 0), (address, git_server.PORT), tls=context) as relay:
+        plain, secure = gateway.lab.git_url, f"https://{address}:{relay.port}/fleet.git"
+        branch = f'"{secure}"\n    caFile: "{pem}.crt"\n'
+        file.write_text(usual.replace(f'"{plain}"\n', branch))
+        try:
+            yield
+        finally:
+            file.write_text(usual)
 
 
 @contextmanager

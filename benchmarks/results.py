@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 HEAD = ("what", "ours", "beside", "theirs", "ratio", "target", "")
 VERDICT = {None: "", True: "met", False: "**missed**"}
+BUSY = "**The machine was busy with other work: these figures state nothing, not even by their ratios.**"
 TITLES = {
     "commands": "The command line",
     "documents": "Reading manifests",
@@ -79,7 +80,7 @@ def _tables(day: str, parts: Mapping[str, Tree]) -> Iterator[str]:
         part = parts[name]
         yield f"### {TITLES[name]}\n"
         loads = [str(one["load"][0]) for one in part["machine"]]
-        yield f"`--only {name}`; load of the last minute {' before, '.join(loads)} after.\n"
+        yield f"`--only {name}`; load of the last minute {' before, '.join(loads)} after.{_warning(part['machine'])}\n"
         yield f"| {' | '.join(HEAD)} |\n| {' | '.join('---' for _ in HEAD)} |"
         yield from (f"| {' | '.join(_cells(row))} |" for row in part["figures"])
         yield ""
@@ -90,6 +91,12 @@ def _machine(one: Mapping[str, Any]) -> str:
     programs = ", ".join(f"{name} {version}" for name, version in one["programs"].items())
     where = f"{one['cpu']}, {one['cores']} cores, {one['memory_gib']} GiB, kernel {one['kernel']}"
     return f"{where}, Python {one['python']}, {programs}. Medians."
+
+
+def _warning(machine: Sequence[Mapping[str, Any]]) -> str:
+    """What is to be said where others used the machine; a part alone leaves a load of about its cores."""
+    is_busy = machine[0]["load"][0] > 2 * machine[0]["cores"]
+    return f" {BUSY}" if is_busy else ""
 
 
 def _cells(row: Tree) -> tuple[str, ...]:

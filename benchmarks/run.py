@@ -76,7 +76,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--sizes", type=_numbers, default=[1, 30], help="numbers of containers (default 1,30)")
     options.add_argument("--sites", type=_numbers, default=[100, 1000, 10000], help="sizes of fleets")
     options.add_argument("--refs", type=_numbers, default=[10, 10_000, 100_000], help="refs of the polled repository")
-    options.add_argument("--idle", type=float, default=60, metavar="SECONDS", help="how long the resident is watched")
+    options.add_argument("--idle", type=float, default=40, metavar="SECONDS", help="how long the resident is watched")
     options.add_argument("--cycles", type=int, default=1000, help="cycles of the resident whose memory is compared")
     options.add_argument("--peers", default=",".join(peers.KNOWN), help="peers, or none")
     options.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")

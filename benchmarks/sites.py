@@ -32,7 +32,7 @@ def commands(folder: Path, sizes: Sequence[int], runs: int) -> Iterator[Figure]:
         say(f"validate and plan of {size:,} sites")
         home = folder / f"fleet-{size}"
         fleet = founded(home, size)
-        times = runs if size <= 1000 else max(1, runs // 2)  # noqa: PLR2004 - a long run is a steady one
+        times = runs if size <= 1000 else max(1, runs // 4)  # noqa: PLR2004 - a long run is a steady one
         told, work = folder / "told.json", str(fleet.work)
         parsed = _typical([taken([sys.executable, "-c", PARSE, work], told) for _ in range(times)])
         for what, words in _asked(fleet, size):

@@ -21,13 +21,14 @@ from edgegitops import bootstrap
 from edgegitops.core.model.events import PhaseMoved
 from edgegitops.core.model.release import Phase
 from edgegitops.errors import UnavailableError
+from edgegitops.lab.commands import until
 from edgegitops.lab.images import App
 
 PORT = 18080
 ASK = b"GET /version HTTP/1.0\r\n\r\n"
 CONNECT_PATIENCE, ANSWER_PATIENCE, PERIOD = 0.02, 0.5, 0.001
 HANDLER = 0.5  # a TERM before the program has its handler is lost
-READY = {"http": {"path": "/healthz", "port": 8080}, "interval": "1s"}
+READY = {"http": {"path": "/healthz", "port": 8080}, "interval": "1s", "startPeriod": "1s"}
 
 
 @dataclass(slots=True)
@@ -119,11 +120,7 @@ def rollbacks(gateway: Gateway, times: int) -> Iterator[Figure]:
     ours, began_at = [], 0.0
     for at in range(times):
         _want(gateway, bad, f"3.1.{at}")
-        _let_fail(gateway)
-        reverting_at = _reverting_at(gateway)
-        if reverting_at <= began_at:
-            raise UnavailableError("bench", "roll back", "the bad release was not tried")
-        began_at = reverting_at
+        began_at = _reverted_at(gateway, began_at)
         ours.append((gateway.raw.started([name])[name] - began_at) * 1000)
     gateway.forget()
     gateway.raw.ask("POST", "/networks/create", network)
@@ -195,10 +192,16 @@ def _raw_rollback(gateway: Gateway, request: dict[str, Any]) -> float:
     return took * 1000
 
 
-def _let_fail(gateway: Gateway) -> None:
-    """Let the agent try what cannot become ready, until everything is at rest."""
-    config = str(gateway.node.home / "node.yaml")
-    gateway.node.attempt(["edgegitops", "agent", "run", "--once", "--config", config], seconds=120)
+def _reverted_at(gateway: Gateway, before: float) -> float:
+    """When the agent decided to revert what cannot become ready, once it has; a later instant than `before`."""
+    gateway.node.start_agent()
+    try:
+        until(
+            lambda: _reverting_at(gateway) > before and gateway.phase() is Phase.REVERTED, "the rollback", seconds=120
+        )
+    finally:
+        gateway.node.stop_agent()
+    return _reverting_at(gateway)
 
 
 def _reverting_at(gateway: Gateway) -> float:
