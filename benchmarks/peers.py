@@ -161,7 +161,7 @@ class _AnsiblePull:
         if lacks := _lacks("ansible-pull", package="ansible"):
             return lacks
         roots = [Path("/usr/lib/python3/dist-packages"), *map(Path, sys.path)]
-        roots += [Path("/usr/share/ansible/collections"), Path("/root/.ansible/collections")]
+        roots += [Path("/usr/share/ansible/collections"), Path.home() / ".ansible/collections"]
         if not any((root / MODULE).exists() for root in roots):
             return "the collection containers.podman is missing: ansible-galaxy collection install containers.podman"
         return ""

@@ -16,7 +16,7 @@ from edgegitops.cli.journal import words
 from edgegitops.core.model import events as e
 from edgegitops.core.model.canonical import canonical_json
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import Health, Transition
+from edgegitops.core.model.ledger import Health, JobResult, Transition
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import DeploymentSpec
@@ -151,6 +151,15 @@ TOLD: list[tuple[e.Event, str]] = [
     (e.OperatorReleased("line"), "an operator released line"),
     (e.RetryAsked(), "an operator asked for a look now"),
     (e.JournalPruned(80, "a" * 64), "entries up to 80 were dropped; what they mean is kept"),
+    (
+        e.ControlTagKept("refs/tags/rollout/line/000001", "a" * 40, "b" * 64),
+        "the control tag rollout/line/000001 was believed and is kept for ever",
+    ),
+    (e.ReportMade(7, "b" * 64), "report 7 was made"),
+    (e.JobStarted("line", "migrate", "line.migrate.1", "0b1e"), "try 1 of job migrate begins in line.migrate.1"),
+    (e.JobEnded("line", "migrate", "line.migrate.1", JobResult.SUCCEEDED, AT), "job migrate succeeded"),
+    (e.ScheduleMarked("line", "report", "@daily", AT), "job report: its schedule counts from now on"),
+    (e.ReleaseAdopted("line", OLD), "line@111111111111 1.0 was found as it should be after a lost journal; it serves"),
 ]
 
 
