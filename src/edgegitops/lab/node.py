@@ -202,7 +202,7 @@ class VirtualNode:
         return self._environment()
 
     def _environment(self) -> dict[str, str]:
-        config = {"EDGEGITOPS_CONFIG": str(self.home / "node.yaml")}
+        config = {"EDGEGITOPS_CONFIG": str(self.home / "node.yaml"), "EDGEGITOPS_STATE": str(self.state)}
         return environment({**engine_files.environment(self.home), **config, processes.MARK: self.owner})
 
     def _start(self, name: str, argv: Sequence[str]) -> None:
