@@ -8,6 +8,7 @@ from edgegitops.adapters.engine_memory import Behaviour
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.release import Release, UpdatePolicy
+from edgegitops.core.model.secrets import SecretRef
 from edgegitops.core.model.spec import (
     Attachment,
     Care,
@@ -55,6 +56,11 @@ def model(version: str) -> str:
     return f"registry.example/model@sha256:{sha256_hex(version.partition('/')[0].encode())}"
 
 
+def secret(version: str) -> SecretRef:
+    """The secret that the first container of a release of this version is given."""
+    return SecretRef("db", int(version.partition("/")[0].rpartition("-")[2]))
+
+
 def behaviours(container: str, version: str) -> dict[str, Behaviour]:
     """How an image of this version acts, and how it does with the version's config."""
     of_image, _, config = version.partition("/")
@@ -78,8 +84,8 @@ def release(
     policy: UpdatePolicy = POLICY,
     snapshot: SnapshotSpec | None = None,
 ) -> Release:
-    """A release of containers in the order given: each depends on the one before, the first has an artifact, and the
-    last a volume.
+    """A release of containers in the order given: each depends on the one before, the first has an artifact and a
+    secret, and the last a volume.
     """
     containers: dict[str, ContainerSpec] = {}
     before = ""
@@ -88,6 +94,7 @@ def release(
         mounts = (Mount(target="/data", volume="data"),) if at == len(versions) - 1 else ()
         mounts += (Mount(target="/etc/app.conf", live="file"),) if config else ()
         mounts += (Mount(target="/model", artifact=model(version), read_only=True),) if at == 0 else ()
+        mounts += (Mount(target="/run/db", secret=secret(version), read_only=True),) if at == 0 else ()
         create = CreateSpec(image=image(name, version), mounts=mounts, networks={"net": Attachment(aliases=(name,))})
         needs = {before: Condition.READY if at % 2 else Condition.STARTED} if before else {}
         containers[name] = ContainerSpec(create, replace(_care(config), ready=READY, depends_on=needs))
@@ -102,7 +109,9 @@ def desired(revision: str, *releases: Release) -> Desired:
     """What a revision wants of the node."""
     configs = [version.partition("/")[2].encode() for one in releases for version in one.version.split("+")]
     contents = {sha256_hex(config): config for config in configs if config}
-    return Desired(revision, {one.deployment: replace(one, revision=revision) for one in releases}, contents)
+    secrets = {file: b"sealed" for one in releases for create in one.spec.creates() for file in create.secrets()}
+    wanted = {one.deployment: replace(one, revision=revision) for one in releases}
+    return Desired(revision, wanted, contents, secrets=secrets)
 
 
 def is_good(wanted: Release) -> bool:
