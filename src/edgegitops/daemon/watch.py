@@ -181,14 +181,15 @@ class Watcher:
         is_enough = False
         for name, count in self._counts.items():
             after = self._advance(count, passed)
-            if _is_enough(after) and not count.is_told:
+            is_news = (_is_enough(after) and not count.is_told) or (_is_late(after) and not _is_late(count))
+            if is_news:
                 after = replace(after, is_told=True)
                 is_enough = True
             is_back = count.unanswered_for >= count.watch.deadline and not after.unanswered_for
             is_changed = after.spans != after.marked[-1]
             is_due = _is_counting(after) and is_changed and now - after.marked_at >= MARK_EVERY
             is_enough = is_enough or is_back
-            if is_due or is_back or (after.is_told and not count.is_told):
+            if is_due or is_back or is_news:
                 after = _written(after, now)
                 events.append(_mark_of(after))
             self._counts[name] = after
@@ -236,8 +237,12 @@ def _is_enough(count: _Count) -> bool:
     """
     watch = count.watch
     is_soaked = watch.soaked_for < watch.needed or watch.is_proving
-    is_late = max(count.waited_for, count.unanswered_for) >= watch.deadline
-    return is_late or (is_soaked and count.soaked_for >= watch.needed)
+    return _is_late(count) or (is_soaked and count.soaked_for >= watch.needed)
+
+
+def _is_late(count: _Count) -> bool:
+    """The deadline is over. It is told besides a soak that is complete: one of no time is so from the beginning."""
+    return max(count.waited_for, count.unanswered_for) >= count.watch.deadline
 
 
 def _is_counting(count: _Count) -> bool:

@@ -152,6 +152,15 @@ def test_deadline_wakes_a_worker_once(plant):
     assert [at for at, woke in enumerate(woken) if woke] == [2, 299]
 
 
+def test_deadline_wakes_a_worker_also_where_no_soak_is_needed():
+    plant = Plant(needed=timedelta())
+    plant.answer = False
+    plant.follow()
+    woken = plant.pass_time(6 * MINUTE)
+    assert [at for at, woke in enumerate(woken) if woke][-1] == 299
+    assert plant.marks[-1].waited_for == 5 * MINUTE
+
+
 def test_waiting_adds_up_over_a_whole_transition(plant):
     plant.follow()
     for plant.answer in (False, True, False, True):
