@@ -104,7 +104,8 @@ def read_policy(file: str, *, notes: Path | None = None) -> "NodePolicy":
 def policy_of(config: NodeConfig, *, notes: Path | None = None) -> "NodePolicy":
     """The node's own policy, with the folders that this agent and its engine have on this machine sealed."""
     policy = read_policy(config.policy_file, notes=notes)
-    folders = (config.state, *(str(Path(one).parent) for one in (config.policy_file, config.socket)))
+    files = (config.policy_file, config.socket, config.age_key_file, SHOWN_SECRETS)
+    folders = (config.state, *(str(Path(one).parent) for one in files))
     return replace(policy, sealed=(*policy.sealed, *(one for one in folders if one != "/")))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pyrage
@@ -12,9 +13,14 @@ from hypothesis import strategies as st
 from edgegitops.adapters.engine_podman_secrets import is_in_memory
 from edgegitops.adapters.secrets_memory import MemorySecrets
 from edgegitops.adapters.secrets_pyrage import SecretsDirectory, decrypt, encrypt, make_identity
+from edgegitops.bootstrap import policy_of
+from edgegitops.core.desired.admission import admit
 from edgegitops.core.documents.recipients import count_stanzas, read_recipients
+from edgegitops.core.model.node_config import NodeConfig, Remote
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.secrets import LARGEST, bind, bytes_of, fill, mark_of, read_pairs, text_of, unbind
+from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, Mount
+from edgegitops.core.model.trust import Pin
 from edgegitops.errors import DeniedError, UnavailableError
 
 CANARY = "canary-5512"
@@ -164,3 +170,13 @@ def test_every_line_is_a_pair_or_empty_or_told(text):
 def test_memory_is_told_from_disk():
     assert is_in_memory("/dev/shm/edgegitops/secrets")  # noqa: S108 - nothing is made there
     assert not is_in_memory(str(Path(__file__)))
+
+
+@pytest.mark.parametrize("path", ["/run/edgegitops", "/run/edgegitops/secrets/other", "/keys", "/keys/age.key"])
+def test_no_policy_lets_a_container_mount_what_others_were_given_or_the_key(tmp_path, path):
+    files = {"policy_file": str(tmp_path / "p"), "age_key_file": "/keys/age.key"}
+    config = NodeConfig("a", "gw", Remote(""), Pin("", "", ""), **files)
+    policy = replace(policy_of(config), host_paths=("/",))
+    create = CreateSpec("registry.example/a@sha256:" + "ab" * 32, mounts=(Mount("/host", host=path),))
+    faults = admit(DeploymentSpec("line", {"one": ContainerSpec(create)}), policy)
+    assert any("belongs to the agent" in f"{one.message} {one.expected}" for one in faults), faults
