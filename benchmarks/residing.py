@@ -21,6 +21,7 @@ from figures import Figure, Target, say
 from gateway import Gateway, cpu_of, memory_of
 from relay import Relay
 
+from edgegitops.errors import UnavailableError
 from edgegitops.lab import git_server
 from edgegitops.lab.commands import run, until
 
@@ -113,6 +114,8 @@ def _secured(gateway: Gateway) -> Iterator[None]:
             yield
         finally:
             file.write_text(usual)
+        if relay.up == 0:
+            raise UnavailableError("bench", "poll over https", "the resident did not ask")
 
 
 @contextmanager

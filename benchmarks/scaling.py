@@ -18,7 +18,7 @@ def of_a_large_fleet(gateway: Gateway, sizes: Sequence[int], times: int) -> Iter
     gateway.forget()
     gateway.worker()
     gateway.settle()
-    alone = median(_changes(gateway, times))
+    alone = _changes(gateway, times)
     had = 0
     for size in sizes:
         say(f"commit to start with {size:,} sites")
@@ -28,9 +28,9 @@ def of_a_large_fleet(gateway: Gateway, sizes: Sequence[int], times: int) -> Iter
         had = size
         first = _peak(gateway)
         gateway.settle()
-        seconds = _changes(gateway, times)
-        what, target = f"commit to started, {size:,} sites", Target("flat: <= 1.1x", 1.1)
-        yield Figure(what, "s", median(seconds), times, "the same with one site", alone, target)
+        change, target = _changes(gateway, times), Target("flat: <= 1.1x", 1.1)
+        for what, mine, theirs in zip(("commit to started", "CPU of that worker"), change, alone, strict=True):
+            yield Figure(f"{what}, {size:,} sites", "s", mine, times, "the same with one site", theirs, target)
         gateway.commit(1, changed="2")
         one = _peak(gateway)
         gateway.settle()
@@ -42,15 +42,18 @@ def of_a_large_fleet(gateway: Gateway, sizes: Sequence[int], times: int) -> Iter
             yield Figure(f"worker's peak memory, {size:,} sites, {when}", "MB", peak, 1, target=most)
 
 
-def _changes(gateway: Gateway, times: int) -> list[float]:
-    """Seconds from the start of a worker to that of the changed container; ends at version 1."""
-    seconds = []
+def _changes(gateway: Gateway, times: int) -> tuple[float, float]:
+    """Seconds from the start of a worker to that of the changed container, and of its processor time; medians. It ends
+    at version 1.
+    """
+    seconds, cpu = [], []
     for at in range(2 * ((times + 1) // 2)):
         gateway.commit(1, changed="21"[at % 2])
         began = gateway.worker()
         seconds.append(gateway.last_start(gateway.names()) - began.began_at)
+        cpu.append(began.cpu)
         gateway.settle()
-    return seconds
+    return median(seconds), median(cpu)
 
 
 def _peak(gateway: Gateway) -> float:
