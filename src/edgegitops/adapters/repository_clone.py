@@ -80,6 +80,16 @@ class Clone:
         known = (self.commit(name) for name in _MAIN if name in self._repo.references)
         return next((base for main in known if (base := self._merge_base(main, head))), head)
 
+    def newest(self) -> Commit:
+        """What everybody has: the tip of its origin's main branch as it was fetched last, else HEAD."""
+        known = (name for name in _MAIN if name in self._repo.references)
+        return self.commit(next(known, "HEAD"))
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """The objects that refs below a prefix name, tags unpeeled."""
+        names = (name for name in self._repo.references if name.startswith(prefix))
+        return {name: str(self._repo.references[name].resolve().target) for name in sorted(names)}
+
     def parent(self, commit: Commit) -> Commit | None:
         """The first parent; None where there is none."""
         return self.commit(commit.parent) if commit.parent else None

@@ -1,0 +1,180 @@
+"""What a control tag would do, in words and as JSON, before and after it is made."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgegitops.cli.plain_words import clock, span, visible
+from edgegitops.core.model.codec import Tree, to_tree
+from edgegitops.core.model.control import ControlKind, ControlTag
+
+if TYPE_CHECKING:
+    from edgegitops.core.overview.effect import Touched
+    from edgegitops.core.plan.compare import Change
+    from edgegitops.workbench_rollout import Desk
+
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A tag that is to be made, and what it would do: `effect` in one clause, groups of nodes with their change."""
+
+    desk: "Desk"
+    draft: ControlTag
+    groups: "tuple[tuple[Touched, Change | None], ...]"
+    effect: str
+    notes: tuple[str, ...]
+
+
+def names(nodes: Sequence[str]) -> str:
+    """The first few names and how many more there are."""
+    if len(nodes) <= _MOST_NAMED:
+        return ", ".join(nodes)
+    return f"{', '.join(nodes[:_MOST_NAMED])} and {len(nodes) - _MOST_NAMED} more"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def before(told: Told) -> list[str]:
+    """What a person reads before signing."""
+    from edgegitops.core.trust.control_message import message_of
+
+    draft = told.draft
+    lines = [f"{draft.kind} of {draft.deployment} at {draft.target[:12]}: {told.effect}", ""]
+    for group, change in told.groups:
+        lines += _group(group, change)
+    if not told.groups:
+        lines.append("No node is known on which something would change now.")
+    else:
+        lines.append("Holds, windows and interlocks are asked at each node before anything is stopped.")
+    lines += [f"note: {visible(one)}" for one in told.notes]
+    message = message_of(draft, told.desk.repository).rstrip("\n")
+    return [*lines, "", "The tag says:", *(f"  {visible(line)}".rstrip() for line in message.split("\n")), ""]
+
+
+def _group(group: "Touched", change: "Change | None") -> Iterator[str]:
+    yield f"wave {group.wave}, {count(len(group.nodes), 'node')}: {names(group.nodes)}"
+    if change is None:
+        yield "  nothing changes, or this clone cannot tell what"
+        return
+    old, new = (version or "nothing" for version in change.versions)
+    yield f"  {old} -> {new}" if old != new else f"  {new}, in another form"
+    yield from (f"  container {one.name}: {one.fate}" for one in change.containers)
+    if change.downtime.at_most:
+        typical, most = change.downtime.typical, change.downtime.at_most
+        yield f"  expected downtime: {span(typical)} typical, {span(most)} at most"
+    if group.guessed:
+        yield f"  guessed, because they report nothing: {names(group.guessed)}"
+
+
+def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[str]:
+    """What a person should know before signing."""
+    from edgegitops.core.overview.effect import EXCLUDING, excluded
+
+    found = list(_of_log(desk))
+    if draft.kind in EXCLUDING:
+        barred = excluded(desk.situation, draft.target)
+        found.append(f"bars what {draft.target[:12]} gave to {count(len(barred), 'node')}: {names(barred)}")
+        if any(one.new is None for one in groups):
+            found.append("a node that kept no good release goes on with what it runs, and raises an alarm")
+    if draft.kind is ControlKind.HOTFIX:
+        others = {tag.owner for tag in desk.situation.log.hotfix([draft.target])}
+        mine = "this would be the second" if others else "one owner alone opens nothing"
+        found.append(f"two owners have to ask for it: {mine}; the other makes it with the same command after a fetch")
+    roles = roles_for(desk, draft)
+    if roles:
+        holders = sorted({name for role in roles for name in desk.holders(role)})
+        found.append(f"who may: {', '.join(sorted(roles))} ({', '.join(holders) or 'nobody now'})")
+    return found
+
+
+def _of_log(desk: "Desk") -> Iterator[str]:
+    log = desk.situation.log
+    if desk.refused_head:
+        yield desk.refused_head
+    if log.missing:
+        yield (
+            f"the log has a hole: {', '.join(sorted(one[:12] for one in log.missing))} is missing here, and nothing "
+            "positive counts after it; fetch the tags, or let a node that has it push it again"
+        )
+    if len(log.heads) > 1:
+        yield f"the log is forked; this tag names all {len(log.heads)} heads and heals it"
+    for ref, why in desk.refused.items():
+        yield f"{ref} takes no part: {why}"
+
+
+def roles_for(desk: "Desk", draft: ControlTag) -> frozenset[str]:
+    """The roles of which a signer needs one; none where any known key may."""
+    from edgegitops.core.rollout.control_log import MAY
+    from edgegitops.core.rollout.count import wave_at
+
+    if draft.kind is not ControlKind.APPROVE:
+        return MAY[draft.kind]
+    policy = desk.situation.edition.policy
+    at = next((at for at, one in enumerate(policy.waves) if one.name == draft.wave), len(policy.waves))
+    return frozenset(wave_at(policy, at).approvals.roles)
+
+
+def after(desk: "Desk", made: ControlTag) -> list[str]:
+    """What is said of a tag that was made: who signed, then what is wrong with that."""
+    from edgegitops.workbench_rollout import name_of
+
+    lines = [f"Signed: {name_of(made)} by {visible(made.owner or made.key[:12])}; nodes will believe it."]
+    roles = roles_for(desk, made)
+    if roles and not roles & made.roles_now:
+        held = ", ".join(sorted(made.roles_now)) or "no role now"
+        lines.append(
+            f"warning: this key holds {held}, and a {made.kind} needs {' or '.join(sorted(roles))}: "
+            "nodes keep the tag, and it has no effect"
+        )
+    if made.kind is ControlKind.HOTFIX:
+        log = desk.situation.log
+        owners = {tag.owner for tag in log.tags if tag.kind is made.kind and tag.target == made.target}
+        if not owners - {made.owner}:
+            until = f" before {clock(made.expires_at)}" if made.expires_at else ""
+            lines.append(f"A second owner has to make the other tag{until}, after fetching this one.")
+    return lines
+
+
+def json_of(
+    told: Told, made: ControlTag | None = None, *, warnings: Sequence[str] = (), is_pushed: bool = False
+) -> str:
+    """The answer for scripts."""
+    from edgegitops.core.trust.control_message import message_of
+    from edgegitops.workbench_rollout import name_of
+
+    draft = told.draft
+    tree: dict[str, Tree] = {
+        "tag": name_of(draft),
+        "kind": str(draft.kind),
+        "deployment": draft.deployment,
+        "target": draft.target,
+        "wave": draft.wave or None,
+        "message": message_of(draft, told.desk.repository),
+        "effect": told.effect,
+        "groups": [_group_tree(group, change) for group, change in told.groups],
+        "notes": list(told.notes),
+        "isMade": made is not None,
+        "payload": made.payload if made else None,
+        "owner": made.owner if made else None,
+        "rolesNow": sorted(made.roles_now) if made else [],
+        "warnings": list(warnings),
+        "isPushed": is_pushed,
+    }
+    return json.dumps(tree, indent=2)
+
+
+def _group_tree(group: "Touched", change: "Change | None") -> Tree:
+    return {
+        "wave": group.wave,
+        "nodes": list(group.nodes),
+        "guessed": list(group.guessed),
+        "versions": {"old": change.versions[0] or None, "new": change.versions[1] or None} if change else None,
+        "containers": [{"name": one.name, "fate": str(one.fate)} for one in change.containers] if change else [],
+        "downtime": to_tree(change.downtime) if change else None,
+    }

@@ -1,0 +1,120 @@
+"""Law: what a control tag would change is shown before it is made: which nodes, in which wave, from what to what.
+
+1. `approve` speaks of the nodes of its wave that do not run the candidate; `halt`, `resume`, `retry` and `hotfix` of
+   all that do not.
+2. `rollback` and `revoke` speak of the nodes whose digest the target changed and that run that digest. They go to the
+   release that `To` names, else, as far as a fleet repository can tell, to what the target replaced. A node keeps its
+   own list of good releases, and goes to the newest of it that is not excluded.
+3. A rollback or revocation of a revision that changed no node is none: nothing would be excluded.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from edgegitops.core.history import History
+from edgegitops.core.model.control import ControlKind, ControlTag, Forgiven
+from edgegitops.core.model.release import Release
+from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.overview.situation import Situation
+from edgegitops.core.plan.compare import Change, compare
+from edgegitops.core.rollout.blame import does_concern
+from edgegitops.core.rollout.road import changed_nodes
+
+EXCLUDING = frozenset({ControlKind.ROLLBACK, ControlKind.REVOKE})
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Nodes of one wave that would go the same way: positions of the chain, None for nothing. `guessed` are those of
+    which nobody reported what they run.
+    """
+
+    wave: str
+    nodes: tuple[str, ...]
+    old: int | None
+    new: int | None
+    guessed: tuple[str, ...] = ()
+
+
+def touched_by(situation: Situation, tag: ControlTag) -> tuple[Touched, ...]:
+    """Whom a tag speaks of."""
+    ways = _away(situation, tag) if tag.kind in EXCLUDING else _forth(situation, tag)
+    groups: dict[tuple[str, str, str], list[tuple[str, int | None, int | None]]] = {}
+    for node, old, new in ways:
+        digests = (_digest(situation, node, old), _digest(situation, node, new))
+        groups.setdefault((situation.wave(node), *digests), []).append((node, old, new))
+    found = []
+    for (wave, _, _), rows in groups.items():
+        names = tuple(node for node, _, _ in rows)
+        unheard = tuple(node for node in names if not situation.is_heard(node))
+        found.append(Touched(wave, names, rows[0][1], rows[0][2], unheard))
+    return tuple(found)
+
+
+def _forth(situation: Situation, tag: ControlTag) -> Iterator[tuple[str, int | None, int | None]]:
+    for node in situation.pending:
+        if tag.kind is not ControlKind.APPROVE or situation.wave(node) == tag.wave:
+            road = situation.road(node)
+            is_going = road.after.digest(node) == ABSENT
+            yield node, None if road.is_from_nothing else road.base, None if is_going else road.candidate
+
+
+def _away(situation: Situation, tag: ControlTag) -> Iterator[tuple[str, int | None, int | None]]:
+    chain = situation.chain
+    at = chain.position(tag.target)
+    to = chain.position(tag.to) if tag.to else None
+    for node in excluded(situation, tag.target):
+        given = chain.edition(at).digest(node) if at is not None else ABSENT
+        if at is not None and given == situation.running(node) != ABSENT:
+            there = to if to is not None else at - 1
+            yield node, at, None if there < 0 or chain.edition(there).digest(node) == ABSENT else there
+
+
+def excluded(situation: Situation, target: str) -> tuple[str, ...]:
+    """The nodes whose digest a revision changed: a rollback of it bars what it gave them."""
+    at = situation.chain.position(target)
+    return tuple(sorted(changed_nodes(situation.chain, at))) if at is not None else ()
+
+
+def newest_change(situation: Situation) -> str:
+    """The newest revision that changed the deployment on any node; empty where none did."""
+    steps = range(situation.candidate, -1, -1)
+    at = next((step for step in steps if next(changed_nodes(situation.chain, step), None) is not None), None)
+    return situation.chain.revisions[at] if at is not None else ""
+
+
+def unforgiven(situation: Situation) -> tuple[Forgiven, ...]:
+    """The failures that stand in the way of the candidate: on the node itself, or because they concern another."""
+    named = {(one.node, one.sequence) for one in situation.log.forgiven}
+    failures = [
+        one
+        for one in situation.reading.evidence.failures(situation.deployment)
+        if (one.node, one.sequence) not in named
+    ]
+    roads = [situation.road(node) for node in _first_of_each(situation)] if failures else []
+    wanted = situation.edition
+    return tuple(
+        Forgiven(one.node, one.sequence)
+        for one in sorted(failures, key=lambda one: (one.node, one.sequence))
+        if one.digest == wanted.digest(one.node) or any(does_concern(one, road) for road in roads)
+    )
+
+
+def _first_of_each(situation: Situation) -> Iterable[str]:
+    """One pending node of each kind of road."""
+    return {situation.likeness(node): node for node in situation.pending}.values()
+
+
+def change_of(situation: Situation, history: History, touched: Touched) -> Change | None:
+    """What becomes of the containers of a group, seen on its first node; None where nothing does."""
+    site, _, node = touched.nodes[0].partition("/")
+
+    def release(at: int | None) -> Release | None:
+        revision = situation.chain.edition(at).revision if at is not None else ""
+        return history.release(revision, situation.deployment, site, node) if revision else None
+
+    return compare(release(touched.old), release(touched.new))
+
+
+def _digest(situation: Situation, node: str, at: int | None) -> str:
+    return situation.chain.edition(at).digest(node) if at is not None else ABSENT

@@ -1,0 +1,125 @@
+"""Law: where a rollout stands, for somebody who is no node: what each node runs is what it reports.
+
+1. A node's word is its newest report. Of a node without one it is supposed that it runs what it was given before the
+   candidate; that is a guess, and is told as one.
+2. What each node may do is answered by the function that the node itself asks (`next_release`).
+3. Nodes that stand on equal roads get one answer. Two roads are equal where the same revisions gave both nodes a
+   change, and made their digests equal to one another, as far as failures, exclusions and the way to the candidate look
+   back.
+What a node keeps to go back to is not in reports, so a return to its direct predecessor is not foreseen here.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgegitops.core.model.report import ReportedDeployment
+from edgegitops.core.model.waves import ABSENT, Chain, Edition
+from edgegitops.core.rollout.control_log import ControlLog
+from edgegitops.core.rollout.count import Reading, wave_at
+from edgegitops.core.rollout.next_release import Own, Question, Settled, Start, next_release
+from edgegitops.core.rollout.road import Road, road_to
+from edgegitops.core.rollout.wave_gate import Shut
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One deployment in the whole fleet. The chain has at least one revision."""
+
+    deployment: str
+    chain: Chain
+    log: ControlLog
+    reading: Reading
+
+    @property
+    def candidate(self) -> int:
+        """The position of the newest valid revision."""
+        return len(self.chain.revisions) - 1
+
+    @property
+    def edition(self) -> Edition:
+        """What that revision says."""
+        return self.chain.edition(self.candidate)
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """Every node that is to have the deployment, or tells that it still has it, by name."""
+        told = (name for name in self.reading.evidence.latest if self.told(name) is not None)
+        known = {name for name in told if self.running(name) != ABSENT}
+        return tuple(sorted(known | self.edition.members.keys()))
+
+    def told(self, node: str) -> ReportedDeployment | None:
+        """What a node reports of the deployment; None where it says nothing of it."""
+        report = self.reading.evidence.latest.get(node)
+        return report.deployments.get(self.deployment) if report else None
+
+    def is_heard(self, node: str) -> bool:
+        """Whether the node ever reported anything."""
+        return node in self.reading.evidence.latest
+
+    def running(self, node: str) -> str:
+        """The digest that a node runs (rule 1)."""
+        if self.is_heard(node):
+            told = self.told(node)
+            return told.digest if told else ABSENT
+        return self._given_before(node)
+
+    def _given_before(self, node: str) -> str:
+        wanted = self.edition.digest(node)
+        older = (self.chain.edition(at).digest(node) for at in range(self.candidate - 1, -1, -1))
+        return next((digest for digest in older if digest != wanted), ABSENT)
+
+    @cached_property
+    def pending(self) -> tuple[str, ...]:
+        """The nodes that do not run what the candidate says."""
+        return tuple(name for name in self.nodes if self.running(name) != self.edition.digest(name))
+
+    def road(self, node: str) -> Road:
+        """The way of a node to the candidate."""
+        return road_to(self.chain, node, self.running(node), self.candidate)
+
+    def wave(self, node: str) -> str:
+        """The name of the node's wave; of one that is to lose the deployment, that of its base."""
+        road = self.road(node) if node not in self.edition.members else None
+        page = road.before if road else self.edition
+        member = page.members.get(node)
+        return wave_at(page.policy, member.wave if member else len(page.policy.waves)).name
+
+    @cached_property
+    def answers(self) -> dict[str, Start | Settled | Shut]:
+        """What each pending node may start now, or why not (rules 2 and 3)."""
+        known: dict[Hashable, Start | Settled | Shut] = {}
+        found: dict[str, Start | Settled | Shut] = {}
+        for node in self.pending:
+            key = self.likeness(node)
+            if key not in known:
+                known[key] = self._ask(node)
+            found[node] = known[key]
+        return found
+
+    def _ask(self, node: str) -> Start | Settled | Shut:
+        own = Own(node, self.running(node), latched=dict(self._latched(node)))
+        return next_release(Question(own, self.chain, self.log, self.reading))
+
+    def _latched(self, node: str) -> Iterator[tuple[str, int]]:
+        told = self.told(node)
+        yield from ((one.digest, one.sequence) for one in (told.failures if told else ()))
+
+    def likeness(self, node: str) -> Hashable:
+        """What the answer for a node is made of, but its name."""
+        road = self.road(node)
+        looked_at = sorted({at for step in {*self._looked_back, *road.span, road.base} for at in (step - 1, step)})
+        digests = [self.chain.edition(at).digest(node) for at in looked_at if at >= 0]
+        pattern = tuple((digests.index(digest), digest == ABSENT) for digest in digests)
+        failed = frozenset(self._latched(node))
+        has_run = self.reading.evidence.has_run(self.deployment, node)
+        seats = tuple(page.members.get(node) for page in (road.before, road.after))
+        return road.base, road.is_from_nothing, pattern, seats, (node, failed) if failed else None, has_run
+
+    @cached_property
+    def _looked_back(self) -> frozenset[int]:
+        """Positions at which something failed, or that a rollback speaks of."""
+        failures = (one.revision for one in self.reading.evidence.failures(self.deployment))
+        targets = (tag.target for tag in self.log.exclusions)
+        places = (self.chain.position(one) for one in (*failures, *targets))
+        return frozenset(at for at in places if at is not None)

@@ -1,0 +1,222 @@
+"""Joins adapters to what people do with a rollout in a clone of the fleet repository; it decides nothing.
+
+A clone is read as a node reads its mirror: the same walk of signatures, the same reader of control tags, the same
+functions. It vouches for itself: nothing is pinned here. DeniedError: no clone, nothing believed in it, no such
+deployment; UnavailableError: the reports cannot be read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgegitops.bootstrap import load_schemas
+from edgegitops.core.model.control import ControlTag
+from edgegitops.core.model.trust import Floor, Pin, Refused, TrustLimits
+from edgegitops.errors import DeniedError
+
+if TYPE_CHECKING:
+    from edgegitops.adapters.repository_clone import Clone
+    from edgegitops.adapters.repository_pygit2 import MirrorObjects
+    from edgegitops.core.history import History, Page
+    from edgegitops.core.overview.effect import Touched
+    from edgegitops.core.overview.situation import Situation
+    from edgegitops.core.plan.compare import Change
+    from edgegitops.core.rollout.evidence import Evidence
+    from edgegitops.core.trust.control_tags import Signers
+    from edgegitops.core.trust.lookup import Lookup
+
+_PORT = "rollout"
+_PREFIX = "refs/tags/rollout/"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One deployment as this clone and these reports show it. `refused` has what is wrong with control tags that take
+    no part, by ref; `numbers` are all numbers that are taken.
+    """
+
+    situation: "Situation"
+    history: "History"
+    signers: "Signers"
+    repository: str
+    head: str
+    now: datetime
+    refused: Mapping[str, str] = field(default_factory=dict)
+    numbers: frozenset[int] = frozenset()
+    refused_head: str = ""
+
+    def changes(self, groups: "tuple[Touched, ...]") -> "list[tuple[Touched, Change | None]]":
+        """What becomes of the containers of each group."""
+        from edgegitops.core.overview.effect import change_of
+
+        return [(one, change_of(self.situation, self.history, one)) for one in groups]
+
+    def holders(self, role: str) -> list[str]:
+        """Whose keys hold a role in the root in force, and count now."""
+        root = self.signers.roots[-1]
+        keys = root.roles[role].keys if role in root.roles else ()
+        return sorted({self.signers.owner(key) or key[:12] for key in keys if role in self.signers.current(key)})
+
+
+def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
+    """Look at a deployment in the clone at `path`, with the reports of a folder."""
+    from edgegitops.adapters.clock_system import SystemClock
+    from edgegitops.adapters.repository_clone import Clone
+    from edgegitops.adapters.repository_pygit2 import MirrorObjects
+    from edgegitops.core.documents.judge import value_judge
+    from edgegitops.core.history import Library, history_of
+    from edgegitops.core.overview.situation import Situation
+    from edgegitops.core.rollout.control_log import ControlLog
+    from edgegitops.core.rollout.count import Reading
+    from edgegitops.core.rollout.evidence import Standpoint
+    from edgegitops.core.trust.control_tags import Signers
+    from edgegitops.core.trust.lookup import Lookup
+    from edgegitops.core.trust.root import roots_ever
+
+    clone = Clone(path)
+    objects = MirrorObjects(lambda: clone.odb, str(path))
+    now = SystemClock().now().replace(microsecond=0)
+    tip = clone.newest()
+    pin, floor, doubt = _believed(objects, tip.id, path, now)
+    library = Library(Lookup(objects, TrustLimits()), load_schemas(), value_judge)
+    history = history_of(floor.commit, pin.checkpoint, library)
+    roots = roots_ever(pin, library.lookup, floor.tree)
+    if isinstance(history, Refused) or isinstance(roots, Refused):
+        wrong = history if isinstance(history, Refused) else roots
+        raise DeniedError(_PORT, f"read {path}", f"{wrong.subject}: {wrong.detail}")  # type: ignore[union-attr] # refused
+    chain = history.chain(deployment)
+    signers = Signers(pin.repository, roots, max(now, floor.clock))
+    tags, refused, numbers = _tags(clone, library.lookup, signers, deployment)
+    page = _page(history)
+    if deployment not in page.snapshot.deployments and not tags:
+        there = ", ".join(sorted(page.snapshot.deployments)) or "none"
+        raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
+    evidence = _evidence(reports, page, pin.repository)
+    standpoint = Standpoint(now, True, roots[-1].version, frozenset(one.payload for one in tags))  # noqa: FBT003 - its second field
+    situation = Situation(
+        deployment, chain, ControlLog(frozenset(tags), now), Reading(deployment, evidence, standpoint)
+    )
+    return Desk(situation, history, signers, pin.repository, floor.commit, now, refused, numbers, doubt)
+
+
+def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> tuple[Pin, Floor, str]:
+    from edgegitops.core.trust.pinning import first_pin
+    from edgegitops.core.trust.walk import walk
+
+    pin = first_pin(objects, tip)
+    if isinstance(pin, Refused):
+        raise DeniedError(_PORT, f"read {path}", f"{pin.subject}: {pin.detail}", reason=pin.doubt)
+    belief = walk(pin, None, tip, objects, now=now)
+    refused = belief.refused
+    if belief.floor is None:
+        words = f"{refused.subject}: {refused.detail}" if refused else "no commit is believed"
+        raise DeniedError(_PORT, f"read {path}", f"{words}; see edgegitops trust verify")
+    doubt = f"commit {refused.subject[:12]} is not believed by nodes: {refused.detail}" if refused else ""
+    return pin, belief.floor, doubt
+
+
+def _page(history: "History") -> "Page":
+    found = (history.library.page(tree) for _, tree in reversed(history.commits))
+    page = next((one for one in found if one is not None), None)
+    if page is None:
+        raise DeniedError(_PORT, "read the manifests", "no revision is valid; edgegitops validate tells why")
+    return page
+
+
+def _tags(
+    clone: "Clone", lookup: "Lookup", signers: "Signers", deployment: str
+) -> tuple[list[ControlTag], dict[str, str], frozenset[int]]:
+    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag
+
+    prefix = f"{_PREFIX}{deployment}/"
+    tags: list[ControlTag] = []
+    refused: dict[str, str] = {}
+    refs = clone.refs(prefix)
+    for ref, oid in refs.items():
+        data = lookup.read(oid, "tag", limit=SIZE_MOST)
+        found = data if isinstance(data, Refused) else read_control_tag(ref, data, signers)
+        if isinstance(found, ControlTag):
+            tags.append(found)
+        else:
+            refused[ref] = f"{found.doubt}: {found.detail}"
+    taken = (ref.removeprefix(prefix) for ref in refs)
+    return tags, refused, frozenset(int(one) for one in taken if one.isdecimal() and one.isascii())
+
+
+def _evidence(folder: Path | None, page: "Page", fleet: str) -> "Evidence":
+    from edgegitops.adapters.reports_directory import ReportsDirectory
+    from edgegitops.core.model.report import Statement
+    from edgegitops.core.rollout.evidence import Evidence
+    from edgegitops.core.trust.reports import read_report
+
+    if folder is None:
+        return Evidence()
+    keys = {
+        f"{site}/{name}": own.report
+        for site, nodes in page.snapshot.keys.items()
+        for name, own in nodes.nodes.items()
+        if own.report
+    }
+    sent = ReportsDirectory(folder).collect(keys)
+    read = (read_report(data, fleet=fleet, name=name, key_line=keys[name]) for name, data in sent.items())
+    return Evidence(frozenset(one for one in read if isinstance(one, Statement)))
+
+
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+
+def make_tag(path: Path, desk: Desk, draft: ControlTag) -> ControlTag:
+    """Sign the tag with the person's own git, and read it as a node does. DeniedError: a node would refuse it; then no
+    tag is left behind.
+    """
+    from edgegitops.adapters.repository_clone import Clone
+    from edgegitops.adapters.repository_pygit2 import MirrorObjects
+    from edgegitops.adapters.tags_git import Tags
+    from edgegitops.core.trust.control_message import message_of
+    from edgegitops.core.trust.lookup import Lookup
+
+    name = name_of(draft)
+    git = Tags(path)
+    git.sign(name, draft.target, message_of(draft, desk.repository))
+    clone = Clone(path)
+    lookup = Lookup(MirrorObjects(lambda: clone.odb, str(path)), TrustLimits())
+    tags, refused, _ = _tags(clone, lookup, desk.signers, draft.deployment)
+    made = next((one for one in tags if one.number == draft.number), None)
+    if made is None or replace(draft, payload=made.payload, **_signed(made)) != made:
+        git.remove(name)
+        words = refused.get(f"refs/tags/{name}", "it does not say what it should")
+        hint = "tags are signed with git's own settings: gpg.format=ssh and user.signingkey"
+        raise DeniedError(_PORT, f"sign {name}", f"nodes would refuse it, so it was removed: {words}; {hint}")
+    return made
+
+
+def _signed(made: ControlTag) -> dict[str, Any]:
+    return {"owner": made.owner, "key": made.key, "roles": made.roles, "roles_now": made.roles_now}
+
+
+def name_of(tag: ControlTag) -> str:
+    """`rollout/<deployment>/<number, 6 digits>`."""
+    return f"rollout/{tag.deployment}/{tag.number:06}"
+
+
+def fetch_tags(path: Path, remote: str, deployment: str) -> None:
+    """Fetch the control tags of a deployment."""
+    from edgegitops.adapters.tags_git import Tags
+
+    Tags(path).fetch(remote, f"rollout/{deployment}/")
+
+
+def push_tag(path: Path, remote: str, tag: ControlTag) -> None:
+    """Push one tag."""
+    from edgegitops.adapters.tags_git import Tags
+
+    Tags(path).push(remote, name_of(tag))
+
+
+def commit_named(path: Path, name: str) -> str:
+    """The commit that a name or id means."""
+    from edgegitops.adapters.repository_clone import Clone
+
+    return Clone(path).commit(name).id

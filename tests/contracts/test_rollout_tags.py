@@ -1,0 +1,110 @@
+"""`edgegitops rollout` with real git and real keys: the effect is shown, the tag is signed, read again, and pushed."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.contracts.rollout_desk import APP, RolloutDesk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> RolloutDesk:
+    """All run 1.0.0; 2.0.0 has just been pushed."""
+    made = RolloutDesk(tmp_path, approvals=1)
+    for site in "abcd":
+        made.tell(site, made.first)
+    made.second = made.release("2.0.0")  # type: ignore[attr-defined] # of this story only
+    return made
+
+
+def reports(desk: RolloutDesk) -> tuple[str, str]:
+    return "--reports", str(desk.reports)
+
+
+def test_approval_shows_whom_it_concerns_and_is_pushed_signed(desk):
+    said = desk.run("approve", APP, "--wave", "pilot", "--reason", "clean", *reports(desk), "--dry-run")
+    assert "wave pilot, 1 node: b/gw" in said
+    assert "1.0.0 -> 2.0.0" in said
+    assert "container web: replaced" in said
+    made = desk.tag("approve", "--wave", "pilot", "--expires", "3d", *reports(desk))
+    assert (made["tag"], made["isMade"], made["isPushed"]) == (f"rollout/{APP}/000001", True, True)
+    assert made["target"] == desk.second
+    assert "Previous: none" in made["message"]
+    there = subprocess.run(["git", "-C", str(desk.bare), "tag"], capture_output=True, text=True, check=True).stdout
+    assert made["tag"] in there
+
+
+def test_nothing_is_made_without_somebody_to_ask(desk):
+    said = desk.run("halt", APP, "--reason", "wait", code=64)
+    assert "--yes" in said
+    desk.run("halt", APP, "--reason", "wait", "--dry-run")
+    assert desk.fleet.git("tag") == ""
+
+
+def test_resume_names_the_halt_and_continues_the_log(desk):
+    halt = desk.tag("halt", key="engineer")
+    resume = desk.tag("resume")
+    assert f"Resumes: {halt['payload']}" in resume["message"]
+    assert f"Previous: {halt['payload']}" in resume["message"]
+    assert "not-halted" in desk.run("resume", APP, "--reason", "again", "--yes", code=1)
+
+
+def test_key_without_the_role_is_warned_of(desk):
+    made = desk.tag("approve", "--wave", "pilot", key="engineer")
+    assert "needs release-manager" in made["warnings"][0]
+
+
+def test_tag_that_nodes_would_refuse_is_removed(desk):
+    said = desk.run("halt", APP, "--reason", "wait", "--yes", key="stranger", code=5)
+    assert "key-unknown" in said
+    assert desk.fleet.git("tag") == ""
+
+
+def test_rollback_bars_what_the_newest_change_brought(desk):
+    for site in "ab":
+        desk.tell(site, desk.second)
+    made = desk.tag("rollback", *reports(desk))
+    assert made["target"] == desk.second
+    assert [(one["wave"], one["nodes"]) for one in made["groups"]] == [("canary", ["a/gw"]), ("pilot", ["b/gw"])]
+    assert made["groups"][0]["versions"] == {"old": "2.0.0", "new": "1.0.0"}
+
+
+@pytest.mark.parametrize("kind", ["rollback", "revoke"])
+def test_revision_that_changed_no_node_cannot_be_undone(desk, kind):
+    before = desk.fleet.git("rev-parse", f"{desk.first}~1")
+    said = desk.run(kind, APP, "--revision", before, "--reason", "wrong", "--yes", code=1)
+    assert "changes-nothing" in said
+    assert desk.fleet.git("tag") == ""
+
+
+def test_retry_fills_in_the_failures_that_reports_tell(desk):
+    assert "nothing-to-forgive" in desk.run("retry", APP, "--reason", "x", "--yes", code=1)
+    desk.tell("a", desk.first, failed=desk.second)
+    made = desk.tag("retry", *reports(desk))
+    assert "Forgives: a/gw@2" in made["message"]
+
+
+def test_retry_ends_a_rollback(desk):
+    rollback = desk.tag("rollback")
+    assert f"Previous: {rollback['payload']}" in desk.tag("retry")["message"]
+
+
+def test_hotfix_asks_for_a_second_owner_and_expires(desk):
+    made = desk.tag("hotfix", "--expires", "4h")
+    assert "Expires: " in made["message"]
+    assert "second owner" in made["warnings"][0]
+    assert "24 h" in desk.run("hotfix", APP, "--reason", "x", "--expires", "25h", "--yes", code=64)
+
+
+def test_tag_of_somebody_else_is_fetched_before_a_number_is_taken(desk, tmp_path):
+    subprocess.run(["git", "clone", "-q", str(desk.bare), str(tmp_path / "other")], check=True)
+    first = desk.tag("halt")
+    desk.fleet.git("tag", "-d", first["tag"])
+    second = desk.tag("halt")
+    assert second["tag"] == f"rollout/{APP}/000002"
+    assert f"Previous: {first['payload']}" in second["message"]
+
+
+def test_unknown_deployment_and_wave_are_told(desk):
+    assert "there are: line" in desk.run("halt", "lime", "--reason", "x", "--yes", code=5)
+    assert "canary, pilot, rest" in desk.run("approve", APP, "--wave", "plot", "--reason", "x", code=64)
