@@ -11,6 +11,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from edgegitops.core.desired.editions import resolve_release
+from edgegitops.core.desired.resolve import target_of
 from edgegitops.core.history import History
 from edgegitops.core.model.control import ControlKind, ControlTag, Forgiven
 from edgegitops.core.model.release import Release
@@ -107,13 +109,18 @@ def _first_of_each(situation: Situation) -> Iterable[str]:
 
 def change_of(situation: Situation, history: History, touched: Touched) -> Change | None:
     """What becomes of the containers of a group, seen on its first node; None where nothing does."""
-    site, _, node = touched.nodes[0].partition("/")
+    seat = touched.nodes[0]
+    return compare(*(_release(situation, history, at, seat) for at in (touched.old, touched.new)))
 
-    def release(at: int | None) -> Release | None:
-        revision = situation.chain.edition(at).revision if at is not None else ""
-        return history.release(revision, situation.deployment, site, node) if revision else None
 
-    return compare(release(touched.old), release(touched.new))
+def _release(situation: Situation, history: History, at: int | None, seat: str) -> Release | None:
+    place = history.places.get(situation.chain.edition(at).revision) if at is not None else None
+    page = history.library.page(history.commits[place][1]) if place is not None else None
+    site, _, node = seat.partition("/")
+    target = target_of(page.snapshot, site, node) if page else None
+    if page is None or target is None:
+        return None
+    return resolve_release(page.snapshot, situation.deployment, target, history.library.means)
 
 
 def _digest(situation: Situation, node: str, at: int | None) -> str:
