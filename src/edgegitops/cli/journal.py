@@ -7,9 +7,10 @@ shown with its control characters escaped.
 """
 
 import json
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,19 +20,31 @@ import click
 from edgegitops.core.model import events as e
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.release import Release
+from edgegitops.errors import EdgegitopsError
 
 if TYPE_CHECKING:
     from edgegitops.ports import Journal
 
 DEFAULT_STATE = "/var/lib/edgegitops"
+DEFAULT_CONFIG = "/etc/edgegitops/node.yaml"
 SHORT = 12
+
+
+def _of_this_node() -> str:
+    """The state directory that this node's configuration names; the usual one where that cannot be read."""
+    from edgegitops import bootstrap
+
+    with suppress(EdgegitopsError):
+        return bootstrap.read_config(os.environ.get("EDGEGITOPS_CONFIG", DEFAULT_CONFIG)).state
+    return DEFAULT_STATE
+
 
 state_option = click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_STATE,
+    default=_of_this_node,
     envvar="EDGEGITOPS_STATE",
-    show_default=True,
+    show_default=f"that of node.yaml, else {DEFAULT_STATE}",
     show_envvar=True,
     help="The node's state directory.",
 )

@@ -1,8 +1,8 @@
 """Law: what an OpenSSH certificate says, and whether its authority signed it (OpenSSH PROTOCOL.certkeys).
 
 For the lenient profile alone: a node knows keys and no authorities. A certificate is read whole or refused; that it is
-for users and valid at an instant is asked by `why_not`. Critical options are none that a signature could honour, so a
-certificate with any of them is refused, as `ssh-keygen -Y verify` does.
+for users and valid at an instant is asked by `why_not`. Critical options are not looked at, as `ssh-keygen -Y verify`
+does not: they limit logins, not signatures.
 """
 
 import base64
@@ -31,7 +31,6 @@ class Certificate:
     principals: tuple[str, ...]
     valid_after: int
     valid_before: int
-    has_critical_options: bool
 
     def why_not(self, at: int) -> str:
         """Why it does not count at this instant; empty where it does."""
@@ -88,7 +87,7 @@ def _read(blob: bytes, kind: str) -> Certificate | Refused:
     )
     serial, purpose, name = int.from_bytes(wire.take(8), "big"), wire.number(), wire.string()
     principals, after, before = wire.string(), wire.take(8), wire.take(8)
-    critical, _, reserved, authority = wire.string(), wire.string(), wire.string(), wire.string()
+    _, _, reserved, authority = wire.string(), wire.string(), wire.string(), wire.string()
     signed = len(blob) - wire.left
     signature = wire.string()
     wire.end()
@@ -110,7 +109,6 @@ def _read(blob: bytes, kind: str) -> Certificate | Refused:
         principals=_names(principals),
         valid_after=int.from_bytes(after, "big"),
         valid_before=int.from_bytes(before, "big"),
-        has_critical_options=bool(critical),
     )
 
 
