@@ -101,6 +101,24 @@ def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
     return Desk(situation, history, signers, pin.repository, floor.commit, now, refused, numbers, doubt)
 
 
+def with_waves(path: Path) -> list[str]:
+    """The deployments of the newest revision that have waves."""
+    from edgegitops.adapters.repository_clone import Clone
+    from edgegitops.adapters.repository_pygit2 import MirrorObjects
+    from edgegitops.core.documents.judge import value_judge
+    from edgegitops.core.history import Library
+    from edgegitops.core.trust.lookup import Lookup
+
+    clone = Clone(path)
+    lookup = Lookup(MirrorObjects(lambda: clone.odb, str(path)), TrustLimits())
+    page = Library(lookup, load_schemas(), value_judge).page(clone.newest().tree)
+    if page is None:
+        raise DeniedError(
+            _PORT, "read the manifests", "the newest revision is not valid; edgegitops validate tells why"
+        )
+    return sorted(name for name, one in page.snapshot.deployments.items() if one.rollout.waves)
+
+
 def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> tuple[Pin, Floor, str]:
     from edgegitops.core.trust.pinning import first_pin
     from edgegitops.core.trust.walk import walk

@@ -48,9 +48,7 @@ COMMANDS = {
     "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
     "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),
     "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
-    "rollout": Place(
-        "edgegitops.cli.rollout:rollout", "Waves: approve, halt, resume, roll back, each by a signed tag."
-    ),
+    "rollout": Place("edgegitops.cli.rollout:rollout", "Where a rollout stands; approve, halt, resume, roll back."),
     "secret": Place("edgegitops.cli.secret:secret", "Secrets: encrypt them for the nodes that use them."),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
     "trust": Place(

@@ -6,13 +6,14 @@ person decides becomes a signed tag of the fleet repository, made with the perso
 
 import click
 
+from edgegitops.cli.rollout_status import history, status
 from edgegitops.cli.rollout_tags import TAGGING
 
 
-@click.group(epilog="Example: edgegitops rollout approve vision-qa --wave pilot --reason 'two nights clean' --push")
+@click.group(epilog="Example: edgegitops rollout status vision-qa --reports /mnt/reports")
 def rollout() -> None:
-    """Waves: approve, halt, resume, revoke, roll back, retry, and hotfixes, each by a signed tag."""
+    """Waves: where a rollout stands, and what people say to it: each word is a signed tag."""
 
 
-for _command in TAGGING:
+for _command in (status, history, *TAGGING):
     rollout.add_command(_command)

@@ -1,0 +1,300 @@
+"""`edgegitops rollout status` and `history`: where a rollout stands, and what people said about it.
+
+Asked of a clone and of reports, with the functions that nodes ask. What a node keeps in its own journal is not known
+here: windows, interlocks, holds of operators. Exit 1 where the rollout is halted or has too many failures.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgegitops.cli.plain_words import HOLDS, clock, span, visible
+from edgegitops.cli.rollout_words import count, names
+from edgegitops.core.model.codec import Tree, to_tree
+from edgegitops.core.model.control import ControlKind, ControlTag
+
+if TYPE_CHECKING:
+    from edgegitops.core.overview.waves import RolloutView, Waiting, WaveView
+    from edgegitops.core.rollout.wave_gate import Shut
+    from edgegitops.workbench_rollout import Desk
+
+_EVERY_SECONDS = 5
+_CLEAR = "\x1b[H\x1b[2J"
+_HARD = frozenset({"halted", "too-many-failures"})
+LACKS = {
+    "no-report": "reports nothing of it",
+    "runs-another-release": "runs another release",
+    "not-healthy": "is not healthy",
+    "soaking": "has not soaked yet",
+    "report-too-old": "its last report is too old",
+    "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
+    "told-two-things-at-once": "told two things under one number, so nothing good of it counts",
+    "failed": "failed",
+}
+FORCES = {
+    "in-force": "in force",
+    "ended": "ended by a later tag",
+    "expired": "expired",
+    "no-role": "without effect: the key does not hold the role",
+    "behind-a-hole-or-in-a-fork": "without effect: the log has a hole or a fork there",
+}
+_PATH = click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
+_REPORTS = click.option(
+    "--reports",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder with the nodes' reports. Without it nothing counts as healthy.",
+)
+
+
+@click.command(epilog="Example: edgegitops rollout status vision-qa --reports /mnt/reports --watch")
+@click.argument("deployment", default="")
+@_PATH
+@_REPORTS
+@click.option("--watch", "is_watching", is_flag=True, help="Look again every 5 s, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON (schemas/output/rollout-status.schema.json).")
+@click.pass_context
+def status(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context, deployment: str, path: Path, reports: Path | None, *, is_watching: bool, as_json: bool
+) -> None:
+    """Where the rollout of DEPLOYMENT stands, wave by wave; of every deployment that has waves where none is named.
+
+    PATH is a clone of the fleet repository; it is read as far as it was fetched (origin's main branch, else HEAD).
+    """
+    if deployment and path == Path() and Path(deployment).is_dir():
+        deployment, path = "", Path(deployment)
+    while True:
+        is_hard = _show(deployment, path, reports, as_json=as_json, is_watching=is_watching)
+        if not is_watching:
+            ctx.exit(1 if is_hard else 0)
+        time.sleep(_EVERY_SECONDS)
+
+
+def _show(deployment: str, path: Path, reports: Path | None, *, as_json: bool, is_watching: bool) -> bool:
+    from edgegitops import workbench_rollout
+    from edgegitops.core.overview.waves import view_of
+
+    asked = [deployment] if deployment else workbench_rollout.with_waves(path)
+    desks = [workbench_rollout.open_desk(path, name, reports) for name in asked]
+    seen = [(desk, view_of(desk.situation)) for desk in desks]
+    if as_json:
+        trees = [_tree(desk, view) for desk, view in seen]
+        click.echo(json.dumps(trees[0] if deployment else trees, indent=None if is_watching else 2))
+    else:
+        clear = _CLEAR if is_watching and sys.stdout.isatty() else ""
+        texts = ["\n".join(_text(desk, view)) for desk, view in seen] or ["no deployment has waves"]
+        click.echo(clear + "\n\n".join(texts))
+    return any(one.shut and one.shut.reason in _HARD for _, view in seen for one in _all(view))
+
+
+def _all(view: "RolloutView") -> Iterator["Waiting"]:
+    for wave in view.waves:
+        yield from wave.waiting
+    yield from view.leaving
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
+    situation = desk.situation
+    word = "every node runs what it should" if view.is_through else "under way"
+    yield f"{situation.deployment} at {view.revision[:12]}: {word}"
+    for wave in view.waves:
+        if wave.tally.size:
+            yield from _wave(desk, wave)
+    for one in view.leaving:
+        yield f"  to be removed from {count(len(one.nodes), 'node')}: {names(one.nodes)}"
+        yield from _held(desk, one)
+    yield from (f"  log: {line}" for line in _log(desk))
+
+
+def _wave(desk: "Desk", wave: "WaveView") -> Iterator[str]:
+    one = wave.tally
+    yield f"  wave {one.wave.name}: {count(one.size, 'node')}, {_numbers(wave)}"
+    if one.failed:
+        yield f"    failed: {names(sorted(one.failed))}"
+    reasons: dict[str, list[str]] = {}
+    for node, lack in wave.missing:
+        reasons.setdefault(lack, []).append(node)
+    for why, nodes in reasons.items():
+        yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
+    if one.resting:
+        yield f"    in maintenance: {names(one.resting)}"
+    for waiting in wave.waiting:
+        yield from _held(desk, waiting)
+
+
+def _lack(desk: "Desk", wave: "WaveView", lack: str, nodes: list[str]) -> str:
+    told = [desk.situation.told(node) for node in nodes]
+    soaked = [one.soaked_for for one in told if one is not None]
+    if lack == "soaking" and soaked:
+        return f"soaked for {span(min(soaked))} of {span(wave.tally.wave.gate.soak)}"
+    return LACKS[lack]
+
+
+def _numbers(wave: "WaveView") -> str:
+    one = wave.tally
+    if not one.covered:
+        return "nothing changes for it" if not wave.waiting else "none of them counts as evidence"
+    covered = f"{len(one.covered)} covered"
+    return f"{covered}, {len(one.good)} of {one.need} needed good, {len(one.failed)} failed of {one.allowed} allowed"
+
+
+def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:
+    if waiting.shut is None:
+        yield f"    may start now ({waiting.cause}): {names(waiting.nodes)}"
+        return
+    shut = waiting.shut
+    words, advice = HOLDS.get(shut.reason, ("", ""))
+    yield visible(f"    held: {names(waiting.nodes)}: {words or shut.reason} ({shut.reason}): {shut.detail}")
+    yield f"    to do: {_help(desk, shut) or advice}"
+
+
+def _help(desk: "Desk", shut: "Shut") -> str:
+    """Which approval by whom would help; empty where none would."""
+    if not shut.approvals:
+        return ""
+    who = sorted({name for role in shut.roles for name in desk.holders(role)})
+    current = " --policy-current" if shut.is_about_policy else ""
+    asked = f"{count(shut.approvals, 'owner')} with the role {' or '.join(shut.roles)}"
+    return (
+        f"{asked} ({', '.join(who) or 'nobody holds it now'}): "
+        f"edgegitops rollout approve {desk.situation.deployment} --wave {shut.wave}{current} --reason …"
+    )
+
+
+def _log(desk: "Desk") -> Iterator[str]:
+    log = desk.situation.log
+    by_payload = log.by_payload
+    if log.heads:
+        heads = [by_payload[one] for one in log.heads]
+        yield f"head{'s'[: len(heads) > 1]} {', '.join(f'{one.number:06} {one.kind} by {one.owner}' for one in heads)}"
+    if len(log.heads) > 1:
+        yield "forked: nothing positive in the fork counts; the next tag names all heads and heals it"
+    for one in sorted(log.missing):
+        yield f"a tag is missing here, and nothing positive after it counts: payload {one}"
+    yield from (f"{ref} takes no part: {visible(why)}" for ref, why in desk.refused.items())
+    if desk.refused_head:
+        yield visible(desk.refused_head)
+
+
+# --- as JSON ----------------------------------------------------------------------------------------------------------
+
+
+def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
+    log = desk.situation.log
+    return {
+        "deployment": desk.situation.deployment,
+        "revision": view.revision,
+        "isThrough": view.is_through,
+        "waves": [_wave_tree(desk, wave) for wave in view.waves],
+        "leaving": [_waiting_tree(desk, one) for one in view.leaving],
+        "log": {
+            "heads": list(log.heads),
+            "isForked": len(log.heads) > 1,
+            "missing": sorted(log.missing),
+            "refused": [{"ref": ref, "why": why} for ref, why in desk.refused.items()],
+        },
+    }
+
+
+def _wave_tree(desk: "Desk", wave: "WaveView") -> Tree:
+    one = wave.tally
+    return {
+        "name": one.wave.name,
+        "size": one.size,
+        "covered": list(one.covered),
+        "good": sorted(one.good),
+        "needed": one.need if one.covered else 0,
+        "failed": sorted(one.failed),
+        "allowed": one.allowed,
+        "missing": [{"node": node, "why": str(lack)} for node, lack in wave.missing],
+        "maintenance": list(one.resting),
+        "waiting": [_waiting_tree(desk, waiting) for waiting in wave.waiting],
+    }
+
+
+def _waiting_tree(desk: "Desk", waiting: "Waiting") -> Tree:
+    shut = waiting.shut
+    needs: Tree = None
+    if shut is not None and shut.approvals:
+        owners = sorted({name for role in shut.roles for name in desk.holders(role)})
+        needs = {
+            "wave": shut.wave,
+            "count": shut.approvals,
+            "roles": list(shut.roles),
+            "owners": list(owners),
+            "isAboutPolicy": shut.is_about_policy,
+        }
+    return {
+        "nodes": list(waiting.nodes),
+        "mayStart": shut is None,
+        "cause": waiting.cause or None,
+        "reason": str(shut.reason) if shut else None,
+        "detail": shut.detail if shut else None,
+        "approval": needs,
+    }
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+@click.command(epilog="Example: edgegitops rollout history vision-qa")
+@click.argument("deployment")
+@_PATH
+@click.option("--json", "as_json", is_flag=True, help="As JSON (schemas/output/rollout-history.schema.json).")
+def history(deployment: str, path: Path, *, as_json: bool) -> None:
+    """All control tags of DEPLOYMENT that the clone at PATH has, and what each does now."""
+    from edgegitops import workbench_rollout
+
+    desk = workbench_rollout.open_desk(path, deployment, None)
+    tags = sorted(desk.situation.log.tags, key=lambda tag: (tag.number, tag.payload))
+    if as_json:
+        click.echo(json.dumps({"deployment": deployment, "tags": [_tag_tree(desk, tag) for tag in tags]}, indent=2))
+        return
+    for tag in tags:
+        click.echo("\n".join(_tag_lines(desk, tag)))
+    for line in _log(desk) if tags else ("nobody has tagged this deployment",):
+        click.echo(line)
+
+
+def _force(desk: "Desk", tag: ControlTag) -> str:
+    from edgegitops.cli.rollout_words import roles_for
+    from edgegitops.core.overview.waves import force_of
+
+    return force_of(desk.situation.log, tag, roles_for(desk, tag))
+
+
+def _tag_lines(desk: "Desk", tag: ControlTag) -> Iterator[str]:
+    about = f" wave {tag.wave}" if tag.wave else ""
+    owner = tag.owner or tag.key[:12]
+    yield visible(f"{tag.number:06} {tag.kind}{about} by {owner} at {tag.target[:12]}: {FORCES[_force(desk, tag)]}")
+    if tag.reason:
+        yield visible(f"       {tag.reason}")
+    if tag.kind is ControlKind.RETRY and tag.forgives:
+        yield f"       forgives {', '.join(f'{one.node}@{one.sequence}' for one in tag.forgives)}"
+    if tag.expires_at:
+        yield f"       expires {clock(tag.expires_at)}"
+
+
+def _tag_tree(desk: "Desk", tag: ControlTag) -> Tree:
+    return {
+        "number": tag.number,
+        "kind": str(tag.kind),
+        "payload": tag.payload,
+        "target": tag.target,
+        "owner": tag.owner,
+        "wave": tag.wave or None,
+        "reason": tag.reason,
+        "expiresAt": to_tree(tag.expires_at) if tag.expires_at else None,
+        "previous": list(tag.previous),
+        "forgives": [f"{one.node}@{one.sequence}" for one in tag.forgives],
+        "resumes": tag.resumes or None,
+        "to": tag.to or None,
+        "force": _force(desk, tag),
+    }

@@ -1,0 +1,164 @@
+"""Law: a rollout is shown wave by wave, each with its numbers, what holds its nodes, and which word of whom would help.
+
+1. The numbers of all waves are counted on one road: that of the last wave that is not through yet. When all are
+   through, on the one that the newest change began.
+2. What holds a node is the node's own answer; nodes of a wave with one answer are told together.
+3. An approval is asked for only where it would open something now.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edgegitops.core.model.control import ControlKind, ControlTag
+from edgegitops.core.model.report import ReportedState
+from edgegitops.core.model.waves import Gate
+from edgegitops.core.overview.effect import newest_change
+from edgegitops.core.overview.situation import Situation
+from edgegitops.core.rollout.control_log import MAY, ControlLog
+from edgegitops.core.rollout.count import Tally, tally
+from edgegitops.core.rollout.evidence import is_ahead, is_fresh
+from edgegitops.core.rollout.next_release import Settled, Start
+from edgegitops.core.rollout.road import Road
+from edgegitops.core.rollout.wave_gate import Shut, case_of
+
+
+class Lack(StrEnum):
+    """Why a covered member is not good (yet)."""
+
+    SILENT = "no-report"
+    OTHER = "runs-another-release"
+    STATE = "not-healthy"
+    SOAKING = "soaking"
+    OLD = "report-too-old"
+    AHEAD = "knows-more-than-this-clone"
+    LIED = "told-two-things-at-once"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nodes of one wave with one answer: they may start now (`shut` is None; `cause` says why), or are held."""
+
+    nodes: tuple[str, ...]
+    shut: Shut | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveView:
+    """One wave: its numbers, its nodes that are not through, and why each covered member that is missing is missing."""
+
+    tally: Tally
+    waiting: tuple[Waiting, ...] = ()
+    missing: tuple[tuple[str, Lack], ...] = ()
+
+    @property
+    def is_through(self) -> bool:
+        """Whether every node of it runs what it should, as far as reports tell."""
+        return not self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """A rollout: the revision that all is judged at, and the waves in their order. `leaving` are nodes that are to lose
+    the deployment.
+    """
+
+    revision: str
+    waves: tuple[WaveView, ...]
+    leaving: tuple[Waiting, ...] = ()
+
+    @property
+    def is_through(self) -> bool:
+        """Whether every node runs what it should."""
+        return all(one.is_through for one in self.waves) and not self.leaving
+
+
+def view_of(situation: Situation) -> RolloutView:
+    """The rollout as it stands."""
+    edition = situation.edition
+    road = _main_road(situation)
+    case = case_of(road, situation.log, situation.reading)
+    counted = tally(road, edition, len(edition.policy.waves), case.reading, is_whole=True)
+    grouped: dict[int, dict[Waiting, list[str]]] = {}
+    for node, answer in situation.answers.items():
+        member = edition.members.get(node)
+        if not isinstance(answer, Settled):
+            kind = Waiting((), cause=answer.cause) if isinstance(answer, Start) else Waiting((), answer)
+            grouped.setdefault(member.wave if member else -1, {}).setdefault(kind, []).append(node)
+    waiting = {
+        at: tuple(Waiting(tuple(nodes), kind.shut, kind.cause) for kind, nodes in kinds.items())
+        for at, kinds in grouped.items()
+    }
+    waves = tuple(
+        WaveView(one, waiting.get(at, ()), tuple((node, _lack(situation, one, node)) for node in one.missing))
+        for at, one in enumerate(counted)
+    )
+    return RolloutView(edition.revision, waves, waiting.get(-1, ()))
+
+
+def _main_road(situation: Situation) -> Road:
+    """Rule 1."""
+    members = situation.edition.members
+    late = [node for node in situation.pending if node in members]
+    if late:
+        last = max(members[node].wave for node in late)
+        roads = [situation.road(node) for node in late if members[node].wave == last]
+        (base, is_new), _ = Counter((road.base, road.is_from_nothing) for road in roads).most_common(1)[0]
+        return next(road for road in roads if (road.base, road.is_from_nothing) == (base, is_new))
+    at = situation.chain.position(newest_change(situation)) or 0
+    node = max(members, key=lambda name: (members[name].wave, name), default="")
+    return Road(situation.chain, node, max(at - 1, 0), situation.candidate, is_from_nothing=at == 0)
+
+
+def _lack(situation: Situation, counted: Tally, node: str) -> Lack:
+    """Why a covered member is not good: the first of the reasons in their order."""
+    evidence, standpoint = situation.reading.evidence, situation.reading.standpoint
+    report, told = evidence.latest.get(node), situation.told(node)
+    if node in counted.failed:
+        return Lack.FAILED
+    if report is None or told is None:
+        return Lack.SILENT
+    if (node, report.installation) in evidence.liars:
+        return Lack.LIED
+    gate: Gate = counted.wave.gate
+    asked = (
+        (told.digest != situation.edition.digest(node), Lack.OTHER),
+        (told.state is not ReportedState.HEALTHY, Lack.STATE),
+        (not is_fresh(report, gate.max_report_age, standpoint), Lack.OLD),
+        (is_ahead(report, standpoint), Lack.AHEAD),
+        (told.soaked_for < gate.soak, Lack.SOAKING),
+    )
+    return next((lack for is_so, lack in asked if is_so), Lack.FAILED)
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+class Force(StrEnum):
+    """What a tag of the log does now."""
+
+    IN_FORCE = "in-force"
+    ENDED = "ended"
+    EXPIRED = "expired"
+    NO_ROLE = "no-role"
+    NO_PLACE = "behind-a-hole-or-in-a-fork"
+
+
+def force_of(log: ControlLog, tag: ControlTag, roles: frozenset[str] = frozenset()) -> Force:
+    """What a tag does now. `roles` are those of which an approval needs one."""
+    match tag.kind:
+        case ControlKind.HALT:
+            return Force.IN_FORCE if tag in log.halts else Force.ENDED
+        case ControlKind.REVOKE | ControlKind.ROLLBACK if tag in log.exclusions:
+            return Force.IN_FORCE
+        case ControlKind.REVOKE | ControlKind.ROLLBACK:
+            return Force.ENDED if MAY[tag.kind] & tag.roles else Force.NO_ROLE
+        case _:
+            needed = MAY[tag.kind] or roles
+            if not (needed or tag.roles_now) & tag.roles_now:
+                return Force.NO_ROLE
+            if tag.expires_at is not None and log.now is not None and log.now >= tag.expires_at:
+                return Force.EXPIRED
+            return Force.IN_FORCE if log.counts(tag) else Force.NO_PLACE

@@ -1,0 +1,68 @@
+"""`edgegitops rollout status` and `history` over a real clone and signed reports: the same answers that nodes get."""
+
+from datetime import timedelta
+
+import pytest
+from tests.contracts.rollout_desk import APP, RolloutDesk
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> RolloutDesk:
+    """All run 1.0.0; 2.0.0 has just been pushed; wave pilot asks for an approval."""
+    made = RolloutDesk(tmp_path_factory.mktemp("desk"), approvals=1)
+    for site in "abcd":
+        made.tell(site, made.first)
+    made.release("2.0.0")
+    return made
+
+
+def where(desk: RolloutDesk) -> tuple[str, str]:
+    return "--reports", str(desk.reports)
+
+
+def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: RolloutDesk) -> None:
+    second = desk.fleet.tip()
+    seen = desk.look("status", *where(desk))
+    canary, pilot, rest = seen["waves"]
+    assert canary["waiting"] == [
+        {"nodes": ["a/gw"], "mayStart": True, "cause": "gate", "reason": None, "detail": None, "approval": None}
+    ]
+    assert (canary["covered"], canary["good"], canary["needed"]) == (["a/gw"], [], 1)
+    assert canary["missing"] == [{"node": "a/gw", "why": "runs-another-release"}]
+    assert pilot["waiting"][0]["reason"] == "gate"
+    assert rest["waiting"][0]["nodes"] == ["c/gw", "d/gw"]
+
+    desk.tell("a", second, soaked_for=timedelta(minutes=4))
+    said = desk.run("status", APP, *where(desk))
+    assert "missing: a/gw: soaked for 4 min of 10 min" in said
+
+    desk.tell("a", second)
+    asked = desk.look("status", *where(desk))["waves"][1]["waiting"][0]
+    assert (asked["reason"], asked["approval"]["count"], asked["approval"]["wave"]) == ("approval", 1, "pilot")
+    assert "edgegitops rollout approve line --wave pilot" in desk.run("status", APP, *where(desk))
+    desk.tag("approve", "--wave", "pilot", *where(desk))
+    assert desk.look("status", *where(desk))["waves"][1]["waiting"][0]["mayStart"]
+
+    for site in "bcd":
+        desk.tell(site, second)
+    assert desk.look("status", *where(desk))["isThrough"]
+    assert "every node runs what it should" in desk.run("status", *where(desk))
+
+    bad = desk.release("3.0.0")
+    desk.tell("a", second, failed=bad)
+    said = desk.run("status", APP, *where(desk), code=1)
+    assert "too-many-failures" in said
+    assert "edgegitops rollout retry" in said
+
+    desk.tag("halt", key="engineer")
+    desk.tag("resume")
+    told = desk.look("history")["tags"]
+    assert [(one["kind"], one["force"]) for one in told] == [
+        ("approve", "in-force"),
+        ("halt", "ended"),
+        ("resume", "in-force"),
+    ]
+    assert "000002 halt by engineer" in desk.run("history", APP)
+    desk.fleet.git("tag", "-d", f"rollout/{APP}/000002")
+    assert desk.look("history")["tags"][1]["force"] == "behind-a-hole-or-in-a-fork"
+    assert "a tag is missing here" in desk.run("history", APP)
