@@ -295,3 +295,111 @@ def test_share_of_failures_that_a_wave_allows(world: World) -> None:
     started(world.ask(P2, "old"))
     world.tell(P2, "new", "r2")
     started(world.ask(R1, "old"))
+
+
+def hotfixed(world: World) -> World:
+    """Two owners ask for the newest revision at once."""
+    for owner in ("rosa", "otto"):
+        world.tag(ControlKind.HOTFIX, "r2", owner=owner, expires_at=NOW + timedelta(hours=2))
+    return world
+
+
+def test_hotfix_does_not_beat_a_halt(world: World) -> None:
+    started(hotfixed(world).ask(R1, "old"), Cause.HOTFIX)
+    world.tag(ControlKind.HALT, "r2")
+    held(world.ask(R1, "old"), HoldReason.HALTED)
+
+
+def test_hotfix_does_not_beat_failures(world: World) -> None:
+    world.tell(C, "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
+    held(hotfixed(world).ask(R1, "old"), HoldReason.TOO_MANY_FAILURES)
+
+
+def test_return_asks_for_the_approvals_of_what_it_leaves_too(world: World) -> None:
+    """A revert that drops the approvals in the same commit does not spare them."""
+    strict = RolloutPolicy((_asking("canary"), Wave("pilot")))
+    world.pages[1] = page("r2", all_run("new"), WHERE, strict)
+    world.pages.append(page("r3", all_run("old"), WHERE))
+    back = Own(C, content("new"), predecessor=content("old"), left_at=NOW - timedelta(hours=1))
+    assert held(world.ask(back), HoldReason.APPROVAL).is_about_policy
+    world.tag(ControlKind.APPROVE, "r3", wave="canary")
+    started(world.ask(back), Cause.RETURN)
+
+
+def test_return_asks_for_the_shorter_of_two_spans(world: World) -> None:
+    """The commit that goes back does not lengthen the time in which it may."""
+    world.pages[1] = page("r2", all_run("new"), WHERE, replace(WAVES, revert_within=timedelta(hours=1)))
+    world.pages.append(page("r3", all_run("old"), WHERE))
+    world.said.clear()
+    back = Own(P1, content("new"), predecessor=content("old"), left_at=NOW - timedelta(hours=2))
+    held(world.ask(back), HoldReason.GATE)
+
+
+def test_fresh_node_runs_what_its_fellows_run_while_the_candidate_is_excluded_or_paused(world: World) -> None:
+    world.tag(ControlKind.ROLLBACK, "r2", to="r1")
+    assert started(world.ask(R3, "-"), Cause.FELLOWS).digest == content("old")
+    world.tags.clear()
+    world.pages[1] = page("r2", all_run("new"), WHERE, replace(WAVES, is_paused=True))
+    assert started(world.ask(R3, "-"), Cause.FELLOWS).digest == content("old")
+
+
+def test_fresh_node_does_not_trust_a_fellow_that_failed(world: World) -> None:
+    """A release that failed on a fellow and runs there now is not what runs well there, where failures are allowed."""
+    bold = RolloutPolicy((Wave("canary", gate=Gate(min_healthy=Fraction(1, 3), max_failures=Fraction(2, 3))),))
+    here = {C: 0, P1: 0, R1: 0}
+    world.pages = [page("r1", dict.fromkeys(here, "old"), here, bold)]
+    world.said.clear()
+    world.tell(P1, "old", "r1", failures=[("r1", "old")])
+    started(world.ask(C, "-"))
+    world.tell(R1, "old", "r1")
+    started(world.ask(C, "-"), Cause.FELLOWS)
+
+
+def test_rollback_does_not_go_to_what_failed_here(world: World) -> None:
+    world.tag(ControlKind.ROLLBACK, "r2")
+    own = Own(C, content("new"), kept=(content("old"),), latched={content("old"): 7})
+    held(world.ask(own), HoldReason.EXCLUDED)
+    world.tag(ControlKind.RETRY, "r1", forgives=(Forgiven(C, 7),))
+    assert isinstance(world.ask(own), Settled)
+
+
+def test_revocation_that_cannot_move_does_not_hide_the_rollback_that_can(world: World) -> None:
+    """The key of the revocation is not valid any more: it still excludes, and the move is the rollback's."""
+    world.tag(ControlKind.REVOKE, "r2", roles_now=frozenset())
+    world.tag(ControlKind.ROLLBACK, "r2")
+    own = Own(C, content("new"), kept=(content("old"),))
+    assert started(world.ask(own), Cause.ROLLBACK).digest == content("old")
+
+
+def test_without_waves_all_go_at_once_unless_halted_or_failed(world: World) -> None:
+    world.pages = [page("r1", all_run("old"), dict.fromkeys(NODES, 0), RolloutPolicy())]
+    world.pages.append(page("r2", all_run("new"), dict.fromkeys(NODES, 0), RolloutPolicy()))
+    world.said.clear()
+    for node in NODES:
+        started(world.ask(node, "old"))
+    world.tell(C, "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
+    assert held(world.ask(R1, "old"), HoldReason.TOO_MANY_FAILURES).wave == "rest"
+    world.said.clear()
+    world.tag(ControlKind.HALT, "r2")
+    held(world.ask(R1, "old"), HoldReason.HALTED)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_direct"),
+    [(("x/1", "x/2", "x/3", "x/4"), True), (("x/1", "x/2", "x/3", "x/4", "x/5"), False), (("x/1", "y/2"), False)],
+)
+def test_few_are_four_of_one_site(names: tuple[str, ...], *, is_direct: bool) -> None:
+    waves = dict.fromkeys(names, 2)
+    made = World([page("r1", dict.fromkeys(names, "old"), waves), page("r2", dict.fromkeys(names, "new"), waves)])
+    assert isinstance(made.ask("x/1", "old"), Start) is is_direct
+
+
+@pytest.mark.parametrize(("most", "is_open"), [(2, True), (1, False), (Fraction(1, 3), True), (Fraction(1, 10), False)])
+def test_bound_of_a_wave_is_a_number_or_a_share_rounded_up(
+    world: World, most: int | Fraction, *, is_open: bool
+) -> None:
+    """The pilots are two of six."""
+    policy = RolloutPolicy((Wave("canary"), Wave("pilot", most=most)))
+    world.pages = [page("r1", all_run("old"), WHERE, policy), page("r2", all_run("new"), WHERE, policy)]
+    world.tell(C, "new", "r2")
+    assert isinstance(world.ask(P1, "old"), Start) is is_open

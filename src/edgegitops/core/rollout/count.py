@@ -113,7 +113,7 @@ def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_who
             Tally(
                 wave,
                 covered,
-                _good(wave.gate, covered, road, reading),
+                good_of(wave.gate, covered, road, reading),
                 failed.get(at, frozenset()),
                 resting=tuple(name for name in concerned if policy_of.members[name].is_resting),
                 size=len(names),
@@ -123,7 +123,8 @@ def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_who
     return found
 
 
-def _good(gate: Gate, covered: Iterable[str], road: Road, reading: Reading) -> frozenset[str]:
+def good_of(gate: Gate, covered: Iterable[str], road: Road, reading: Reading) -> frozenset[str]:
+    """Who of these runs well what the road's end gives it, and has no failure that concerns the road's node."""
     guilty = {failure.node for failure in reading.failures}
     is_good = partial(reading.evidence.is_good, gate=gate, standpoint=reading.standpoint)
     honest = (name for name in covered if name not in guilty)

@@ -17,9 +17,9 @@ def excluding(log: ControlLog, road: Road) -> ControlTag | None:
     return next((tag for tag in log.exclusions if _does_exclude(tag, road)), None)
 
 
-def barring(log: ControlLog, chain: Chain, node: str, digest: str) -> ControlTag | None:
-    """The first tag whose target gave the node this very digest; None where none did."""
-    return next((tag for tag in log.exclusions if _does_bar(tag, chain, node, digest)), None)
+def barring(log: ControlLog, chain: Chain, node: str, digest: str) -> list[ControlTag]:
+    """The tags whose target gave the node this very digest."""
+    return [tag for tag in log.exclusions if _does_bar(tag, chain, node, digest)]
 
 
 def _does_exclude(tag: ControlTag, road: Road) -> bool:

@@ -6,11 +6,11 @@ Rules, in order:
 2. a digest that failed here, or that is excluded, is not started;
 3. a removal asks only whether it is halted, and above a few nodes for an approval;
 4. a candidate that is paused is not started;
-5. a hotfix by two owners skips waves and evidence;
+5. a hotfix by two owners skips waves and evidence, never a halt, by a tag or by failures;
 6. going back to the direct predecessor soon after leaving it skips evidence, halts and failures of others: they concern
    what is left;
-7. a node that runs nothing takes the newest release that at least half of its fellows run well; where there is none,
-   and for every other node, the gate of its wave decides;
+7. a node that runs nothing takes the newest release that at least half of its fellows run well, also where the
+   candidate may not be started; where there is none, and for every other node, the gate of its wave decides;
 8. what runs and is excluded is left for the release that the rollback names, or for the newest kept one that is not.
 Windows, interlocks, holds and health are asked elsewhere, for every one of these moves.
 """
@@ -20,13 +20,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from edgegitops.core.model.control import Forgiven
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.waves import ABSENT, Chain
 from edgegitops.core.rollout.control_log import ControlLog
-from edgegitops.core.rollout.count import Reading, wave_at
+from edgegitops.core.rollout.count import Reading, good_of, wave_at
 from edgegitops.core.rollout.exclusion import barring, excluding
 from edgegitops.core.rollout.road import Road, road_to
-from edgegitops.core.rollout.wave_gate import Case, Shut, approving, ask_failures, ask_gate, case_of, tallies
+from edgegitops.core.rollout.wave_gate import (
+    Case,
+    Shut,
+    approving,
+    ask_approvals,
+    ask_failures,
+    ask_gate,
+    ask_halted,
+    case_of,
+)
 
 
 class Cause(StrEnum):
@@ -105,37 +115,41 @@ def _candidate(asked: Question, candidate: int, wanted: str) -> Start | Shut:
     case = case_of(road, asked.log, asked.reading)
     revision = asked.chain.revisions[candidate]
     barred = _barred(asked, road, wanted)
-    if barred is not None:
-        return barred
     if wanted == ABSENT:
-        return _removal(case) or Start(ABSENT, revision, Cause.REMOVAL)
-    if road.after.policy.is_paused:
-        return Shut(HoldReason.PAUSED, "rollout.paused is true in the deployment's manifest")
-    hotfix = asked.log.hotfix(_since_last_change(road))
-    if hotfix:
-        return Start(wanted, revision, Cause.HOTFIX, all(tag.ignores_windows for tag in hotfix))
-    if _is_return(asked, wanted, road):
-        return approving(case) or Start(wanted, revision, Cause.RETURN)
+        return barred or _removal(case) or Start(ABSENT, revision, Cause.REMOVAL)
+    barred = barred or _paused(road)
+    if barred is None:
+        hotfix = asked.log.hotfix(_since_last_change(road))
+        if hotfix and ask_halted(case) is None:
+            return Start(wanted, revision, Cause.HOTFIX, all(tag.ignores_windows for tag in hotfix))
+        if _is_return(asked, wanted, road):
+            return ask_approvals(case) or Start(wanted, revision, Cause.RETURN)
     if not own.is_sure:
-        return Shut(HoldReason.EVIDENCE, "this node has no journal and has not yet read what it reported before")
-    if own.running == ABSENT:
-        found = _of_fellows(asked, candidate)
-        if found is not None:
-            return found
-    return ask_gate(case) or Start(wanted, revision, Cause.GATE)
+        return barred or Shut(HoldReason.EVIDENCE, "this node has no journal and has not yet read its own reports")
+    found = _of_fellows(asked, candidate) if own.running == ABSENT else None
+    return found or barred or ask_gate(case) or Start(wanted, revision, Cause.GATE)
+
+
+def _paused(road: Road) -> Shut | None:
+    if not road.after.policy.is_paused:
+        return None
+    return Shut(HoldReason.PAUSED, "rollout.paused is true in the deployment's manifest")
 
 
 def _barred(asked: Question, road: Road, digest: str) -> Shut | None:
     """Rule 2. A retry that names the failure, or another digest, is the way out."""
-    forgiven = {one.sequence for one in asked.log.forgiven if one.node == asked.own.node}
-    sequence = asked.own.latched.get(digest)
-    if digest != ABSENT and sequence is not None and sequence not in forgiven:
+    if _is_latched(asked, digest):
         return Shut(HoldReason.LATCHED, "it failed on this node; a retry or a new attempt lets it try again")
     tag = excluding(asked.log, road)
     if tag is None:
         return None
     words = f"a {tag.kind} by {tag.owner} of {tag.target[:12]} excludes it{tag.reason and ': '}{tag.reason}"
     return Shut(HoldReason.EXCLUDED, words)
+
+
+def _is_latched(asked: Question, digest: str) -> bool:
+    sequence = asked.own.latched.get(digest)
+    return digest != ABSENT and sequence is not None and Forgiven(asked.own.node, sequence) not in asked.log.forgiven
 
 
 def _removal(case: Case) -> Shut | None:
@@ -164,7 +178,8 @@ def _is_return(asked: Question, wanted: str, road: Road) -> bool:
     own, now = asked.own, asked.reading.standpoint.now
     if own.left_at is None or wanted != own.predecessor or wanted in own.left_badly or not own.is_reversible:
         return False
-    return asked.reading.standpoint.is_clock_trusted and now - own.left_at <= road.after.policy.revert_within
+    longest = min(road.before.policy.revert_within, road.after.policy.revert_within)
+    return asked.reading.standpoint.is_clock_trusted and now - own.left_at <= longest
 
 
 def _of_fellows(asked: Question, candidate: int) -> Start | None:
@@ -185,28 +200,19 @@ def _of_fellows(asked: Question, candidate: int) -> Start | None:
     ]
     for at in range(candidate, -1, -1) if fellows else ():
         digest = asked.chain.edition(at).digest(own.node)
-        if digest != ABSENT and _is_well(asked, at, fellows, wave) and _is_free(asked, at, digest):
+        if digest == ABSENT:
+            continue
+        road = road_to(asked.chain, own.node, ABSENT, at)
+        case = case_of(road, asked.log, reading)
+        if _is_well(case, fellows, wave) and _barred(asked, road, digest) is None and ask_halted(case) is None:
             return Start(digest, asked.chain.revisions[at], Cause.FELLOWS)
     return None
 
 
-def _is_well(asked: Question, at: int, fellows: list[str], wave: int) -> bool:
-    reading, edition = asked.reading, asked.chain.edition(at)
-    gate = wave_at(edition.policy, wave).gate
-    well = sum(
-        reading.evidence.is_good(
-            name, reading.deployment, edition.digest(name), gate=gate, standpoint=reading.standpoint
-        )
-        for name in fellows
-    )
-    return well > 0 and well * 2 >= len(fellows)
-
-
-def _is_free(asked: Question, at: int, digest: str) -> bool:
-    """Whether nobody halted or excluded a release, and nobody's failures do."""
-    road = road_to(asked.chain, asked.own.node, ABSENT, at)
-    case = case_of(road, asked.log, asked.reading)
-    return _barred(asked, road, digest) is None and ask_failures(case, tallies(case, road.after)) is None
+def _is_well(case: Case, fellows: list[str], wave: int) -> bool:
+    road, reading = case.road, case.reading
+    well = good_of(wave_at(road.after.policy, wave).gate, fellows, road, reading)
+    return len(well) > 0 and len(well) * 2 >= len(fellows)
 
 
 def _away(asked: Question, candidate: int) -> Start | Shut | None:
@@ -214,11 +220,12 @@ def _away(asked: Question, candidate: int) -> Start | Shut | None:
     own = asked.own
     if own.running == ABSENT:
         return None
-    tag = barring(asked.log, asked.chain, own.node, own.running)
-    if tag is None or not asked.log.counts(tag):
+    tags = barring(asked.log, asked.chain, own.node, own.running)
+    tag = next((one for one in reversed(tags) if asked.log.counts(one)), None)
+    if tag is None:
         return None
     for digest, position in _refuges(asked, candidate, tag.to):
-        if barring(asked.log, asked.chain, own.node, digest) is None:
+        if not barring(asked.log, asked.chain, own.node, digest) and not _is_latched(asked, digest):
             return Start(digest, asked.chain.revisions[position], Cause.ROLLBACK)
     return Shut(HoldReason.EXCLUDED, "what runs here is excluded, and nothing is kept here to go back to")
 

@@ -13,7 +13,7 @@ Where it is open under the candidate's policy, and shut under the old one for a 
 new policy by the owners that the old one asks for let the new one alone decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edgegitops.core.model.control import ControlTag
@@ -62,21 +62,33 @@ def case_of(road: Road, log: ControlLog, reading: Reading) -> Case:
 
 def ask_gate(case: Case) -> Shut | None:
     """None: open. The same case, the same answer."""
-    now = _ask_under(case, case.road.after)
+    return _ask_under_both(case, _ask_under)
+
+
+def ask_approvals(case: Case) -> Shut | None:
+    """For a return, which skips the rest: whether the approvals of the node's own wave are there, under both."""
+    return _ask_under_both(case, lambda one, edition: approving(one, _own_wave(one, edition)))
+
+
+def ask_halted(case: Case) -> Shut | None:
+    """Rule 1 alone, under both policies."""
+    road = case.road
+    return next(filter(None, (ask_failures(case, tallies(case, one)) for one in (road.after, road.before))), None)
+
+
+def _ask_under_both(case: Case, ask: Callable[[Case, Edition], Shut | None]) -> Shut | None:
+    now = ask(case, case.road.after)
     if now is not None:
         return now
-    then = _ask_under(case, case.road.before)
+    then = ask(case, case.road.before)
     if then is None or then.reason in HARD:
         return then
-    given = _policy_owners(case)
-    old = case.road.before
-    own = old.members.get(case.road.node)
-    asked = wave_at(old.policy, own.wave if own else len(old.policy.waves)).approvals
-    lacking = max(1, asked.count) - len(given)
+    asked = _own_wave(case, case.road.before).approvals
+    lacking = max(1, asked.count) - len(_policy_owners(case))
     if lacking <= 0:
         return None
     words = f"under the policy that this revision replaces: {then.detail}"
-    wave = _own_wave(case, case.road.after)
+    wave = _own_wave(case, case.road.after).name
     return Shut(then.reason, words, wave, lacking, asked.roles, is_about_policy=True)
 
 
@@ -87,9 +99,9 @@ def tallies(case: Case, policy_of: Edition) -> list[Tally]:
     return tally(case.road, policy_of, upto, case.reading)
 
 
-def _own_wave(case: Case, policy_of: Edition) -> str:
+def _own_wave(case: Case, policy_of: Edition) -> Wave:
     member = policy_of.members.get(case.road.node)
-    return wave_at(policy_of.policy, member.wave if member else len(policy_of.policy.waves)).name
+    return wave_at(policy_of.policy, member.wave if member else len(policy_of.policy.waves))
 
 
 def ask_failures(case: Case, counted: Sequence[Tally]) -> Shut | None:
@@ -130,12 +142,8 @@ def _ask_under(case: Case, policy_of: Edition) -> Shut | None:
     return replace(shut, reason=HoldReason.TOO_LITTLE_EVIDENCE) if shut and little else shut
 
 
-def approving(case: Case, wave: Wave | None = None, words: str = "its gate asks for it") -> Shut | None:
-    """Whether the approvals of a wave (None: the node's own under the candidate's policy) are there."""
-    if wave is None:
-        edition = case.road.after
-        member = edition.members.get(case.road.node)
-        wave = wave_at(edition.policy, member.wave if member else len(edition.policy.waves))
+def approving(case: Case, wave: Wave, words: str = "its gate asks for it") -> Shut | None:
+    """Whether the approvals of a wave are there."""
     asked = wave.approvals
     lacking = asked.count - len(_owners(case, wave.name, asked.roles))
     if lacking <= 0:
@@ -190,7 +198,7 @@ def _is_few(case: Case, policy_of: Edition) -> bool:
 
 def _owners(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
     """Distinct owners who approved this wave at a revision after which this node's digest did not change."""
-    last = max(case.road.own_changes, default=-1)
+    last = max(case.road.own_changes, default=0)
     return {
         tag.owner
         for tag in case.log.approvals
@@ -200,11 +208,8 @@ def _owners(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
 
 def _policy_owners(case: Case) -> set[str]:
     """Distinct owners who said that the candidate's policy alone decides, since it last changed."""
-    road = case.road
-    wave = _own_wave(case, road.after)
-    own = road.before.members.get(road.node)
-    old = road.before.policy
-    roles = wave_at(old, own.wave if own else len(old.waves)).approvals.roles
+    wave = _own_wave(case, case.road.after).name
+    roles = _own_wave(case, case.road.before).approvals.roles
     return {
         tag.owner
         for tag in case.log.approvals
