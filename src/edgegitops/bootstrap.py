@@ -265,13 +265,18 @@ def _post(config: NodeConfig) -> "Post | None":
 
     key = Path(config.reports.signing_key)
 
-    def sign(payload: bytes) -> bytes:
+    def with_key(use: "Callable[[bytes], T]") -> "T":
         try:
-            return signing.sign(payload, key.read_bytes(), NAMESPACE)
+            return use(key.read_bytes())
         except (OSError, ValueError) as error:
             raise DeniedError("reports", f"sign with {key}", str(error), reason="credential-denied") from error
 
-    return Post((ReportsDirectory(Path(config.reports.directory)),), ReportsStore(Path(config.state) / "reports"), sign)
+    return Post(
+        (ReportsDirectory(Path(config.reports.directory)),),
+        ReportsStore(Path(config.state) / "reports"),
+        lambda payload: with_key(lambda private: signing.sign(payload, private, NAMESPACE)),
+        lambda: with_key(signing.public_line),
+    )
 
 
 def vault_of(config: NodeConfig) -> "Vault":

@@ -1,17 +1,22 @@
 """Reports in a shared folder (a mount, a stick): `<folder>/<site>/<node>.report`, replaced as a whole.
 
-The folder is nobody's to trust: what lies there is read up to a limit, links are not followed, and whether it is
-believed is decided elsewhere. UnavailableError: the folder is not there, or cannot be written.
+The folder is nobody's to trust: what lies there is read up to a limit, only plain files are, links are not followed,
+neither in the name nor in the site's folder, and whether it is believed is decided elsewhere. What cannot be read is
+not there. UnavailableError: the folder is not there, or cannot be written.
 """
 
 import os
-import tempfile
-from collections.abc import Collection, Mapping
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgegitops.errors import UnavailableError
 
 SIZE_MOST = 256 * 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ReportsDirectory:
@@ -22,39 +27,75 @@ class ReportsDirectory:
 
     def publish(self, name: str, data: bytes) -> None:
         """Put a node's report in place of its last one."""
-        target = self._place(name)
+        site, file = _place(name)
         try:
             if not self._path.is_dir():
-                raise FileNotFoundError(self._path)
-            target.parent.mkdir(exist_ok=True)
-            handle, fresh = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            with open(handle, "wb") as file:  # noqa: PTH123 - a handle, not a path
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(fresh).chmod(0o644)
-            Path(fresh).replace(target)
+                raise FileNotFoundError(2, "there is no such folder; is it mounted?")
+            (self._path / site).mkdir(exist_ok=True)
+            with _opened(self._path / site) as folder:
+                _replace(folder, file, data)
         except OSError as error:
-            raise UnavailableError("reports", "publish", f"{target}: {error.strerror or error}") from error
+            words = f"{self._path / site / file}: {error.strerror or error}"
+            raise UnavailableError("reports", "publish", words) from error
 
     def collect(self, names: Collection[str]) -> Mapping[str, bytes]:
         """The report of each of these nodes that has one."""
-        if not self._path.is_dir():
-            raise UnavailableError("reports", "collect", f"there is no folder {self._path}; is it mounted?")
-        found = {name: _read(self._place(name)) for name in names}
+        try:
+            self._path.stat()
+        except OSError as error:
+            words = f"{self._path}: {error.strerror or error}; is it mounted?"
+            raise UnavailableError("reports", "collect", words) from error
+        found = {name: self._read(*_place(name)) for name in names}
         return {name: data for name, data in found.items() if data}
 
-    def _place(self, name: str) -> Path:
-        site, _, node = name.partition("/")
-        return self._path / site / f"{node}.report"
+    def _read(self, site: str, file: str) -> bytes:
+        """The file's bytes; nothing where it is no plain file, too large or cannot be read."""
+        try:
+            with _opened(self._path / site) as folder:
+                handle = os.open(file, _READ, dir_fd=folder)
+                try:
+                    data = _bytes_of(handle)
+                finally:
+                    os.close(handle)
+        except OSError:
+            return b""
+        return data if len(data) <= SIZE_MOST else b""
 
 
-def _read(path: Path) -> bytes:
-    """The file's bytes; nothing where it is no plain file, too large or cannot be read."""
+def _place(name: str) -> tuple[str, str]:
+    site, _, node = name.partition("/")
+    return site, f"{node}.report"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, _FOLDER)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _bytes_of(handle: int) -> bytes:
+    """At most one byte more than a report may have; nothing of a pipe, a device or a folder."""
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         return b""
-    with open(handle, "rb") as file:  # noqa: PTH123 - a handle, not a path
-        data = file.read(SIZE_MOST + 1)
-    return data if len(data) <= SIZE_MOST else b""
+    data = b""
+    while len(data) <= SIZE_MOST and (piece := os.read(handle, SIZE_MOST + 1 - len(data))):
+        data += piece
+    return data
+
+
+def _replace(folder: int, file: str, data: bytes) -> None:
+    """Written beside under a name that only this node writes, then renamed."""
+    beside = f".{file}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=folder)
+    handle = os.open(beside, _NEW, 0o644, dir_fd=folder)
+    with open(handle, "wb") as opened:  # noqa: PTH123 - a handle, not a path
+        opened.write(data)
+        opened.flush()
+        with suppress(OSError):  # some shares do not keep modes
+            os.fchmod(handle, 0o644)
+        os.fsync(handle)
+    os.replace(beside, file, src_dir_fd=folder, dst_dir_fd=folder)

@@ -30,7 +30,7 @@ class ReportsStore:
 
     def _keep(self, folder: Path, data: bytes) -> None:
         target = folder / hashlib.sha256(data).hexdigest()
-        if target.exists():
+        if _read(target) == data:  # after a power cut it may be there and be empty
             return
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = target.with_suffix(".new")
@@ -38,12 +38,27 @@ class ReportsStore:
         fresh.replace(target)
         known = sorted((one for one in folder.iterdir() if not one.suffix), key=lambda one: one.stat().st_mtime_ns)
         for old in known[:-KEPT]:
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def stored(self) -> dict[str, tuple[bytes, ...]]:
-        """All stored reports by node."""
+        """All stored reports by node; what cannot be read is not stored."""
         found: dict[str, tuple[bytes, ...]] = {}
-        for folder in sorted(self._path.glob("*/*")):
-            files = sorted(one for one in folder.iterdir() if not one.suffix)
-            found[f"{folder.parent.name}/{folder.name}"] = tuple(one.read_bytes() for one in files)
+        for folder in [one for site in _entries(self._path) for one in _entries(site)]:
+            files = (_read(one) for one in _entries(folder) if not one.suffix)
+            found[f"{folder.parent.name}/{folder.name}"] = tuple(one for one in files if one)
         return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read(file: Path) -> bytes:
+    """Its bytes; nothing where another thread has just removed it, or the disk does not give it."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""

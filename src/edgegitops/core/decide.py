@@ -14,7 +14,7 @@ only then is anything newer believed.
 Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -86,7 +86,7 @@ def decide(facts: Facts) -> Decision:
         desired,
         handover,
         tuple(plan.questions),
-        frozenset(plan.reports),
+        _asked_of(rollouts, plan.reports),
         heads,
         _kept_secrets(known, desired),
     )
@@ -145,6 +145,13 @@ def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed 
     window = None if is_free else scene.window
     stale = freshness if permit.is_opening and isinstance(freshness, Hold) else None
     return replace(scene, gate=scene.gate or permit.hold or stale, cause=permit.cause, window=window)
+
+
+def _asked_of(rollouts: Rollouts | None, names: Collection[str]) -> Mapping[str, str]:
+    """The nodes whose reports are asked for, with the key that each has to be signed by; without one, none counts."""
+    if rollouts is None or not names:
+        return {}
+    return {name: rollouts.report_keys[name] for name in sorted(names) if name in rollouts.report_keys}
 
 
 def _permit(facts: Facts, rollouts: Rollouts | None, name: str) -> Permit | None:

@@ -125,16 +125,24 @@ class Rollouts:
     @cached_property
     def evidence(self) -> Evidence:
         """All stored reports that verify under the keys of the revision in force."""
-        commits = () if isinstance(self.history, Refused) else self.history.commits
-        page = self.library.page(commits[-1][1]) if commits else None
-        keys = page.snapshot.keys if page else {}
         said: list[Statement] = []
         for name, several in self.facts.reports.items():
-            site, _, node = name.partition("/")
-            own = keys[site].nodes.get(node) if site in keys else None
-            if own is not None and own.report:
-                said += _statements(self.facts, name, own.report, several)
+            if name in self.report_keys:
+                said += _statements(self.facts, name, self.report_keys[name], several)
         return Evidence(frozenset(said))
+
+    @cached_property
+    def report_keys(self) -> Mapping[str, str]:
+        """The report key (an OpenSSH line) of each node that has one, by the revision in force."""
+        commits = () if isinstance(self.history, Refused) else self.history.commits
+        page = self.library.page(commits[-1][1]) if commits else None
+        sites = page.snapshot.keys if page else {}
+        return {
+            f"{site}/{name}": node.report
+            for site, known in sites.items()
+            for name, node in known.nodes.items()
+            if node.report
+        }
 
     def permit(self, name: str, record: DeploymentRecord) -> Permit:
         """What the node may start of a deployment."""

@@ -1,8 +1,11 @@
 """Law: a node speaks when there is news, under a sequence that was journalled before; it hears whom its gates ask for.
 
 Speaking and hearing run beside the loop and never delay healing. What could not be sent is not remembered as sent, so
-the next worker makes a newer report of it. What was heard once is kept in the node's own store. A transport that does
-not answer is an alarm, and a hold for good news only: bad news that is in the store counts.
+the next worker makes a newer report of it. What was heard once is kept in the node's own store, if its node signed it:
+else whoever writes to a shared folder could fill the disk, and push bad news out. A transport that does not answer is
+an alarm, and a hold for good news only: bad news that is in the store counts.
+A sequence only grows, over lost journals too: before a worker speaks it hears what this node has published. A journal
+that knows less than that is not the one that published it, and speaks as another installation.
 What reads and signs reports is loaded by nodes that make some.
 """
 
@@ -16,19 +19,22 @@ from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReportMade
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.model.report import Report
+from edgegitops.core.model.report import Report, Statement
 from edgegitops.core.rollout.telling import Voice, is_news, report_of
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
+SOONEST = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a node speaks with: its transports, its store, and its report key (payload to armor)."""
+    """What a node speaks with: its transports, its store, and its report key: payload to armor, and the public line."""
 
     transports: Sequence[ReportTransport]
     store: ReportStore
     sign: Callable[[bytes], bytes]
+    key_line: Callable[[], str]
 
 
 class Postman:
@@ -46,6 +52,7 @@ class Postman:
         self._sending: Future[str] | None = None
         self._hearing: Future[str] | None = None
         self._tried: Report | None = None
+        self._has_heard_itself = False
 
     @property
     def heard(self) -> Mapping[str, tuple[bytes, ...]]:
@@ -57,29 +64,43 @@ class Postman:
         """What is waited for."""
         return [one for one in (self._sending, self._hearing) if one is not None]
 
-    def due_at(self, heartbeat: timedelta) -> datetime | None:
-        """When the next report is due at the latest."""
-        last = self._last()
-        return last.issued_at + heartbeat if last is not None else None
+    def due_at(self, heartbeat: timedelta) -> datetime:
+        """When the next report is due at the latest. Never at once: while nothing can be sent, workers would come in
+        vain, one after the other.
+        """
+        last, now = self._tried or self._last(), self._clock.now()
+        return max((last.issued_at if last is not None else now) + heartbeat, now + SOONEST)
 
-    def turn(self, heads: Mapping[str, tuple[str, ...]], wanted: Collection[str], heartbeat: timedelta) -> None:
-        """Take what ended; speak and hear where there is reason to. JournalError: nothing is sent."""
+    def turn(self, heads: Mapping[str, tuple[str, ...]], wanted: Mapping[str, str], heartbeat: timedelta) -> None:
+        """Take what ended; speak and hear where there is reason to. JournalError: nothing is sent. `wanted` maps nodes
+        to their report keys.
+        """
         self._take()
-        if self._hearing is None and not self._asked >= frozenset(wanted):
-            self._asked = frozenset(wanted)
-            self._hearing = self._pool.submit(self._hear, sorted(wanted))
-        if self._sending is None:
+        if self._hearing is None and not self._asked >= self._names(wanted):
+            self._asked = self._names(wanted)
+            self._hearing = self._pool.submit(self._hear, dict(wanted))
+        if self._sending is None and self._hearing is None and self._may_speak():
             self._speak(heads, heartbeat)
+
+    def _names(self, wanted: Collection[str]) -> frozenset[str]:
+        return frozenset(wanted) | {self._name}
+
+    def _may_speak(self) -> bool:
+        """A journal that never made a report does not know what this node has published; it has to have heard it."""
+        return self._has_heard_itself or self._journal.ledger().report_sequence > 0
 
     def _speak(self, heads: Mapping[str, tuple[str, ...]], heartbeat: timedelta) -> None:
         from edgegitops.core.trust.reports import payload_of, sealed
 
         ledger = self._journal.ledger()
-        installation = ledger.installation or uuid.uuid4().hex
+        last = self._last()
+        published = last.sequence if last is not None else 0
+        is_same = ledger.installation and published <= ledger.report_sequence
+        installation = ledger.installation if is_same else uuid.uuid4().hex
         voice = Voice(self._node, installation, self._clock.boot_id())
-        sequence = ledger.report_sequence + 1
+        sequence = max(ledger.report_sequence, published) + 1
         report = report_of(ledger, voice, heads, sequence=sequence, now=self._clock.now())
-        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat):
+        if not is_news(self._tried or last, report, heartbeat=heartbeat):
             return
         payload = payload_of(report)
         fresh = {
@@ -106,18 +127,34 @@ class Postman:
                 transport.publish(self._name, data)
             except (UnavailableError, DeniedError) as error:
                 wrong.append(error.message)
-        if not wrong:
-            self._post.store.keep({self._name: data})
+        try:
+            if not wrong:
+                self._post.store.keep({self._name: data})
+        except UnavailableError as error:
+            wrong.append(error.message)
         return "; ".join(wrong)
 
-    def _hear(self, names: Collection[str]) -> str:
-        wrong = []
+    def _hear(self, wanted: Mapping[str, str]) -> str:
+        wrong: list[str] = []
+        keys = dict(wanted)
+        try:
+            keys[self._name] = self._post.key_line()
+        except DeniedError as error:
+            wrong.append(error.message)
         for transport in self._post.transports:
             try:
-                self._post.store.keep(transport.collect(names))
+                found = transport.collect(sorted(keys))
+                self._post.store.keep({name: data for name, data in found.items() if self._is_signed(name, data, keys)})
             except (UnavailableError, DeniedError) as error:
                 wrong.append(error.message)
+        self._has_heard_itself = self._has_heard_itself or not wrong
         return "; ".join(wrong)
+
+    def _is_signed(self, name: str, data: bytes, keys: Mapping[str, str]) -> bool:
+        from edgegitops.core.trust.reports import read_report
+
+        found = read_report(data, fleet=self._node.fleet, name=name, key_line=keys.get(name, ""))
+        return isinstance(found, Statement)
 
     def _take(self) -> None:
         for what in ("_sending", "_hearing"):
@@ -125,7 +162,8 @@ class Postman:
             if future is not None and future.done():
                 setattr(self, what, None)
                 self._stored = self._post.store.stored()
-                self._tell(future.result())
+                error = future.exception()
+                self._tell(f"{type(error).__name__}: {error}" if error is not None else future.result())
 
     def _tell(self, wrong: str) -> None:
         standing = self._journal.ledger().alarms.get(f"{Alarm.REPORTS_UNREACHABLE} fleet")

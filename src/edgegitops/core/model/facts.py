@@ -175,9 +175,9 @@ class Handover:
 class Decision:
     """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
     are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
-    `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for; `heads` are the newest control tags
-    of each deployment that are known here. `kept_secrets` are all secrets that may still be asked for; None: nothing
-    may be thrown away now.
+    `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for, with their report keys; `heads` are
+    the newest control tags of each deployment that are known here. `kept_secrets` are all secrets that may still be
+    asked for; None: nothing may be thrown away now.
     """
 
     events: tuple[Event, ...] = ()
@@ -185,7 +185,7 @@ class Decision:
     desired: Desired | None = None
     handover: Handover = Handover()
     questions: tuple[Interlock, ...] = ()
-    reports_wanted: frozenset[str] = frozenset()
+    reports_wanted: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept_secrets: frozenset[str] | None = None
 

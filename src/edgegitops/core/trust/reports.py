@@ -64,6 +64,6 @@ def _parsed(payload: bytes) -> Report | str:
     try:
         report = from_tree(Report, json.loads(payload))
         is_canonical = payload_of(report) == payload
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:  # an instant can be too far off for UTC
         return f"the report cannot be read: {error}"
     return report if is_canonical else "the report is not in canonical form"

@@ -31,6 +31,11 @@ def sign(message: bytes, private: bytes, namespace: str) -> bytes:
     return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""]).encode()
 
 
+def public_line(private: bytes) -> str:
+    """The OpenSSH line of the public half. ValueError as above."""
+    return _loaded(private).public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
 def _loaded(private: bytes) -> Ed25519PrivateKey:
     try:
         key = load_ssh_private_key(private, None)

@@ -1,0 +1,147 @@
+"""A node's post between transports that lie, fail and forget, and a journal that may be lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.core.trust.conftest import Forge
+
+from edgegitops.adapters.clock_memory import MemoryClock
+from edgegitops.adapters.journal_memory import MemoryJournal
+from edgegitops.adapters.reports_store import ReportsStore
+from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.report import Report
+from edgegitops.core.trust.reports import NAMESPACE, payload_of, report_in, sealed
+from edgegitops.daemon.post import SOONEST, Post, Postman
+from edgegitops.errors import UnavailableError
+
+ME, PEER = "plant/press-1", "plant/press-2"
+HEARTBEAT = timedelta(minutes=15)
+
+
+class Transport:
+    """A folder in memory; `wrong` is raised by every call."""
+
+    def __init__(self):
+        self.shown = {}
+        self.wrong = None
+
+    def publish(self, name, data):
+        if self.wrong:
+            raise self.wrong
+        self.shown[name] = data
+
+    def collect(self, names):
+        if self.wrong:
+            raise self.wrong
+        return {name: self.shown[name] for name in names if name in self.shown}
+
+
+class Node:
+    """One node, worker after worker."""
+
+    def __init__(self, path):
+        self.forge = Forge().enrol()
+        self.transport, self.store = Transport(), ReportsStore(path)
+        self.journal = MemoryJournal()
+        self.clock = MemoryClock(datetime(2026, 5, 4, 12, tzinfo=UTC))
+
+    def key(self, name):
+        return self.forge.signer(name.partition("/")[2]).line
+
+    def report(self, name, *, sequence=1, by=""):
+        site, _, node = name.partition("/")
+        said = Report(
+            self.forge.fleet, site, node, "i1", "b1", sequence, self.clock.now(), 1, "", alarms=(f"a{sequence}",)
+        )
+        payload = payload_of(said)
+        return sealed(payload, self.forge.signer(by or node).sign(payload, NAMESPACE))
+
+    def work(self, *wanted):
+        """One worker's post until nothing is under way."""
+        sign = lambda payload: self.forge.signer("press-1").sign(payload, NAMESPACE)  # noqa: E731 - one expression
+        post = Post((self.transport,), self.store, sign, lambda: self.key(ME))
+        identity = NodeIdentity(self.forge.fleet, "plant", "press-1", self.forge.pin)
+        with ThreadPoolExecutor(2) as pool:
+            postman = Postman(post, identity, self.journal, self.clock, pool)
+            postman.turn({}, {name: self.key(name) for name in wanted}, HEARTBEAT)
+            while postman.under_way:
+                for one in postman.under_way:
+                    one.exception()
+                postman.turn({}, {name: self.key(name) for name in wanted}, HEARTBEAT)
+        return postman
+
+    @property
+    def told(self):
+        return report_in(self.transport.shown[ME])
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Node(tmp_path / "reports")
+
+
+def test_what_its_node_did_not_sign_is_not_kept_and_pushes_nothing_out(node):
+    node.transport.shown[PEER] = node.report(PEER)
+    bad_news = node.transport.shown[PEER]
+    node.work(PEER)
+    for at in range(100):
+        node.transport.shown[PEER] = node.report(PEER, sequence=at, by="mallory")
+        node.work(PEER)
+    assert node.store.stored()[PEER] == (bad_news,)
+
+
+def test_own_sequence_goes_on_after_a_lost_journal_and_store_under_another_installation(node, tmp_path):
+    for _ in range(3):
+        node.work()
+        node.clock.advance(HEARTBEAT)
+    before = node.told
+    node.journal, node.store = MemoryJournal(), ReportsStore(tmp_path / "new")
+    node.work()
+    assert before.sequence == 3
+    assert node.told.sequence == 4
+    assert node.told.installation != before.installation
+
+
+def test_journal_put_back_from_an_older_copy_never_says_a_sequence_twice(node):
+    node.work()
+    first = node.told
+    node.transport.shown[ME] = node.report(ME, sequence=9)
+    node.clock.advance(HEARTBEAT)
+    node.work()
+    assert node.told.sequence == 10
+    assert node.told.installation != first.installation
+
+
+def test_without_a_journal_nothing_is_said_before_the_own_word_was_heard(node):
+    node.transport.wrong = UnavailableError("reports", "collect", "not mounted")
+    node.work()
+    assert node.journal.ledger().report_sequence == 0
+    node.transport.wrong = None
+    node.work()
+    assert node.told.sequence == 1
+
+
+def test_forged_own_report_moves_no_sequence(node):
+    node.transport.shown[ME] = node.report(ME, sequence=10**12, by="mallory")
+    node.work()
+    assert node.told.sequence == 1
+
+
+@pytest.mark.parametrize("wrong", [UnavailableError("reports", "publish", "read-only"), OSError(5, "broken")])
+def test_transport_that_fails_in_whatever_way_is_an_alarm_and_the_next_report_is_never_due_at_once(node, wrong):
+    node.work()
+    node.clock.advance(3 * HEARTBEAT)
+    node.transport.wrong = wrong
+    postman = node.work(PEER)
+    assert any("reports-unreachable" in key for key in node.journal.ledger().alarms)
+    assert postman.due_at(HEARTBEAT) >= node.clock.now() + SOONEST
+
+
+def test_instant_that_has_no_utc_is_no_report(node):
+    odd = replace(report_in(node.report(PEER)), sequence=5)
+    payload = payload_of(odd).replace(b"2026-05-04T12:00:00Z", b"9999-12-31T23:59:59-23:59")
+    node.transport.shown[PEER] = sealed(payload, node.forge.signer("press-2").sign(payload, NAMESPACE))
+    node.work(PEER)
+    assert PEER not in node.store.stored()
