@@ -17,7 +17,7 @@ from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import Alarm, FaultCode
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import Condition, DeploymentSpec, NetworkSpec
-from edgegitops.core.model.trust import Pin
+from edgegitops.core.model.trust import Floor, Pin
 
 ONE, TWO = app("1"), app("2")
 NODE = NodeIdentity(FLEET, "plant", "press-1", Pin(FLEET, "0" * 64, "c" * 40))
@@ -279,3 +279,27 @@ def test_deployment_whose_steps_are_under_way_is_still_watched():
     assert decision.works == ()
     assert [watch.deployment for watch in decision.handover.watches] == [LINE]
     assert decision.handover.expected
+
+
+class Poisoned:
+    """Objects whose bytes nobody thought of."""
+
+    def header(self, oid):
+        raise ZeroDivisionError(oid)
+
+    read = header
+
+
+def test_bug_that_the_rollout_meets_stops_what_would_begin_and_no_healing():
+    stage = healthy()
+    stage.engine.end(stage.part("app").name, 1)
+    revision = "r" * 40
+    floor = Floor(revision, "p" * 64, "t" * 40, 1, stage.clock.now())
+    ledger = replace(stage.ledger, floor=floor, snapshot=revision, snapshot_tree="t" * 40)
+    tags = {f"refs/tags/rollout/{LINE}/000001": "a" * 40}
+    poison = {"ledger": ledger, "objects": Poisoned(), "schemas": {}, "tags": tags}
+    decision = decide(facts_of(stage, desired(ONE), **poison))
+    assert {one.subject for one in decision.events if isinstance(one, AlarmRaised)} == {LINE, "fleet"}
+    assert kinds(decision) == ["container-ended"]
+    waiting = decide(facts_of(healthy(), desired(TWO), **poison))
+    assert not [step for work in waiting.works for step in work.steps]

@@ -14,7 +14,7 @@ only then is anything newer believed.
 Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -78,8 +78,7 @@ def decide(facts: Facts) -> Decision:
         together(plan.handovers), next_look=plan.until, fetched=view_of(known.tip or "", known.tags), bulletin=bulletin
     )
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
-    tags = rollouts.events if rollouts is not None else ()
-    heads = rollouts.heads if rollouts is not None else {}
+    tags, heads = _of_tags(known, rollouts)
     return Decision(
         (*told, *tags),
         tuple(plan.works),
@@ -110,11 +109,13 @@ def _adopted(facts: Facts, desired: Desired | None) -> list[Event]:
 
 def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name: str, plan: _Plan) -> None:
     """Add what one deployment does. A bug of ours that one deployment meets must not stop the healing of the others:
-    it becomes an alarm, and that deployment is left as it is.
+    it becomes an alarm, and that deployment is left as it is. One that the rollout meets, which reads what others
+    wrote, stops what would begin, and no healing.
     """
     alarm = facts.ledger.alarms.get(f"{Alarm.BUG} {name}")
+    detail = ""
     try:
-        permit = _permit(facts, rollouts, name)
+        permit, detail = _permit_or_bug(facts, desired, rollouts, name)
         desired = _allowed(desired, name, permit)
         agreement = _agreement(facts, desired, name)
         scene = _scene(facts, desired, name, agreement)
@@ -122,12 +123,10 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
-        detail = f"{type(error).__name__}: {error}; please report it with `edgegitops journal export`"[:DETAIL]
-        if alarm is None or alarm.detail != detail:
-            plan.events.append(AlarmRaised(Alarm.BUG, name, detail))
+        plan.events += _told_bug(facts, name, _bug(error))
         return
-    if alarm is not None and name not in facts.busy:
-        plan.events.append(AlarmCleared(Alarm.BUG, name))
+    if detail or (alarm is not None and name not in facts.busy):
+        plan.events += _told_bug(facts, name, detail)
     plan.handovers.append(handover)
     if permit is not None:
         plan.events += permit.events
@@ -137,6 +136,29 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         plan.questions |= dict.fromkeys(agreement.questions)
     if outlook.work is not None:
         plan.works.append(outlook.work)
+
+
+def _bug(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}; please report it with `edgegitops journal export`"[:DETAIL]
+
+
+def _told_bug(facts: Facts, subject: str, detail: str) -> list[Event]:
+    """The alarm where it is news; its end where there is no detail."""
+    alarm = facts.ledger.alarms.get(f"{Alarm.BUG} {subject}")
+    if not detail:
+        return [AlarmCleared(Alarm.BUG, subject)] if alarm is not None else []
+    return [AlarmRaised(Alarm.BUG, subject, detail)] if alarm is None or alarm.detail != detail else []
+
+
+def _of_tags(facts: Facts, rollouts: Rollouts | None) -> tuple[Sequence[Event], Mapping[str, tuple[str, ...]]]:
+    """What there is to tell of control tags, and the newest of each deployment."""
+    if rollouts is None:
+        return (), {}
+    try:
+        events, heads = rollouts.events, rollouts.heads
+    except Exception as error:  # noqa: BLE001 - as above: what others wrote ends no worker
+        return _told_bug(facts, "fleet", _bug(error)), {}
+    return (*events, *_told_bug(facts, "fleet", "")), heads
 
 
 def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed | Hold) -> Scene:
@@ -152,6 +174,17 @@ def _asked_of(rollouts: Rollouts | None, names: Collection[str]) -> Mapping[str,
     if rollouts is None or not names:
         return {}
     return {name: rollouts.report_keys[name] for name in sorted(names) if name in rollouts.report_keys}
+
+
+def _permit_or_bug(
+    facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name: str
+) -> tuple[Permit | None, str]:
+    """The permit, or one that starts nothing and why: a bug of ours, or bytes of others that nobody thought of."""
+    try:
+        return _permit(facts, rollouts, name), ""
+    except Exception as error:  # noqa: BLE001 - whatever it is, healing goes on
+        wanted = desired.releases.get(name) if desired is not None else None
+        return Permit(wanted, Hold(HoldReason.EVIDENCE, _bug(error))), _bug(error)
 
 
 def _permit(facts: Facts, rollouts: Rollouts | None, name: str) -> Permit | None:
