@@ -9,11 +9,11 @@ from tests.core.trust.test_control_tags import text
 from edgegitops.core.model.control import ControlKind
 from edgegitops.core.model.events import AlarmRaised, ControlTagKept, Event
 from edgegitops.core.model.facts import Desired, Facts, NodeIdentity
-from edgegitops.core.model.ledger import KeptTag, Ledger
+from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.policy import NodePolicy
-from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.permit import Rollouts
+from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.permit import MOST_TOLD, Rollouts
 
 REF = "refs/tags/rollout/vision-qa/000007"
 HALT = {"Kind": "halt", "Wave": None}
@@ -36,8 +36,8 @@ class Remote:
         signature = self.fleet.signer(by).sign(payload, "git") if by else b""
         return self.fleet.store.put("tag", payload + signature)
 
-    def look(self) -> tuple[list[ControlKind], tuple[Event, ...]]:
-        """What the node believes now, and what it has to tell; it remembers what it journals."""
+    def rollouts(self) -> Rollouts:
+        """What the node makes of what is shown and kept."""
         facts = Facts(
             now=self.fleet.now,
             boot_id="boot",
@@ -50,7 +50,11 @@ class Remote:
             tip=None if self.is_unfetched else self.fleet.tip,
             tags=self.shown,
         )
-        rollouts = Rollouts(facts, Desired("r" * 40, {}))
+        return Rollouts(facts, Desired("r" * 40, {}))
+
+    def look(self) -> tuple[list[ControlKind], tuple[Event, ...]]:
+        """What the node believes now, and what it has to tell; it remembers what it journals."""
+        rollouts = self.rollouts()
         told = rollouts.events
         for event in told:
             if isinstance(event, ControlTagKept):
@@ -154,9 +158,19 @@ def test_unsigned_tag_says_nothing(remote: Remote) -> None:
     refused(remote, remote.made(by=None, name=NEW), "unsigned")
 
 
-def test_thousands_of_tags_by_strangers_hide_none_that_counts(remote: Remote) -> None:
+def test_thousands_of_tags_by_strangers_hide_none_that_counts_and_are_few_alarms(remote: Remote) -> None:
     junk = remote.made(by="mallory")
     remote.shown |= {f"refs/tags/rollout/vision-qa/{number:06}": junk for number in range(1000, 2500)}
     kinds, alarms = remote.alarms()
-    assert (kinds, len(alarms)) == ([ControlKind.HALT], 1500)
+    assert (kinds, len(alarms)) == ([ControlKind.HALT], MOST_TOLD + 1)
     assert remote.look()[0] == [ControlKind.HALT]
+
+
+def test_believed_tag_that_is_lost_and_not_shown_any_more_lets_nothing_start(remote: Remote) -> None:
+    lost = remote.shown.pop(REF)
+    del remote.fleet.store.kept[lost]
+    held = remote.rollouts().permit("vision-qa", DeploymentRecord("vision-qa")).hold
+    assert held is not None
+    assert held.reason is HoldReason.EVIDENCE
+    assert REF in held.detail
+    assert remote.rollouts().permit("other", DeploymentRecord("other")).hold is None

@@ -1,7 +1,8 @@
 """Law: what the rollout lets this node start of each deployment, asked of history, control tags and reports.
 
 1. A control tag is verified once and kept for ever: a moved or deleted tag changes nothing but raises an alarm. One
-   that does not verify takes no part and raises an alarm.
+   that does not verify takes no part and raises an alarm. One that was kept and cannot be read any more may have been
+   a halt: nothing starts until it is there again.
 2. History is asked only where something differs: another release is wanted than the one that runs, or somebody has
    tagged the deployment. A node whose own inputs did not change does not look at the fleet.
 3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
@@ -149,8 +150,12 @@ class Rollouts:
         wanted = self.desired.releases.get(name)
         log = self.log(name)
         is_same = (wanted.digest if wanted else ABSENT) == _running(record)
-        if not log.tags and (is_same or name in self.desired.refused.by_deployment):
+        if not (log.tags or self._lost(name)) and (is_same or name in self.desired.refused.by_deployment):
             return Permit(wanted)
+        lost = self._lost(name)
+        if lost:
+            words = f"{lost[0]} was believed and cannot be read any more; it has to be fetched again"
+            return Permit(wanted, Hold(HoldReason.EVIDENCE, words))
         history = self.history
         if isinstance(history, Refused):
             return Permit(wanted, Hold(HoldReason.EVIDENCE, f"the history cannot be read: {history.detail}"))
@@ -166,6 +171,12 @@ class Rollouts:
                 is_opening = bool(told.reports) and found.cause in {Cause.GATE, Cause.FELLOWS}
                 allowed = replace(told, cause=found.cause, ignores_windows=found.ignores_windows, is_opening=is_opening)
                 return self._to_release(found, name, record, allowed)
+
+    def _lost(self, name: str) -> list[str]:
+        """Refs of the control tags of a deployment that were kept and are not there now."""
+        kept, known = self.facts.ledger.controls, self._judged[0]
+        refs = (one.ref for payload, one in kept.items() if payload not in known)
+        return sorted(one for one in refs if one.startswith(f"{CONTROL_TAGS}{name}/"))
 
     @property
     def _name(self) -> str:
@@ -221,6 +232,7 @@ class Rollouts:
 
 
 _LIBRARY = "library"
+MOST_TOLD = 10
 
 
 def _running(record: DeploymentRecord) -> str:
@@ -279,8 +291,13 @@ def _judge_tags(facts: Facts, lookup: Lookup, signers: "Signers") -> tuple[Mappi
 
 
 def _alarms(facts: Facts, code: Alarm, told: Mapping[str, str]) -> Iterator[Event]:
-    """One alarm a ref, raised when it is news and cleared when it is over."""
+    """One alarm a ref, raised when it is news and cleared when it is over; of many, the rest is one alarm together: who
+    may push tags, or a server, must not write the journal full.
+    """
     standing = {one.subject: one for one in facts.ledger.alarms.values() if one.code == code}
+    if len(told) > MOST_TOLD:
+        rest = {"fleet": f"and {len(told) - MOST_TOLD} more"}
+        told = {ref: told[ref] for ref in sorted(told)[:MOST_TOLD]} | rest
     for ref, detail in sorted(told.items()):
         if ref not in standing or standing[ref].detail != detail:
             yield AlarmRaised(code, ref, detail)
