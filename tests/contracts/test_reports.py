@@ -55,6 +55,9 @@ def too_much(place):
 
 @pytest.mark.parametrize("put", [a_folder, a_pipe, a_link, a_loop, too_much])
 def test_what_is_no_plain_file_of_the_right_size_is_not_there_and_hinders_no_other(folder, put):
+    """Red where adapters/reports_directory.py has `_READ = os.O_RDONLY | os.O_CLOEXEC` for
+    `_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC`.
+    """
     (folder / "plant/press-2.report").write_bytes(b"said")
     put(folder / "plant/press-1.report")
     assert ReportsDirectory(folder).collect([NODE, OTHER]) == {OTHER: b"said"}

@@ -291,6 +291,9 @@ class Poisoned:
 
 
 def test_bug_that_the_rollout_meets_stops_what_would_begin_and_no_healing():
+    """Red where core/decide.py has `raise` for `return Permit(wanted, Hold(HoldReason.EVIDENCE, _bug(error))),
+    _bug(error)`.
+    """
     stage = healthy()
     stage.engine.end(stage.part("app").name, 1)
     revision = "r" * 40

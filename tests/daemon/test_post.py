@@ -83,6 +83,7 @@ def node(tmp_path):
 
 
 def test_what_its_node_did_not_sign_is_not_kept_and_pushes_nothing_out(node):
+    """Red where daemon/post.py has `return True` for `return isinstance(found, Statement)`."""
     node.transport.shown[PEER] = node.report(PEER)
     bad_news = node.transport.shown[PEER]
     node.work(PEER)

@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 import ssl
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -30,6 +31,7 @@ from edgegitops.errors import DeniedError, UnavailableError
 _PORT = "registry"
 _TIMEOUT = 30.0
 _LARGEST = 4 * 1024 * 1024
+_SMALL_WITHIN = 120.0
 _PIECE = 256 * 1024
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
@@ -142,7 +144,7 @@ class ImageRegistry:
         url = f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}"
         # a password never goes over the wire in clear to a place that the registry chose
         with self._fetch(url, "" if realm.startswith("http://") else login, {}) as answer:
-            said = json.loads(answer.read(_LARGEST))
+            said = json.loads(b"".join(_pieces(answer, name, at_most=_LARGEST)))
         token = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
         if not isinstance(token, str) or not token:
             raise ValueError("its token service gave no token")
@@ -163,8 +165,11 @@ def _parts(image: str) -> tuple[str, str, str]:
 def _pieces(answer: HTTPResponse, reference: str, at_most: int | None = None) -> Iterator[bytes]:
     """The body in pieces. UnavailableError: it broke off, or is larger than it may be."""
     got, told = 0, answer.headers.get("Content-Length") or ""
+    ends_at = time.monotonic() + _SMALL_WITHIN
     while piece := _piece(answer, reference):
         got += len(piece)
+        if at_most is not None and time.monotonic() > ends_at:
+            raise UnavailableError(_PORT, f"ask for {reference}", "its answer takes too long")
         if at_most is not None and got > at_most:
             raise UnavailableError(_PORT, f"ask for {reference}", f"the answer has more than {at_most} bytes")
         yield piece
@@ -174,7 +179,7 @@ def _pieces(answer: HTTPResponse, reference: str, at_most: int | None = None) ->
 
 def _piece(answer: HTTPResponse, reference: str) -> bytes:
     try:
-        return answer.read(_PIECE)
+        return answer.read1(_PIECE)  # what is there: one that waits for a whole piece waits as long as a server likes
     except (OSError, HTTPException, ValueError) as error:
         raise _unanswered(error, reference, answer.url) from error
 

@@ -27,6 +27,7 @@ from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.report import Statement
 from edgegitops.core.model.trust import Refused, TrustLimits
+from edgegitops.core.model.view import CONTROL_TAGS
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading
