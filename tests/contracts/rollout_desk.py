@@ -127,7 +127,7 @@ class RolloutDesk:
         folder.mkdir(exist_ok=True)
         (folder / "gw.report").write_bytes(sealed(payload, sign(payload, self.keys[site], NAMESPACE)))
 
-    def run(self, *words: str, key: str = "release-manager", code: int = 0) -> str:
+    def run(self, *words: str, key: str = "release-manager", code: int = 0, command: str = "rollout") -> str:
         """`edgegitops rollout …` by a person with that key; everything it said."""
         self.fleet.git("config", "user.signingkey", str(self.fleet.key(key).path))
         environment = {
@@ -136,7 +136,7 @@ class RolloutDesk:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "LANG": "C.UTF-8",
         }
-        argv = [sys.executable, "-m", "edgegitops", "rollout", *words]
+        argv = [sys.executable, "-m", "edgegitops", command, *words]
         done = subprocess.run(
             argv,
             cwd=self.fleet.work,

@@ -1,9 +1,10 @@
 """`edgegitops rollout status` and `history` over a real clone and signed reports: the same answers that nodes get."""
 
+import json
 from datetime import timedelta
 
 import pytest
-from tests.contracts.rollout_desk import APP, RolloutDesk
+from tests.contracts.rollout_desk import APP, RolloutDesk, check
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> RolloutDesk:
 
 def where(desk: RolloutDesk) -> tuple[str, str]:
     return "--reports", str(desk.reports)
+
+
+def test_plan_says_who_is_in_which_wave(desk: RolloutDesk) -> None:
+    said = desk.run("HEAD~1..HEAD", command="plan")
+    assert "wave canary (1 of 3 that change): a/gw" in said
+    assert "wave rest (3 of 3 that change): c/gw, d/gw" in said
+    told = json.loads(desk.run("HEAD~1..HEAD", "--format", "json", command="plan"))
+    check(told, "plan")
+    assert told["changes"][0]["waves"][1] == {"name": "pilot", "nodes": ["b/gw"]}
 
 
 def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: RolloutDesk) -> None:

@@ -105,6 +105,14 @@ def test_tag_of_somebody_else_is_fetched_before_a_number_is_taken(desk, tmp_path
     assert f"Previous: {first['payload']}" in second["message"]
 
 
+def test_payload_digest_can_be_made_by_hand_as_the_page_says(desk):
+    made = desk.tag("halt")
+    page = (Path(__file__).parents[2] / "docs/tasks/control-tags.md").read_text(encoding="utf-8")
+    command = next(line for line in page.splitlines() if "sha256sum" in line).replace("vision-qa", APP)
+    done = subprocess.run(["bash", "-c", command], cwd=desk.fleet.work, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == made["payload"]
+
+
 def test_unknown_deployment_and_wave_are_told(desk):
     assert "there are: line" in desk.run("halt", "lime", "--reason", "x", "--yes", code=5)
     assert "canary, pilot, rest" in desk.run("approve", APP, "--wave", "plot", "--reason", "x", code=64)

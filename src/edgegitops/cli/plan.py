@@ -17,7 +17,7 @@ from edgegitops.core.model.codec import Tree, to_tree
 
 if TYPE_CHECKING:
     from edgegitops.core.plan.compare import Change, ContainerChange, Fate
-    from edgegitops.core.plan.plan import Plan
+    from edgegitops.core.plan.plan import Group, Plan
 
 _MOST_NAMED = 6
 _MOST_FIELDS = 6
@@ -65,6 +65,8 @@ def _text(made: "Plan") -> None:
     click.echo(f"{made.base} -> {made.head}: {_summary(made)}")
     for group in made.groups:
         click.echo(f"\n{_title(group.change)}, on {_nodes(group.nodes)}")
+        for line in _waves(group):
+            click.echo(f"  {line}")
         for line in _lines(group.change):
             click.echo(f"  {line}")
     notes = list(_notes(made))
@@ -84,7 +86,7 @@ def _markdown(made: "Plan") -> None:
         click.echo("\n<details><summary>Nodes and fields</summary>\n")
         for group in made.groups:
             click.echo(f"- {_title(group.change, mark='**')}, on {_nodes(group.nodes)}")
-            for line in _lines(group.change):
+            for line in (*_waves(group), *_lines(group.change)):
                 click.echo(f"  - {_escaped(line)}")
         click.echo("\n</details>")
     for note in _notes(made):
@@ -109,12 +111,17 @@ def _tree(made: "Plan") -> dict[str, Tree]:
         "base": made.base,
         "head": made.head,
         "nodes": made.nodes,
-        "changes": [{**_change_tree(group.change), "nodes": list(group.nodes)} for group in made.groups],
+        "changes": [_group_tree(group) for group in made.groups],
         "joining": list(made.joining),
         "leaving": list(made.leaving),
         "maintenance": list(made.resting),
         "faults": [{"node": node, **to_tree(fault)} for fault, node in made.faults],
     }
+
+
+def _group_tree(group: "Group") -> dict[str, Tree]:
+    waves: list[Tree] = [{"name": name, "nodes": list(nodes)} for name, nodes in group.waves]
+    return {**_change_tree(group.change), "nodes": list(group.nodes), "waves": waves}
 
 
 def _change_tree(change: "Change") -> dict[str, Tree]:
@@ -199,6 +206,12 @@ def _lines(change: "Change") -> Iterator[str]:
             yield f"{word}: {', '.join(names)}"
     if change.downtime.at_most:
         yield f"expected downtime: {_away(change)}"
+
+
+def _waves(group: "Group") -> Iterator[str]:
+    """Who is in which wave; each starts after the one before has shown that it is well."""
+    for number, (name, nodes) in enumerate(group.waves, 1):
+        yield f"wave {name} ({number} of {len(group.waves)} that change): {_nodes(nodes)}"
 
 
 def _container(one: "ContainerChange") -> str:

@@ -259,7 +259,7 @@ def history(deployment: str, path: Path, *, as_json: bool) -> None:
         return
     for tag in tags:
         click.echo("\n".join(_tag_lines(desk, tag)))
-    for line in _log(desk) if tags else ("nobody has tagged this deployment",):
+    for line in list(_log(desk)) or ["nobody has tagged this deployment"]:
         click.echo(line)
 
 

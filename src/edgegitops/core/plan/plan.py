@@ -7,16 +7,18 @@
 4. A node in maintenance starts nothing until that ends; its changes are told all the same.
 5. Faults of the new revision are told: a node that has one keeps what it runs.
 
-Equal changes are grouped, so that a plan over ten thousand sites stays a page. Waves, windows and the node's own policy
-are not asked here.
+Equal changes are grouped, so that a plan over ten thousand sites stays a page. Of waves is told who is in which;
+whether their gates are open (`rollout status`), windows and the node's own policy are not asked here.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from edgegitops.core.desired.editions import members_of
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import DeploymentManifest
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.waves import REST
 from edgegitops.core.plan.compare import Change, Fate, Kind, compare
 from edgegitops.core.plan.look import Seat, View
 
@@ -25,10 +27,13 @@ _ORDER = list(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One change and the nodes (`site/node`) that it is the same on, by name."""
+    """One change and the nodes (`site/node`) that it is the same on, by name. `waves` are those nodes by wave, in the
+    order of the waves; empty where the deployment has none.
+    """
 
     change: Change
     nodes: tuple[str, ...]
+    waves: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ def plan(base: View | None, head: View, *, site: str = "", node: str = "") -> Pl
             found.setdefault(change, []).append(name)
         for fault in wrong:
             faults.setdefault(fault, name)
-    groups = [Group(change, tuple(nodes)) for change, nodes in found.items()]
+    members: dict[str, dict[str, int]] = {}
+    groups = [Group(one, tuple(nodes), _waves(base, head, one, nodes, members)) for one, nodes in found.items()]
     changed = {name for nodes in found.values() for name in nodes}
     return Plan(
         base=base.revision.name if base else "nothing",
@@ -77,6 +83,23 @@ def plan(base: View | None, head: View, *, site: str = "", node: str = "") -> Pl
         resting=tuple(name for name in sorted(changed) if after[name].node.is_in_maintenance),
         faults=tuple(faults.items()),
     )
+
+
+def _waves(
+    base: View | None, head: View, change: Change, nodes: Iterable[str], known: dict[str, dict[str, int]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The nodes by wave, as the new revision says; as the old one did, of a deployment that goes."""
+    name = change.deployment
+    view = head if name in head.snapshot.deployments or base is None else base
+    waves = view.snapshot.deployments[name].rollout.waves
+    if not waves:
+        return ()
+    if name not in known:
+        known[name] = {seat: member.wave for seat, member in members_of(view.snapshot, name).items()}
+    found: dict[int, list[str]] = {}
+    for node in nodes:
+        found.setdefault(known[name].get(node, len(waves)), []).append(node)
+    return tuple((waves[at].name if at < len(waves) else REST, tuple(found[at])) for at in sorted(found))
 
 
 def _rank(group: Group) -> tuple[str, int, int, tuple[str, ...]]:
