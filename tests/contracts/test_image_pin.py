@@ -5,12 +5,13 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import jsonschema
@@ -216,3 +217,24 @@ def test_a_file_that_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
     replace_file(file, b"new", b"pinned")
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"pinned", 0o640)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_registry_lets_drip_is_handed_on_at_once_so_that_whoever_waits_can_give_up():
+    server = socket.create_server(("127.0.0.1", 0))
+    is_over = Event()
+
+    def drip() -> None:
+        caller, _ = server.accept()
+        with caller:
+            caller.recv(65536)
+            caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
+            is_over.wait(60)
+
+    Thread(target=drip, daemon=True).start()
+    host = f"127.0.0.1:{server.getsockname()[1]}"
+    try:
+        with ImageRegistry({host}).blob(f"{host}/acme/app", "sha256:" + "0" * 64) as (begin, pieces):
+            assert (begin, next(pieces)) == (0, b"x")
+    finally:
+        is_over.set()
+        server.close()

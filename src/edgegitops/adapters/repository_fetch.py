@@ -44,6 +44,7 @@ QUARANTINED = "refs/quarantine/tip"
 QUARANTINED_TAGS = "refs/quarantine/tags/"
 CONTROL_TAGS = "refs/tags/rollout/"  # core.model.view says it too; this process imports nothing of ours
 MOST_TAGS = 2_000  # core.model.view, too
+LONGEST_ANSWER = 768 * 1024
 
 
 class FetchError(Exception):
@@ -215,7 +216,10 @@ def arrived_tags(request: dict[str, Any]) -> dict[str, str]:
     if len(refs) > MOST_TAGS:
         raise FetchError(f"the remote shows {len(refs)} control tags, more than {MOST_TAGS}")
     shown = {name.removeprefix(QUARANTINED_TAGS): str(repo.references[name].target) for name in refs}
-    return {f"{CONTROL_TAGS}{name}": oid for name, oid in shown.items()}
+    told = {f"{CONTROL_TAGS}{name}": oid for name, oid in shown.items()}
+    if len(json.dumps(json.dumps(told))) > LONGEST_ANSWER:  # as `main` says it; more the parent does not listen to
+        raise FetchError(f"the names of the remote's {len(refs)} control tags take more than {LONGEST_ANSWER} bytes")
+    return told
 
 
 def fetch_with_git(request: dict[str, Any], wanted: list[str]) -> None:
