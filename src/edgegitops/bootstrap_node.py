@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.core.documents.overrides import Setting
     from edgegitops.core.model.events import Event
-    from edgegitops.core.model.facts import Desired
+    from edgegitops.core.model.facts import Desired, Facts
     from edgegitops.core.model.observed import Observed
     from edgegitops.core.model.steps import Step
     from edgegitops.core.model.trust import Refused
+    from edgegitops.core.rollout.control_log import ControlLog
     from edgegitops.daemon.checkup import Machine
 
 T = TypeVar("T")
@@ -93,29 +94,48 @@ def container_logs(config: NodeConfig, container: str, lines: int) -> str:
 
 def wanted(config: NodeConfig, ledger: Ledger) -> "Desired | None":
     """What the revision in force wants of this node, from the local mirror alone; None where that cannot be told."""
-    from edgegitops.adapters.repository_pygit2 import GitRepository
     from edgegitops.core.desire import desire
+
+    try:
+        facts = _facts(config, ledger)
+        return desire(facts)[0] if facts else None
+    except EdgegitopsError:
+        return None
+
+
+def control_log(config: NodeConfig, ledger: Ledger, desired: "Desired | None", deployment: str) -> "ControlLog | None":
+    """The control tags of a deployment that this node keeps, from the local mirror; None where it keeps none."""
+    from edgegitops.core.permit import Rollouts
+
+    if desired is None or not ledger.controls:
+        return None
+    try:
+        facts = _facts(config, ledger)
+        return Rollouts(facts, desired).log(deployment) if facts else None
+    except EdgegitopsError:
+        return None
+
+
+def _facts(config: NodeConfig, ledger: Ledger) -> "Facts | None":
+    """What the core is asked with at a node, without a look at the engine; None before the first fetch."""
+    from edgegitops.adapters.repository_pygit2 import GitRepository
     from edgegitops.core.model.facts import Facts
     from edgegitops.core.model.observed import Observed
 
     mirror = Path(config.state) / "mirror.git"
     if ledger.floor is None or not mirror.is_dir():
         return None
-    try:
-        at = now()
-        facts = Facts(
-            now=at,
-            boot_id="",
-            node=config.identity(),
-            policy=bootstrap.policy_of(config),
-            ledger=ledger,
-            observed=Observed(at),
-            objects=GitRepository(str(mirror), config.remote.url, config.remote.branch).objects(),
-            schemas=bootstrap.load_schemas(),
-        )
-        return desire(facts)[0]
-    except EdgegitopsError:
-        return None
+    at = now()
+    return Facts(
+        now=at,
+        boot_id="",
+        node=config.identity(),
+        policy=bootstrap.policy_of(config),
+        ledger=ledger,
+        observed=Observed(at),
+        objects=GitRepository(str(mirror), config.remote.url, config.remote.branch).objects(),
+        schemas=bootstrap.load_schemas(),
+    )
 
 
 def doubt_anchor(config: NodeConfig, ledger: Ledger, commit: str) -> "Refused | None":

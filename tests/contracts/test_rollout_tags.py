@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 from tests.contracts.rollout_desk import APP, RolloutDesk
 
+from edgegitops import bootstrap_node
+from edgegitops.cli.explain import _said, _said_line
+from edgegitops.core.model.ledger import KeptTag, Ledger
+from edgegitops.core.model.node_config import NodeConfig, Remote
+from edgegitops.core.overview.waves import Force, force_of
+from edgegitops.workbench_trust import verify_clone
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> RolloutDesk:
@@ -116,3 +123,29 @@ def test_payload_digest_can_be_made_by_hand_as_the_page_says(desk):
 def test_unknown_deployment_and_wave_are_told(desk):
     assert "there are: line" in desk.run("halt", "lime", "--reason", "x", "--yes", code=5)
     assert "canary, pilot, rest" in desk.run("approve", APP, "--wave", "plot", "--reason", "x", code=64)
+
+
+def test_node_that_keeps_tags_can_tell_what_they_do(desk, tmp_path):
+    """What `explain` asks at a node, over a mirror as the node has it."""
+    halt, resume = desk.tag("halt", key="engineer"), desk.tag("resume")
+    state = tmp_path / "state"
+    subprocess.run(["git", "clone", "-q", "--mirror", str(desk.bare), str(state / "mirror.git")], check=True)
+    pin = desk.fleet.pin()
+    given = {"repository": "", "root_sha256": "", "checkpoint": ""}
+    found = verify_clone(desk.fleet.work, "HEAD", pin=given)
+    kept = {
+        one["payload"]: KeptTag(f"refs/tags/{one['tag']}", desk.fleet.git("rev-parse", f"refs/tags/{one['tag']}"))
+        for one in (halt, resume)
+    }
+    ledger = Ledger(floor=found.belief.floor, controls=kept)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
+    remote = Remote(str(desk.bare))
+    config = NodeConfig("a", "gw", state=str(state), remote=remote, pin=pin, policy_file=str(policy))
+    log = bootstrap_node.control_log(config, ledger, bootstrap_node.wanted(config, ledger), APP)
+    tags = sorted(log.tags, key=lambda tag: tag.number)
+    assert [force_of(log, tag) for tag in tags] == [Force.ENDED, Force.IN_FORCE]
+    assert [_said_line(_said(log, tag)).partition(" at ")[0] for tag in tags] == [
+        "000001 halt by engineer",
+        "000002 resume by release-manager",
+    ]

@@ -18,6 +18,7 @@ from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
 from edgegitops.cli.plain_words import (
+    FORCES,
     HOLDS,
     SHORT,
     clock,
@@ -38,6 +39,8 @@ from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase
 
 if TYPE_CHECKING:
+    from edgegitops.core.model.control import ControlTag
+    from edgegitops.core.rollout.control_log import ControlLog
     from edgegitops.ports import Journal
 
 LAST = 5
@@ -72,6 +75,7 @@ class _Case:
     record: DeploymentRecord
     desired: Desired | None
     last: tuple[Tree, ...]
+    said: "ControlLog | None" = None
 
 
 @click.command(epilog="Example: edgegitops explain vision-qa")
@@ -94,7 +98,9 @@ def explain(ctx: click.Context, deployment: str, file: str, *, as_json: bool) ->
         ctx.exit(1)
     look = Look(bootstrap_node.now(), ledger, bootstrap_node.observe(config), bootstrap_node.is_agent_running(config))
     record = ledger.deployments.get(deployment) or DeploymentRecord(deployment)
-    case = _Case(look, record, desired, _last_story(bootstrap_node.history(config), deployment, ledger.seq))
+    story = _last_story(bootstrap_node.history(config), deployment, ledger.seq)
+    said = bootstrap_node.control_log(config, ledger, desired, deployment)
+    case = _Case(look, record, desired, story, said)
     told = describe(case, site=config.site, node=config.node)
     click.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told, case)))
 
@@ -131,7 +137,27 @@ def describe(case: _Case, *, site: str, node: str) -> dict[str, Tree]:
         "reasons": _reasons(case),
         "knownGood": [view.release_tree(release, ledger) for release in record.lkg],
         "copies": [*_copied(record), *_failed(case)],
+        "said": [_said(case.said, tag) for tag in _newest(case.said)] if case.said else [],
         "last": list(case.last),
+    }
+
+
+def _newest(log: "ControlLog") -> "list[ControlTag]":
+    return sorted(log.tags, key=lambda tag: (tag.number, tag.payload))[-LAST:]
+
+
+def _said(log: "ControlLog", tag: "ControlTag") -> Tree:
+    """A control tag that this node keeps, and what it does now."""
+    from edgegitops.core.overview.waves import force_of
+
+    return {
+        "number": tag.number,
+        "kind": str(tag.kind),
+        "by": visible(tag.owner or tag.key[:SHORT]),
+        "target": tag.target,
+        "wave": tag.wave or None,
+        "reason": visible(tag.reason),
+        "force": str(force_of(log, tag)),
     }
 
 
@@ -289,8 +315,16 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
     kept = "keeps what the failed release left, until another release is healthy"
     lines += _row("" if _copied(case.record) else "volumes", *(f"{one} {kept}" for one in _failed(case)))
     lines += _row("last", *_last_lines(told["last"]))
+    lines += _row("people said", *(_said_line(one) for one in told["said"]))
     width = terminal_width()
     return [part.rstrip() for line in lines for part in _wrapped(line, width)]
+
+
+def _said_line(said: dict[str, Any]) -> str:
+    about = f" wave {said['wave']}" if said["wave"] else ""
+    reason = f": {said['reason']}" if said["reason"] else ""
+    head = f"{said['number']:06} {said['kind']}{about} by {said['by']} at {said['target'][:SHORT]}"
+    return f"{head}{reason} ({FORCES[said['force']]})"
 
 
 def _wrapped(line: str, width: int) -> list[str]:

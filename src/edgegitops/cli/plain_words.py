@@ -142,6 +142,15 @@ JOBS: Mapping[str, str] = {
     "schedule": "by schedule",
 }
 
+# What a control tag does now.
+FORCES: Mapping[str, str] = {
+    "in-force": "in force",
+    "ended": "ended by a later tag",
+    "expired": "expired",
+    "no-role": "without effect: the key does not hold the role",
+    "behind-a-hole-or-in-a-fork": "without effect: the log has a hole or a fork there",
+}
+
 # Why a commit is not believed.
 DOUBTS: Mapping[str, str] = {
     Doubt.UNSIGNED: "a commit is not signed",

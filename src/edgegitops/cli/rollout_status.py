@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgegitops.cli.plain_words import HOLDS, clock, span, visible
+from edgegitops.cli.plain_words import FORCES, HOLDS, clock, span, visible
 from edgegitops.cli.rollout_words import count, names
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
@@ -35,13 +35,6 @@ LACKS = {
     "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
     "told-two-things-at-once": "told two things under one number, so nothing good of it counts",
     "failed": "failed",
-}
-FORCES = {
-    "in-force": "in force",
-    "ended": "ended by a later tag",
-    "expired": "expired",
-    "no-role": "without effect: the key does not hold the role",
-    "behind-a-hole-or-in-a-fork": "without effect: the log has a hole or a fork there",
 }
 _PATH = click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
 _REPORTS = click.option(
