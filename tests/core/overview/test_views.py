@@ -4,7 +4,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.rollout.world import NOW, World, content, gate, page
 
@@ -96,6 +96,7 @@ SAID = st.lists(
 )
 
 
+@settings(max_examples=400)
 @given(PAGES, SAID, st.lists(st.tuples(st.sampled_from(list(ControlKind)), st.integers(0, 3)), max_size=3))
 def test_equal_roads_have_equal_answers(
     pages: list[dict[str, str]], said: list[tuple[str, str, int, bool, int]], tags: list[tuple[ControlKind, int]]

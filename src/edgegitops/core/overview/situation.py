@@ -10,7 +10,7 @@ What a node keeps to go back to is not in reports, so a return to its direct pre
 """
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edgegitops.core.model.report import ReportedDeployment
@@ -94,8 +94,15 @@ class Situation:
             key = self.likeness(node)
             if key not in known:
                 known[key] = self._ask(node)
-            found[node] = known[key]
+            found[node] = self._for(node, known[key])
         return found
+
+    def _for(self, node: str, answer: Start | Settled | Shut) -> Start | Settled | Shut:
+        """An answer that another node got, with this node's own digest."""
+        at = self.chain.position(answer.revision) if isinstance(answer, Start) else None
+        if not isinstance(answer, Start) or at is None:
+            return answer
+        return replace(answer, digest=self.chain.edition(at).digest(node))
 
     def _ask(self, node: str) -> Start | Settled | Shut:
         own = Own(node, self.running(node), latched=dict(self._latched(node)))
