@@ -77,7 +77,7 @@ SAID: tuple[tuple[str, str, str], ...] = (
     (r"No route|unreachable", "fetch-failed", "the server cannot be reached"),
     (r"certificate", "fetch-failed", "the server's certificate is not trusted; check the CA file in node.yaml"),
     (r"timed? ?out|ETIMEDOUT", "fetch-failed", "the server did not answer in time"),
-    (r"hold the normalization", "fetch-failed", "the server shows a ref with a name of over 1024 bytes; delete it there"),
+    (r"hold the normalization", "fetch-failed", "the server shows a ref name of over 1024 bytes; delete it there"),
     (r"File too large|file size limit", "fetch-failed", "more bytes than the limit; raise it if the fleet grew"),
     (r"[Oo]ut of memory|failed to allocate|Cannot allocate", "fetch-failed", "more memory than the limit"),
     (r"No space left", "fetch-failed", "the disk is full"),
