@@ -37,6 +37,10 @@ class Scene:
     def tip(self) -> str:
         return self.world.pages[-1].revision
 
+    def is_new(self, node: str) -> bool:
+        """Whether the newest revision brings a node something else than the first."""
+        return self.world.pages[0].digest(node) != self.world.pages[-1].digest(node)
+
     def other(self, **more: object) -> World:
         """The same world with something else in it."""
         return replace(self.world, **more)  # type: ignore[arg-type]

@@ -403,3 +403,12 @@ def test_bound_of_a_wave_is_a_number_or_a_share_rounded_up(
     world.pages = [page("r1", all_run("old"), WHERE, policy), page("r2", all_run("new"), WHERE, policy)]
     world.tell(C, "new", "r2")
     assert isinstance(world.ask(P1, "old"), Start) is is_open
+
+
+def test_two_commits_that_mend_one_node_each_mend_nothing(world: World) -> None:
+    """Red where core/rollout/blame.py has `return False` for `return at in road.span and ...`."""
+    world.tell(C, "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
+    world.pages.append(page("r3", {**all_run("new"), C: "c3"}, WHERE))
+    world.pages.append(page("r4", {**all_run("new"), C: "c3", P1: "p4"}, WHERE))
+    world.tell(C, "c3", "r4")
+    held(world.ask(P1, "old"), HoldReason.TOO_MANY_FAILURES)
