@@ -38,7 +38,9 @@ format: setup ## Let ruff lay out the code
 test: setup ## All tests: real Podman, real Git (root)
 	$(PYTEST)
 
-test-deep: setup ## All tests with many more seeds and examples, and a real YAML language server (npm)
+test-deep: setup ## All tests with many more seeds and examples, coverage-guided fuzzing, and a real YAML language server (npm)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-deep.lock \
+	  || echo "no atheris for this Python: only Hypothesis fuzzes"
 	EDGEGITOPS_DEEP=1 $(PYTEST)
 
 demo: setup ## The main job end to end on virtual nodes of this machine (root)
@@ -61,6 +63,7 @@ PIP_COMPILE = pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 lock: ## Write the hash locks again (needs pip-tools on the PATH; run it with Python 3.11)
 	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
 	$(PIP_COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(PIP_COMPILE) --extra deep --constraint requirements.lock --output-file requirements-deep.lock pyproject.toml
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

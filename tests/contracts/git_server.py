@@ -6,10 +6,12 @@ Git's own daemon. Each is a context manager and leaves no process and no thread 
 """
 
 import base64
+import contextlib
 import os
 import socket
 import socketserver
 import ssl
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
+MORE_OF_A_BLOB = (b"\0" + struct.pack("<HH", 0xFFFF, 0) + bytes(0xFFFF)) * 8  # stored blocks of a zlib stream
+ENDLESS_PACK = b"PACK" + struct.pack(">II", 2, 1) + b"\xbf\xff\xff\xff\xff\x7f" + b"\x78\x01"
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -90,7 +94,8 @@ class Behaviour:
     `status` answers so; `html` answers 200 with a page; `redirect` names another place; `hang` answers nothing;
     `cut_after` breaks the body of a pack off after so many bytes; `drip` sends one byte at a time, for ever;
     `password` is asked for as Basic authentication; `is_v2_off` hides protocol v2; `hold_pack` waits with the pack;
-    with `pack` the branch main is said to be at `tip`, and whoever asks gets these bytes.
+    with `pack` the branch main is said to be at `tip`, and whoever asks gets these bytes; with `is_endless` they are
+    the beginning of a pack that never ends.
     """
 
     status: int = 0
@@ -104,6 +109,7 @@ class Behaviour:
     hold_pack: bool = False
     tip: str = ""
     pack: bytes = b""
+    is_endless: bool = False
     requests: list[str] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
 
@@ -170,7 +176,20 @@ class _Answer(BaseHTTPRequestHandler):
         ref = f"{behaviour.tip} refs/heads/main\0\n".encode()
         advertised = b"001e# service=git-upload-pack\n0000%04x%b0000" % (len(ref) + 4, ref)
         body = b"0008NAK\n" + behaviour.pack if self.command == "POST" else advertised
-        self._say(200, f"application/x-git-upload-pack-{kind}", body)
+        if behaviour.is_endless and self.command == "POST":
+            self._never_end(body, behaviour)
+        else:
+            self._say(200, f"application/x-git-upload-pack-{kind}", body)
+
+    def _never_end(self, body: bytes, behaviour: Behaviour) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-result")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while self.server.behaviour is behaviour and not self.server.is_over.is_set():
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
+            body = MORE_OF_A_BLOB
 
     def _backend(self, body: bytes, behaviour: Behaviour) -> None:
         """One request to Git's CGI program."""
@@ -208,13 +227,14 @@ class _Answer(BaseHTTPRequestHandler):
         if behaviour.drip:
             for at in range(len(answer)):
                 self.wfile.write(answer[at : at + 1])
-                if self.server.is_over.wait(0.2):
+                if self.server.is_over.wait(0.2) or self.server.behaviour is not behaviour:
                     return
         elif is_pack and behaviour.hold_pack:
             self.wfile.write(answer[: len(answer) // 2])
             self.wfile.flush()
             self.server.is_held.set()
-            self.server.is_over.wait()
+            while not self.server.is_over.wait(0.1) and self.server.behaviour is behaviour:
+                """Half of it is on its way."""
         elif is_pack and behaviour.cut_after is not None:
             self.wfile.write(answer[: behaviour.cut_after])
         else:
@@ -225,12 +245,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, host: str) -> None:
         self.root = root
         self.behaviour = Behaviour()
         self.is_over = threading.Event()
         self.is_held = threading.Event()
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__((host, 0), _Answer)
 
     def handle_error(self, *_: object) -> None:
         """A client that went away is what tests are about."""
@@ -239,8 +259,9 @@ class _Server(ThreadingHTTPServer):
 class HttpServer:
     """Smart HTTP over loopback for all bare repositories below `root`; `behave` changes what it does."""
 
-    def __init__(self, root: Path, *, certificate: Path | None = None) -> None:
-        self._server = _Server(root)
+    def __init__(self, root: Path, *, certificate: Path | None = None, host: str = "127.0.0.1") -> None:
+        self._server = _Server(root, host)
+        self._host = host
         self._scheme = "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -265,7 +286,7 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}/fleet.git"
+        return f"{self._scheme}://{self._host}:{self.port}/fleet.git"
 
     @property
     def behaviour(self) -> Behaviour:
@@ -280,6 +301,89 @@ class HttpServer:
     def wait_until_held(self) -> None:
         """Until half of a pack is on its way (`hold_pack`)."""
         assert self._server.is_held.wait(60)
+
+
+class GitServer:
+    """The git protocol for the bare repositories below `root`, by Git's own `upload-pack`; `behave` changes what it
+    does: `hang`, `cut_after` so many bytes of any answer, `drip`, or a `tip` with a `pack` that may be endless.
+    """
+
+    def __init__(self, root: Path, *, host: str = "127.0.0.1") -> None:
+        self.behaviour = Behaviour()
+        self.is_over = threading.Event()
+        outer = self
+
+        class Answer(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    outer._serve(self, root)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+        self._server = Server((host, 0), Answer)
+        self.url = f"git://{host}:{self._server.server_address[1]}/fleet.git"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def behave(self, **fields: object) -> Behaviour:
+        """From the next request on; nothing given: it serves."""
+        self.behaviour = Behaviour(**fields)
+        return self.behaviour
+
+    def _serve(self, exchange: socketserver.StreamRequestHandler, root: Path) -> None:
+        behaviour = self.behaviour
+        words = exchange.rfile.read(int(exchange.rfile.read(4), 16) - 4)
+        behaviour.requests.append(words.decode())
+        if behaviour.hang:
+            self._while(behaviour)
+        elif behaviour.pack:
+            self._lie(exchange, behaviour)
+        else:
+            self._upload(exchange, root / words.split(b"\0")[0].split(b"/")[-1].decode(), behaviour, words)
+
+    def _while(self, behaviour: Behaviour, seconds: float = 0.1) -> None:
+        while self.behaviour is behaviour and not self.is_over.wait(seconds):
+            """It says nothing."""
+
+    def _lie(self, exchange: socketserver.StreamRequestHandler, behaviour: Behaviour) -> None:
+        """A server without capabilities that sends a pack of its own."""
+        ref = f"{behaviour.tip} refs/heads/main\0\n".encode()
+        exchange.wfile.write(b"%04x%b0000" % (len(ref) + 4, ref))
+        while b"done" not in (said := exchange.connection.recv(65536)):
+            if not said or said == b"0000":
+                return
+        exchange.wfile.write(b"0008NAK\n" + behaviour.pack)
+        while behaviour.is_endless and self.behaviour is behaviour and not self.is_over.is_set():
+            exchange.wfile.write(MORE_OF_A_BLOB)
+
+    def _upload(
+        self, exchange: socketserver.StreamRequestHandler, path: Path, behaviour: Behaviour, words: bytes
+    ) -> None:
+        environment = ENVIRONMENT | ({"GIT_PROTOCOL": "version=2"} if b"version=2" in words else {})
+        with subprocess.Popen(
+            ["git", "-c", "safe.directory=*", "upload-pack", str(path)],
+            env=environment,
+            stdin=exchange.connection.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as child:
+            left = behaviour.cut_after
+            while chunk := child.stdout.read1(1 if behaviour.drip else 65536)[:left]:
+                exchange.wfile.write(chunk)
+                left = None if left is None else left - len(chunk)
+                if left == 0 or self.behaviour is not behaviour or self.is_over.wait(0.2 if behaviour.drip else 0):
+                    break
+            child.kill()
 
 
 def make_certificate(file: Path) -> Path:

@@ -84,6 +84,13 @@ def test_view_that_cannot_be_fetched_is_tried_again_after_pauses_that_double(rem
     assert SAME_VIEW_MOST == 15 * MINUTE
 
 
+def test_view_that_was_fetched_before_is_fetched_once_more_to_end_the_alarm(remote):
+    remote.answer = "b"
+    remote.wakes(4)
+    remote.answer = "a"
+    assert remote.wakes(10) == [(0, "remote-is-back")]
+
+
 def test_yet_another_view_ends_the_pause(remote):
     remote.answer = "b"
     remote.wakes(40)

@@ -15,7 +15,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import pytest
-from tests.contracts.git_server import FleetSource, HttpServer, RawServer, free_port, git
+from tests.contracts.git_server import ENDLESS_PACK, FleetSource, HttpServer, RawServer, free_port, git
 
 from edgegitops.adapters.repository_memory import object_id
 from edgegitops.adapters.repository_pygit2 import FetchLimits, GitCredentials, GitRepository
@@ -251,6 +251,13 @@ def test_a_pack_bomb_beyond_the_memory_is_refused(site: Site) -> None:
     commit = bare_commit(object_id("tree", tree))
     site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
     assert site.refused(FetchLimits(memory=100 * 1024 * 1024)).reason == "fetch-failed"
+
+
+def test_an_endless_pack_ends_at_the_byte_limit(site: Site) -> None:
+    """Red where adapters/repository_fetch.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
+    site.server.behave(tip="6" * 40, pack=ENDLESS_PACK, is_endless=True)
+    error = site.refused(FetchLimits(bytes=1_000_000, wall_for=timedelta(seconds=20)))
+    assert "more than 1000000 bytes" in error.message
 
 
 def test_an_endless_answer_is_bounded(tmp_path: Path) -> None:

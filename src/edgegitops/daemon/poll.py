@@ -4,7 +4,8 @@
    pauses that double: a pack that never ends, or that is never whole, must not keep a node loading for ever.
 2. A remote whose answers fail is not news by itself. After three in a row a fetch is tried all the same, and again
    after pauses that double: it tells the journal what is wrong, and brings news where only the question fails.
-3. Denied credentials are told at once, and so is a remote that answers again.
+3. Denied credentials are told at once, and so is a remote that answers again, or shows what was fetched again: a
+   fetch ends the alarm of the one before.
 """
 
 from collections.abc import Callable
@@ -82,14 +83,16 @@ class Poll:
             counts.poll_failures += 1
             return self._silent(error, is_fetching=is_fetching)
         counts.polled_at = self.clock.now()
-        was_silent, self._failed, self._failures, self._of_silence = bool(self._failed), "", 0, _Tries()
-        if was_silent:
+        is_back, self._failed, self._failures, self._of_silence = bool(self._failed), "", 0, _Tries()
+        if is_back:
             self.log.info("poll-works-again")
         if view is None or view == fetched:
+            was_other = self._view not in {"", fetched}
             self._view, self._of_view = "", _Tries()
+            is_back = is_back or was_other
         elif fetched is not None and not is_fetching and self._is_worth_it(view):
             return "new-tip"  # or one that an earlier fetch did not bring
-        return "remote-is-back" if was_silent else ""
+        return "remote-is-back" if is_back else ""
 
     def _is_worth_it(self, view: str) -> bool:
         now = self.clock.monotonic()
