@@ -406,7 +406,9 @@ def test_bound_of_a_wave_is_a_number_or_a_share_rounded_up(
 
 
 def test_two_commits_that_mend_one_node_each_mend_nothing(world: World) -> None:
-    """Red where core/rollout/blame.py has `return False` for `return at in road.span and ...`."""
+    """Red where core/rollout/blame.py has `return False` for `return at in road.span and not is_mended(failure.node,
+    at, road)`.
+    """
     world.tell(C, "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
     world.pages.append(page("r3", {**all_run("new"), C: "c3"}, WHERE))
     world.pages.append(page("r4", {**all_run("new"), C: "c3", P1: "p4"}, WHERE))
