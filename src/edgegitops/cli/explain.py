@@ -8,7 +8,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.model.release import Phase
+from edgegitops.core.model.release import Phase, Release
 
 if TYPE_CHECKING:
     from edgegitops.core.model.control import ControlTag
@@ -199,6 +199,7 @@ def _reasons(case: _Case) -> list[Tree]:
         advice = f"release a fix, or raise metadata.attempt in deployments/{record.name}.yaml to try the same again"
         detail = f"{release_words(target)} {word}: {why(latch.reason, latch.detail)}"
         found.append(_reason("refused-here" if latch.is_refusal else "latched", detail, advice, since=latch.at))
+    found += _behind(case, target)
     told = {"latched", "refused-here"} if latch else set()
     told |= {"operator"} if holds else set()
     if record.hold_reason and record.hold_reason not in told:
@@ -211,6 +212,21 @@ def _reasons(case: _Case) -> list[Tree]:
         if not (latch and alarm.code == Alarm.RELEASE_FAILED):  # the latch has told it
             found.append(_reason(alarm.code, f"alarm: {text}", "", since=alarm.since))
     return found
+
+
+_BEGUN = frozenset({Phase.SWITCHING, Phase.PROVING, Phase.REVERTING})
+
+
+def _behind(case: _Case, target: Release | None) -> Iterator[Tree]:
+    """Another release that waits because one has begun: it goes to its end first."""
+    transition = case.record.transition
+    new = transition.new if transition is not None and transition.phase in _BEGUN else None
+    if new is None or transition is None or target is None or target.digest == new.digest:
+        return
+    left = max(new.policy.soak - case.record.soaked_for, timedelta())
+    until = f", {span(left)} more of being well" if transition.phase is Phase.PROVING else ""
+    words = f"{release_words(new)} has begun and goes to its end first{until}"
+    yield _reason("begun", words, "", since=transition.phase_at)
 
 
 def _of_the_node(case: _Case) -> Iterator[Tree]:

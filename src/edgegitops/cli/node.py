@@ -17,7 +17,7 @@ from rich.text import Text
 
 from edgegitops.cli.options import CONFIG
 from edgegitops.cli.plain_words import terminal_width, visible
-from edgegitops.errors import InvalidConfigError
+from edgegitops.errors import DeniedError, InvalidConfigError
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 FLAGS = {
@@ -182,6 +182,9 @@ def retire(ctx: click.Context, file: str, *, yes: bool, volumes: bool) -> None:
     from edgegitops import bootstrap, bootstrap_node
 
     config = bootstrap.read_config(file)
+    if yes and bootstrap_node.is_agent_running(config):
+        words = "the agent runs, and nothing was removed; stop it first: systemctl disable --now edgegitops"
+        raise DeniedError("node", "retire", words)
     steps = bootstrap_node.possessions(config, volumes=volumes)
     verb = "Removing" if yes else "Would remove"
     for step in steps:

@@ -70,9 +70,10 @@ def render(path: Path, site: str, node: str, deployment: str, *, why: bool, form
 
 def _unknown(view: "View", site: str, node: str) -> str:
     """That there is no such place, and which there are."""
-    known = sorted({seat.node.name if node else seat.site.name for seat in view.seats(site if node else "")})
-    near = get_close_matches(node or site, known, n=1)
-    words = f"there is no node {site}/{node}" if node and known else f"there is no site {site!r} with nodes"
+    nodes = sorted({seat.node.name for seat in view.seats(site)})
+    known = nodes or sorted({seat.site.name for seat in view.seats()})
+    near = get_close_matches(node if nodes else site, known, n=1)
+    words = f"there is no node {site}/{node}" if nodes else f"there is no site {site!r} with nodes"
     told = f"did you mean {near[0]}?" if near else f"known are {', '.join(known[:_MOST_NAMED]) or 'none'}"
     return f"{words}; {told}{' …' if not near and len(known) > _MOST_NAMED else ''}"
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from edgegitops.core.desired.admission import admit
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, ControlTagKept, Event, Unlatched
@@ -213,6 +214,9 @@ class Rollouts:
             return replace(allowed, target=None)
         kept = (one for one in (allowed.target, *record.lkg) if one is not None and one.digest == found.digest)
         known = next(kept, None)
+        if known is not None and known is not allowed.target and admit(known.spec, self.facts.policy):
+            words = f"{known.short} is kept here, and this node's own policy does not allow it any more"
+            return replace(allowed, hold=Hold(HoldReason.ADMISSION, words))
         if known is not None or isinstance(self.history, Refused):
             return replace(allowed, target=known or allowed.target)
         old = self.history.desired(found.revision, self.facts.node, self.facts.policy)
