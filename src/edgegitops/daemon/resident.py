@@ -307,7 +307,8 @@ class Resident:
 
     def _poll_tip(self) -> None:
         state = self._state
-        fetched = state.handover.fetched if state.has_worked else None
+        is_whole = Alarm.CONTROL_TAGS_FAILED not in state.handover.bulletin.alarms  # else only the branch came
+        fetched = (state.handover.fetched if is_whole else "") if state.has_worked else None
         is_fetching = state.worker is not None and state.is_fetching
         reason = self._poll.turn(state.counts, fetched=fetched, is_fetching=is_fetching)
         if reason:
