@@ -608,5 +608,4 @@ def test_fleet_demands_its_least_profile(world):
 def test_second_line_refuses_what_only_later_versions_know(world):
     assert world.app(servises={"x": 1}).fault().code == "unknown-field"
     assert world.app(update={"strategy": "blue-green"}).fault().code == "not-supported-yet"
-    for rollout in ({"waves": []}, {"direct": {}}):
-        assert replace(world, deployment_spec={"rollout": rollout}).fault().code == "not-supported-yet"
+    assert replace(world, deployment_spec={"rollout": {"wafes": []}}).fault().code == "unknown-field"
