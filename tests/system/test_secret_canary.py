@@ -6,6 +6,7 @@ into the label of the container, and by a log line of what was opened.
 """
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.system.agent_plant import _document, containers, eventually, ids, onl
 from edgegitops import workbench_secrets
 from edgegitops.adapters.secrets_pyrage import make_identity
 from edgegitops.core.model.release import Phase
+from edgegitops.lab import enrolment
 from edgegitops.lab.images import App
 from edgegitops.lab.node import VirtualNode
 
@@ -65,10 +67,14 @@ class Watch:
 def plant() -> Iterator[object]:
     with planted(1) as made:
         (node,) = made.nodes
-        text = _document("NodeKeys", "lab", {"nodes": {node.name: {"ageKey": make_identity(node.home / "age.key")}}})
+        keys = {"ageKey": make_identity(node.home / "age.key"), "reportKey": enrolment.report_key(node)}
+        text = _document("NodeKeys", "lab", {"nodes": {node.name: keys}})
         made.commit("security: keys of the nodes", "security", {"trust/nodes/lab.yaml": text})
         with (node.home / "node.yaml").open("a") as file:
             file.write('  metrics: {listen: "127.0.0.1:9464"}\n')
+            (made.lab.directory / "reports").mkdir()
+            told = {"directory": str(made.lab.directory / "reports"), "signingKeyFile": str(node.home / "report.key")}
+            file.write(f"  reports: {json.dumps(told)}\n")
         yield made
 
 
@@ -114,7 +120,9 @@ def said(node: VirtualNode) -> dict[str, bytes]:
     found["metrics"] = node.run(["python3", "-c", metrics]).encode()
     found["inspect"] = node.run(["podman", "inspect", only(node, "safe", "files")]).encode()
     found["labels"] = node.run(["podman", "ps", "-a", "--format", "{{.Labels}}"]).encode()
-    for place in (*node.state.rglob("*"), *node.home.glob("*.log"), *node.home.glob("*.yaml")):
+    reports = [*node.home.parents[1].glob("reports/*/*.report")]
+    assert reports, "the node reports"
+    for place in (*node.state.rglob("*"), *node.home.glob("*.log"), *node.home.glob("*.yaml"), *reports):
         if place.is_file():
             found[str(place)] = place.read_bytes()
     return found
