@@ -31,7 +31,7 @@ MEMORY, DISK = 512 * 1024 * 1024, 32 * 1024 * 1024
 RESIDENT_MOST = 64 * 1024 * 1024
 SECONDS = 15.0
 PROTOCOLS = ("http", "git")
-PARTS = [f"part-{number}" for number in range(10)]
+PARTS = [f"part-{number}" for number in range(20)]
 WISH = Wish("app", ("node-1", "node-2"), {part: App("plant/app", "1.0.0") for part in PARTS})
 
 
