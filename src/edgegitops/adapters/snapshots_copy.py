@@ -18,6 +18,7 @@ _FICLONE = 0x40049409
 _BLOCK = 512
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
 
 Inode = tuple[int, int]
@@ -27,34 +28,32 @@ Told = Callable[[int], None]
 def size_of(folder: Path) -> int:
     """Bytes that a folder takes on disk; a file with several names counts once."""
     seen: set[Inode] = set()
-    total = 0
-    for path in _walk(folder):
-        there = path.lstat()
+    total, waiting = 0, [folder]
+    while waiting:
+        place = waiting.pop()
+        there = place.lstat()
         if (there.st_dev, there.st_ino) not in seen:
             seen.add((there.st_dev, there.st_ino))
             total += there.st_blocks * _BLOCK
+        if stat.S_ISDIR(there.st_mode):
+            waiting += place.iterdir()
     return total
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    yield folder
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
-            else:
-                yield Path(entry.path)
 
 
 def copy_folder(source: Path, target: Path, told: Told) -> None:
     """Copy a folder to a place where nothing is; `told` hears of the bytes as they are copied."""
     target.mkdir(mode=0o700)
-    _copy_inside(source, target, {}, told)
-    _dress(source, target)
+    folders, known = [(source, target)], dict[Inode, Path]()
+    for here, beside in folders:  # it grows meanwhile: a tree may be deeper than calls may be
+        folders += _copy_inside(here, beside, known, told)
+    for here, beside in reversed(folders):
+        _dress(here, beside)
     sync(target)
 
 
-def _copy_inside(source: Path, target: Path, known: dict[Inode, Path], told: Told) -> None:
+def _copy_inside(source: Path, target: Path, known: dict[Inode, Path], told: Told) -> list[tuple[Path, Path]]:
+    """Copy what lies in a folder; the folders among that, still empty, and where they were copied to."""
+    folders = []
     with os.scandir(source) as entries:
         for entry in entries:
             there = entry.stat(follow_symlinks=False)
@@ -65,8 +64,47 @@ def _copy_inside(source: Path, target: Path, known: dict[Inode, Path], told: Tol
                 continue
             _copy_one(Path(entry.path), beside, there, told)
             if stat.S_ISDIR(there.st_mode):
-                _copy_inside(Path(entry.path), beside, known, told)
-            _dress(Path(entry.path), beside)
+                folders.append((Path(entry.path), beside))
+            else:
+                _dress(Path(entry.path), beside)
+    return folders
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all in it, however deep; nothing where there is none. What lies deeper is brought up first,
+    so that no path is followed that somebody could change meanwhile.
+    """
+    try:
+        top = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return
+    try:
+        while names := os.listdir(top):  # noqa: PTH208 - of an open folder
+            for name in names:
+                _remove_level(name, top)
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _remove_level(name: str, top: int) -> None:
+    if not _is_folder(name, top):
+        os.unlink(name, dir_fd=top)
+        return
+    inside = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        for child in os.listdir(inside):  # noqa: PTH208 - the same
+            if _is_folder(child, inside):
+                os.rename(child, f".deeper-{os.urandom(8).hex()}", src_dir_fd=inside, dst_dir_fd=top)
+            else:
+                os.unlink(child, dir_fd=inside)
+    finally:
+        os.close(inside)
+    os.rmdir(name, dir_fd=top)
+
+
+def _is_folder(name: str, within: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode)
 
 
 def _copy_one(source: Path, target: Path, there: os.stat_result, told: Told) -> None:

@@ -14,14 +14,13 @@ is. Copies are not taken from under a running container: who asks has stopped wh
 import errno
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from edgegitops.adapters.snapshots_copy import copy_folder, size_of, sync
+from edgegitops.adapters.snapshots_copy import copy_folder, remove_folder, size_of, sync
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.errors import DeniedError, OutsideError, UnavailableError
@@ -72,13 +71,13 @@ class SnapshotsDirectory:
             size = size_of(source)
             if not (folder / _DATA).exists():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _remove(folder / _PART)
+                remove_folder(folder / _PART)
                 copy_folder(source, folder / _PART, self._telling("snapshot-copying", volume, size))
                 (folder / _PART).rename(folder / _DATA)
                 sync(folder)
         except OSError as error:
             with suppress(OSError):
-                _remove(folder / _PART)
+                remove_folder(folder / _PART)
             words = f"{error.strerror or error}; the volume lies at {source}"
             raise DeniedError(PORT, f"copy {volume}", words, reason=Refusal.SNAPSHOT_FAILED) from error
         took = timedelta(seconds=time.monotonic() - began)
@@ -93,7 +92,7 @@ class SnapshotsDirectory:
             back = data.with_name(f".edgegitops-{key}")
             if not (folder / _MARK).exists():
                 self._bring(folder, back, volume)
-                _remove(away)
+                remove_folder(away)
                 (folder / _MARK).write_text("the copy lies whole beside the data of the volume\n")
                 sync(folder)
             if back.exists():
@@ -111,8 +110,8 @@ class SnapshotsDirectory:
         folder = self._folder(volume, key)
         try:
             for beside in self._beside(volume, key):
-                _remove(beside)
-            _remove(folder)
+                remove_folder(beside)
+            remove_folder(folder)
             with suppress(OSError):  # another copy of it, or nothing, is there
                 folder.parent.rmdir()
         except OSError as error:
@@ -125,7 +124,7 @@ class SnapshotsDirectory:
         source, part = folder / _DATA, back.with_name(f"{back.name}.part")
         if not source.exists():
             raise OSError(f"there is no copy in {folder}; put the data right by hand, then release a fix")
-        _remove(part)
+        remove_folder(part)
         try:
             source.rename(back)
         except OSError as error:
@@ -169,9 +168,3 @@ class SnapshotsDirectory:
 def _free(folder: Path) -> int:
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder with all that is in it; nothing where there is none. `rmtree` follows no links."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path)
