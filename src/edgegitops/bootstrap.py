@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -178,7 +178,7 @@ def work(
 
         policy = policy_of(config, notes=Path(config.state) / NOTES)
         journal = _journal(config, stack)
-        gear = _gear(config, journal, repository, notes=_notes(config, policy))
+        gear = _gear(config, journal, repository, policy)
         journal.prune(KEPT_ENTRIES, gear.clock.now())
         identity = Identity(config.identity(), policy, load_schemas(), __version__, config.remote.interval)
         cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
@@ -217,7 +217,7 @@ def _notes(config: NodeConfig, policy: "NodePolicy") -> "DesiredNotes":
     return DesiredNotes(NotesDirectory(Path(config.state) / NOTES), to_tree(config.identity()), to_tree(policy))
 
 
-def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository", *, notes: "DesiredNotes") -> "Gear":
+def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository", policy: "NodePolicy") -> "Gear":
     from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.contents_directory import ContentsDirectory
     from edgegitops.adapters.engine_podman import PodmanEngine
@@ -242,13 +242,13 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         journal=journal,
         floor=FloorFile(state / "floor.json"),
         contents=ContentsDirectory(contents),
-        artifacts=_artifacts(config),
+        artifacts=_artifacts(config, policy),
         secrets=secrets,
         snapshots=SnapshotsDirectory(state / "snapshots", engine.place, log),
         log=log,
         zones=InstalledZones(),
         askers=_askers(),
-        notes=notes,
+        notes=_notes(config, policy),
         post=_post(config),
     )
 
@@ -293,12 +293,14 @@ def _is_json(config: NodeConfig) -> bool:
     return config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
 
 
-def _artifacts(config: NodeConfig) -> "OciArtifacts":
+def _artifacts(config: NodeConfig, policy: "NodePolicy") -> "OciArtifacts":
     from edgegitops.adapters.artifacts_oci import OciArtifacts
     from edgegitops.adapters.image_registry import ImageRegistry
 
     access = config.registry
-    registry = ImageRegistry(access.insecure, auth_file=access.auth_file, ca_file=access.ca_file)
+    registry = ImageRegistry(
+        access.insecure, auth_file=access.auth_file, ca_file=access.ca_file, trusted=policy.registries
+    )
     return OciArtifacts(Path(config.state) / "contents" / "artifacts", registry, auth_file=access.auth_file)
 
 
@@ -353,8 +355,9 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
         log, listing = LineLog(sys.stderr, _is_json(config), config.log_level), listing_of(config)
-        senses = _senses(config, file, listing, _ears(config, file, log, stack))
-        senses = replace(senses, publish=hearers(config, log, stack))
+        wakeup, follow_files = _ears(config, file, log, stack)
+        senses = _senses(config, file, listing, wakeup)
+        senses = replace(senses, publish=hearers(config, log, stack), follow_files=follow_files)
         journal = _journal(config, stack)
         while True:
             try:
@@ -418,12 +421,14 @@ def listing_of(config: NodeConfig) -> "PodmanListing":
     return PodmanListing(config.socket, fleet=config.identity().fleet)
 
 
-def _ears(config: NodeConfig, file: str, log: "Log", stack: ExitStack) -> "Wakeup":
+def _ears(
+    config: NodeConfig, file: str, log: "Log", stack: ExitStack
+) -> "tuple[Wakeup, Callable[[Sequence[str]], None]]":
     """What ends the resident's sleep early: signals, words at the control socket, and changes of the node's own files
-    (without the last two it goes on).
+    (without the last two it goes on); and how to name more files.
     """
     from edgegitops.adapters.control_socket import listening
-    from edgegitops.adapters.files_watchdog import FileHints
+    from edgegitops.adapters.files_inotify import FileHints
     from edgegitops.adapters.wakeup_signals import Wakeup
 
     wakeup = Wakeup()
@@ -436,8 +441,8 @@ def _ears(config: NodeConfig, file: str, log: "Log", stack: ExitStack) -> "Wakeu
     missed = hints.start()
     stack.callback(hints.stop)
     if missed:
-        log.warning("files-not-watched", folders=", ".join(missed))
-    return wakeup
+        log.warning("files-not-watched", files=", ".join(missed))
+    return wakeup, hints.follow
 
 
 def _looking(

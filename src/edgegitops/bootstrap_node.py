@@ -201,6 +201,7 @@ def read_settings(file: str) -> "tuple[Setting, ...]":
 def examine(config: NodeConfig) -> "Machine":
     """Look at everything that this node needs; what cannot be had is a problem in words, never an exception."""
     from edgegitops.adapters import machine_linux as linux
+    from edgegitops.adapters.hook_exec import hook_problem
     from edgegitops.daemon.checkup import Machine
 
     engine, engine_problem = _tried(lambda: bootstrap.listing_of(config).info())
@@ -242,6 +243,7 @@ def examine(config: NodeConfig) -> "Machine":
         journal_problem=journal_problem,
         policy_problem=policy_problem or linux.law_problem(config.policy_file),
         files={key: linux.secret_problem(path, is_secret=key in secret) for key, path in named.items() if path},
+        hook_problem=hook_problem(config.notify.program) if config.notify and config.notify.program else None,
         tip=tip,
         tip_problem=tip_problem,
         is_agent_running=is_agent_running(config),

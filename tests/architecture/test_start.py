@@ -30,7 +30,6 @@ HEAVY = (
     "requests",
     "sqlite3",
     "structlog",
-    "watchdog",
 )
 
 

@@ -1,6 +1,7 @@
 """Hooks: a program or a URL takes a notice, or says in words why not; a broken file of what was told is none."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,39 @@ def test_program_that_does_not_take_it_is_told(tmp_path: Path, text: str, words:
 def test_only_programs_of_the_folder_are_run(name: str) -> None:
     with pytest.raises(UnavailableError, match="is not in"):
         hand_to_program([name], "i", b"")
+
+
+def loosen_file(name: str) -> None:
+    Path(name).chmod(0o775)
+
+
+def loosen_folder(name: str) -> None:
+    Path(name).parent.chmod(0o757)
+
+
+def give_away(name: str) -> None:
+    os.chown(name, 4321, 4321)
+
+
+def lead_elsewhere(name: str) -> None:
+    """A link of ours to a program in a folder of somebody else."""
+    file = Path(name)
+    other = file.parent / "theirs"
+    other.mkdir()
+    file.rename(other / "page")
+    os.chown(other, 4321, 4321)
+    file.symlink_to(other / "page")
+
+
+@pytest.mark.parametrize("change", [loosen_file, loosen_folder, give_away, lead_elsewhere])
+def test_program_that_somebody_else_could_have_written_is_not_run(tmp_path: Path, change) -> None:
+    name = program(tmp_path, 'touch "$1"')
+    hand_to_program([name, str(tmp_path / "first")], "i", b"", folder=str(tmp_path))
+    change(name)
+    with pytest.raises(UnavailableError, match="is not run"):
+        hand_to_program([name, str(tmp_path / "second")], "i", b"", folder=str(tmp_path))
+    assert (tmp_path / "first").exists()
+    assert not (tmp_path / "second").exists()
 
 
 def test_program_that_is_not_there_is_told(tmp_path: Path) -> None:

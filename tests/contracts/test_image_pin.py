@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.contracts.git_server import make_certificate
 
 from edgegitops.adapters.image_registry import ImageRegistry
 from edgegitops.adapters.yaml_edit import replace_file
@@ -125,17 +127,19 @@ class _Guarded(BaseHTTPRequestHandler):
     """A registry that wants a token for `app` and a password for `login/app`; `claims` is its digest header."""
 
     claims = DIGEST
+    realm = ""
+    token = "let-me-in"  # noqa: S105 - of a server that lives for a second
     seen: list[tuple[str, str]]
 
     def do_GET(self) -> None:
         authorization = self.headers.get("Authorization", "")
         self.seen.append((self.path, authorization))
         if self.path.startswith("/token"):
-            self._answer(200, json.dumps({"token": "let-me-in"}).encode())
+            self._answer(200, json.dumps({"token": self.token}).encode())
         elif "/login/" in self.path and authorization != "Basic " + base64.b64encode(b"anna:secret").decode():
             self._answer(401, b"", {"WWW-Authenticate": 'Basic realm="registry"'})
         elif "/login/" not in self.path and authorization != "Bearer let-me-in":
-            realm = f"http://{self.headers['Host']}/token"
+            realm = self.realm or f"http://{self.headers['Host']}/token"
             self._answer(
                 401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}",service="s",scope="repository:app:pull"'}
             )
@@ -188,6 +192,66 @@ def test_a_kept_login_is_shown_to_its_own_registry_and_never_to_an_open_token_se
     assert ImageRegistry([host]).digest(f"{host}/login/app:1") == DIGEST
     assert ImageRegistry([host]).digest(f"{host}/app:1") == DIGEST
     assert all(not authorization for path, authorization in handler.seen if path.startswith("/token"))
+
+
+@pytest.fixture
+def service(guarded: tuple[str, type[_Guarded]], tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The token service of that registry, at another name and over https: its address and its certificate."""
+    _, handler = guarded
+    certificate = make_certificate(tmp_path / "tls.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    handler.realm = f"https://127.0.0.1:{server.server_port}/token"
+    try:
+        yield f"127.0.0.1:{server.server_port}", certificate
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("trusted", "is_shown"), [((), False), (("127.0.0.1:1/acme",), True)])
+def test_a_registry_does_not_choose_who_learns_a_login(
+    guarded: tuple[str, type[_Guarded]], service: tuple[str, Path], tmp_path: Path, trusted: tuple, *, is_shown: bool
+) -> None:
+    host, handler = guarded[0].replace("127.0.0.1", "localhost"), guarded[1]
+    login = base64.b64encode(b"anna:secret").decode()
+    file = tmp_path / "auth.json"
+    file.write_text(json.dumps({"auths": {host: {"auth": login}}}))
+    asking = ImageRegistry([host], auth_file=str(file), ca_file=str(service[1]), trusted=trusted)
+    assert asking.digest(f"{host}/app:1") == DIGEST
+    told = [authorization for path, authorization in handler.seen if path.startswith("/token")]
+    assert told == [f"Basic {login}" * is_shown]
+    if not is_shown:
+        handler.token = "nothing"  # noqa: S105 - the same
+        with pytest.raises(DeniedError, match=f"its token service {service[0]} is another's"):
+            ImageRegistry([host], auth_file=str(file), ca_file=str(service[1])).digest(f"{host}/app:1")
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm", "may_see"),
+    [
+        ("ghcr.io", "https://ghcr.io/token", True),
+        ("ghcr.io", "http://ghcr.io/token", False),
+        ("docker.io", "https://auth.docker.io/token", True),
+        ("registry.gitlab.example", "https://gitlab.example/jwt/auth", True),
+        ("registry.example:5000", "https://registry.example/token", True),
+        ("10.1.0.5:5000", "https://10.1.0.5/token", True),
+        ("10.1.0.5:5000", "https://5/token", False),
+        ("registry.example", "https://example/token", False),
+        ("registry.example", "https://evil.test/registry.example", False),
+        ("registry.example", "https://registry.example@evil.test/token", False),
+        ("registry.example", "https://registry.example.evil.test/token", False),
+        ("registry.example", "https://evilregistry.example/token", False),
+        ("a.registry.example", "https://b.registry.example/token", False),
+    ],
+)
+def test_token_services_that_may_see_a_login(registry: str, realm: str, *, may_see: bool) -> None:
+    assert ImageRegistry()._may_see(realm, f"{registry}/acme/app") is may_see
 
 
 def test_without_a_login_the_registry_says_no(guarded: tuple[str, type[_Guarded]]) -> None:

@@ -56,6 +56,7 @@ def test_good_machine_is_fit() -> None:
         (replace(GOOD, journal_problem="damaged"), "state", Verdict.FAIL),
         (replace(GOOD, policy_problem="unknown-field"), "policy", Verdict.FAIL),
         (replace(GOOD, files={"repository.keyFile": "gone"}), "repository.keyFile", Verdict.FAIL),
+        (replace(GOOD, hook_problem="others may write to it"), "notify.exec", Verdict.FAIL),
         (replace(GOOD, tip=None), "repository", Verdict.FAIL),
         (replace(GOOD, tip=None, tip_problem="no route"), "repository", Verdict.FAIL),
         (replace(GOOD, is_enrolled=False), "seat", Verdict.WARN),

@@ -50,6 +50,7 @@ class Plant:
         self.clock = MemoryClock(datetime(2026, 11, 1, tzinfo=UTC))
         self.running, self.agenda, self.last = dict(RUNS), {}, None
         self.remote, self.why = lambda: None, []
+        self.followed, self.is_file_written = [], False
 
     def submit(self, ask, *args):
         future = Future()
@@ -75,6 +76,10 @@ class Plant:
             return dict(self.running)
         raise self.running
 
+    def has_changed_files(self):
+        was, self.is_file_written = self.is_file_written, False
+        return was
+
     def sleep(self, span):
         self.clock.advance(min(span, SECOND))
         for at in [at for at in self.agenda if at <= self.clock.monotonic()]:
@@ -89,6 +94,8 @@ class Plant:
             has_hint=lambda: True,
             sleep=self.sleep,
             is_stopping=lambda: self.clock.monotonic() >= began + span,
+            follow_files=self.followed.append,
+            has_changed_files=self.has_changed_files,
         )
         Resident(
             watcher=Watcher(self.journal, self, self.clock, self),
@@ -191,3 +198,25 @@ def test_credential_that_is_mended_wakes_a_worker_that_fetches():
     plant.agenda[plant.clock.monotonic() + 5 * MINUTE] = lambda: setattr(plant, "remote", lambda: None)
     plant.live(10 * MINUTE)
     assert plant.why[-1] == ("remote-is-back", True)
+
+
+def test_written_file_wakes_a_worker_at_once_and_one_that_is_written_without_end_every_ten_seconds():
+    plant = Plant(lambda _: Worker(0))
+    began = plant.clock.monotonic()
+
+    def written():
+        plant.is_file_written = True
+
+    for second in range(60, 120):
+        plant.agenda[began + timedelta(seconds=second)] = written
+    born = plant.live(3 * MINUTE)
+    files = [at for (at, _), (why, _) in zip(born, plant.why, strict=True) if "files" in why]
+    assert timedelta(seconds=60) <= files[0] <= timedelta(seconds=62)
+    assert all(later - at >= timedelta(seconds=10) for at, later in pairwise(files))
+    assert 5 <= len(files) <= 8
+
+
+def test_files_that_a_worker_names_are_followed():
+    plant = Plant(lambda _: Worker(None, Handover(files=("/run/plc/stopped",))))
+    plant.live(3 * SECOND)
+    assert plant.followed[-1] == ("/run/plc/stopped",)

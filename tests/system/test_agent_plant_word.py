@@ -6,9 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from tests.system.agent_plant import Plant, _document, eventually, is_serving, planted, record, simple
+from tests.system.agent_plant import (
+    Plant,
+    _document,
+    eventually,
+    happened,
+    is_serving,
+    ledger,
+    planted,
+    record,
+    simple,
+)
 
 from edgegitops.adapters.clock_system import SystemClock
+from edgegitops.core.model.events import WorkerStarted
 from edgegitops.core.model.reasons import HoldReason
 
 pytestmark = pytest.mark.system
@@ -52,8 +63,9 @@ def test_shut_window_and_running_line_hold_an_update_in_turn(plant: Plant) -> No
     assert "line-stopped" in node.run(["edgegitops", "explain", "line"])
     assert is_running(plant, "1.0.0")
 
-    (node.home / FLAG).write_text("stopped\n")
-    node.run(["edgegitops", "reconcile"])
+    since = ledger(node).seq
+    (node.home / FLAG).write_text("stopped\n")  # nobody tells the agent: it watches the file
+    eventually(lambda: any(isinstance(one, WorkerStarted) for one in happened(node, since)), "a look", node, 12)
     eventually(lambda: is_serving(node, "line", "2.0.0"), "the update once the line stands", node, 90)
 
 

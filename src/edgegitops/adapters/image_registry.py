@@ -3,8 +3,10 @@ distribution too.
 
 The digest is the SHA-256 of the manifest's own bytes; a header that says otherwise is a broken registry. An index of
 several architectures is taken as it is, so each node finds its own. A registry that asks who we are gets a token, with
-the login that `podman login` or `docker login` keeps for it, or as nobody. A manifest has the digest that it was asked
-for by; the bytes of a blob are for the caller to judge.
+the login that `podman login` or `docker login` keeps for it, or as nobody. The token service gets that login only over
+https, and only where it has the registry's own host, one above or below it in its domain, or one that the caller
+names: a registry does not choose who learns a password. A manifest has the digest that it was asked for by; the bytes
+of a blob are for the caller to judge.
 
 TLS is verified with the system's certificates (or those of a file that the caller names), save for registries that the
 caller names as plain HTTP.
@@ -45,14 +47,24 @@ _HUB_HOST = "registry-1.docker.io"
 
 class ImageRegistry:
     """Asks registries; `insecure` are those (host or host:port) that speak plain HTTP. `auth_file` holds logins; where
-    it is empty, the user's own files do. `ca_file` are the authorities that certificates are verified with.
+    it is empty, the user's own files do. `ca_file` are the authorities that certificates are verified with; `trusted`
+    are hosts (as in `registries` of policy.yaml, paths are cut off) whose token services may see any login.
     """
 
-    def __init__(self, insecure: Collection[str] = (), *, auth_file: str = "", ca_file: str = "") -> None:
+    def __init__(
+        self,
+        insecure: Collection[str] = (),
+        *,
+        auth_file: str = "",
+        ca_file: str = "",
+        trusted: Collection[str] = (),
+    ) -> None:
         self._insecure = frozenset(insecure)
+        self._trusted = frozenset(_host(one.partition("/")[0]) for one in trusted)
         self._auth_file = auth_file
         self._ca_file = ca_file
         self._tokens: dict[tuple[str, str], str] = {}
+        self._withheld: dict[str, str] = {}
 
     def digest(self, image: str) -> str:
         """`sha256:…` of `registry/name:tag`; the tag is `latest` where none is written."""
@@ -117,7 +129,7 @@ class ImageRegistry:
         except urllib.error.HTTPError as refusal:
             self._tokens.pop((registry, repository), None)
             refusal.close()
-            raise _told(refusal, reference) from refusal
+            raise _told(refusal, reference, self._withheld.get(name, "")) from refusal
         except (OSError, HTTPException, ValueError) as error:
             raise _unanswered(error, reference, url) from error
 
@@ -142,13 +154,30 @@ class ImageRegistry:
         scope = asked.get("scope") or f"repository:{name.partition('/')[2]}:pull"
         query = {"scope": scope, **({"service": asked["service"]} if "service" in asked else {})}
         url = f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}"
-        # a password never goes over the wire in clear to a place that the registry chose
-        with self._fetch(url, "" if realm.startswith("http://") else login, {}) as answer:
+        self._withheld[name] = urllib.parse.urlsplit(realm).netloc if login and not self._may_see(realm, name) else ""
+        with self._fetch(url, "" if self._withheld[name] else login, {}) as answer:
             said = json.loads(b"".join(_pieces(answer, name, at_most=_LARGEST)))
         token = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
         if not isinstance(token, str) or not token:
             raise ValueError("its token service gave no token")
         return f"Bearer {token}"
+
+    def _may_see(self, realm: str, name: str) -> bool:
+        """Whether a token service may see the login of `registry/repository`."""
+        ours, its = _host(name.partition("/")[0]), _host(urllib.parse.urlsplit(realm).netloc)
+        is_of_domain = min(_depth(ours), _depth(its)) > 1 and (ours.endswith(f".{its}") or its.endswith(f".{ours}"))
+        return realm.startswith("https://") and (its == ours or its in self._trusted or is_of_domain)
+
+
+def _host(place: str) -> str:
+    """The name of `[user@]host[:port]`."""
+    return urllib.parse.urlsplit(f"//{place}").hostname or ""
+
+
+def _depth(host: str) -> int:
+    """How many parts the name of a host has; 0: it is an address."""
+    parts = host.split(".")
+    return 0 if ":" in host or parts[-1].isdigit() else len(parts)
 
 
 def _parts(image: str) -> tuple[str, str, str]:
@@ -190,13 +219,19 @@ def _first_of(content_range: str) -> int:
     return int(first) if first.isdigit() else 0
 
 
-def _told(refusal: urllib.error.HTTPError, image: str) -> DeniedError | UnavailableError:
+def _told(refusal: urllib.error.HTTPError, image: str, withheld: str = "") -> DeniedError | UnavailableError:
+    """What a refusal is to us; `withheld` is the token service that was not shown our login."""
     action = f"ask for {image}"
     match refusal.code:
         case HTTPStatus.NOT_FOUND:
             return DeniedError(_PORT, action, "there is no such name or tag", reason="image-unknown")
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             words = f"it is not for us ({refusal.code}); run `podman login {image.partition('/')[0]}`"
+            if withheld:
+                words = (
+                    f"it is not for us ({refusal.code}): its token service {withheld} is another's and was not shown"
+                    " the login; where that is right, name the service under registries of policy.yaml"
+                )
             return DeniedError(_PORT, action, words, reason="credential-denied")
         case _:
             return UnavailableError(_PORT, action, f"the registry answers {refusal.code} {refusal.reason}")

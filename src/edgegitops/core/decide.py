@@ -55,6 +55,7 @@ class _Plan:
     works: list[Work] = field(default_factory=list)
     handovers: list[Handover] = field(default_factory=list)
     questions: dict[Interlock, None] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
     reports: set[str] = field(default_factory=set)
     until: datetime | None = None
 
@@ -75,7 +76,11 @@ def decide(facts: Facts) -> Decision:
         _plan(known, desired, rollouts, name, plan)
     bulletin = summarise(known.ledger, known.now)
     handover = replace(
-        together(plan.handovers), next_look=plan.until, fetched=view_of(known.tip or "", known.tags), bulletin=bulletin
+        together(plan.handovers),
+        next_look=plan.until,
+        fetched=view_of(known.tip or "", known.tags),
+        bulletin=bulletin,
+        files=tuple(sorted(plan.files)),
     )
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     tags, heads = _of_tags(known, rollouts)
@@ -134,6 +139,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
     plan.until = earliest(plan.until, outlook.until)
     if outlook.is_asking:
         plan.questions |= dict.fromkeys(agreement.questions)
+        plan.files.update(agreement.files)
     if outlook.work is not None:
         plan.works.append(outlook.work)
 

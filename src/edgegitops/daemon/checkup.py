@@ -45,7 +45,8 @@ class Machine:
     """What was found. An `…_problem` says why a fact could not be had; sizes in bytes, None where not known.
 
     `engine` is Podman's own account of itself; `files` maps keys of node.yaml that name files to what is wrong with
-    the file (empty: nothing). `floor_at` is an instant that has certainly passed.
+    the file (empty: nothing). `hook_problem` None: no program is told of anything. `floor_at` is an instant that has
+    certainly passed.
     """
 
     now: datetime
@@ -59,6 +60,7 @@ class Machine:
     journal_problem: str = ""
     policy_problem: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    hook_problem: str | None = None
     tip: str | None = None
     tip_problem: str = ""
     is_agent_running: bool = False
@@ -137,6 +139,10 @@ def _files(machine: Machine) -> list[Finding]:
         Finding(key, Verdict.FAIL if problem else Verdict.OK, problem or "may be read", _file_advice(problem))
         for key, problem in machine.files.items()
     ]
+    if machine.hook_problem is not None:
+        advice = "leave it and the folders above it to root alone (chown root, chmod 755)" * bool(machine.hook_problem)
+        verdict = Verdict.FAIL if machine.hook_problem else Verdict.OK
+        found.append(Finding("notify.exec", verdict, machine.hook_problem or "may be run", advice))
     if machine.policy_problem:
         advice = "correct the policy file, and leave it to root alone (chown root, chmod 644)"
         found.append(Finding("policy", Verdict.FAIL, machine.policy_problem, advice))

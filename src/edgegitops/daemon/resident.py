@@ -12,7 +12,7 @@ is to be healed; a whole worker is tried between them, each time after a longer 
 an engine that was silent answers again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -61,8 +61,8 @@ class Senses:
     `tip` asks the remote; `launch(fetch, revert_only)` starts a worker; `has_hint` is true once after an
     engine event or a changed file; `asked` is an operator's word once, `look` or `reconcile`; `sleep` waits at most so
     long and returns early on a hint or a signal; `publish` is told after every turn how things stand;
-    `has_changed_files` is true once after a file of the node was written; `attend` takes note of what runs now, so that
-    its end is a hint.
+    `has_changed_files` is true once after a file of the node, or one of those that `follow_files` named last, was
+    written; `attend` takes note of what runs now, so that its end is a hint.
     """
 
     listing: Callable[[], Mapping[str, str]]
@@ -76,6 +76,7 @@ class Senses:
     attend: Callable[[], None] = lambda: None
     publish: Callable[[Pulse], None] = lambda _: None
     has_changed_files: Callable[[], bool] = bool
+    follow_files: Callable[[Sequence[str]], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -238,6 +239,7 @@ class Resident:
         self._state.handover = handover
         self._state.due_at = self._due_at(handover.next_look)
         self._watcher.follow(handover)
+        self._senses.follow_files(handover.files)
 
     def _reap(self) -> None:
         state = self._state

@@ -330,3 +330,20 @@ def test_a_worker_that_may_only_revert_leaves_a_changed_container_that_runs(node
     node.stage.tell(RetryAsked())
     decision = decide(node.facts(is_revert_only=True, remembered=None))
     assert decision.works == () or all(not work.steps for work in decision.works)
+
+
+def test_file_that_holds_an_update_is_handed_over_to_be_watched_until_it_agrees(node):
+    absent = Interlock("flag", "sites/plant.yaml", path="/run/plc/stopped")
+    agreeing = Interlock("door", "sites/plant.yaml", path="/run/plc/door", exists=False)
+    node.want(with_plant(app("2"), interlocks=(absent, agreeing)))
+    answers = {absent: NO, agreeing: YES}
+    for _ in range(60):
+        decision = decide(node.facts(answers=answers))
+        for work in decision.works:
+            node.stage._do(work)
+        if decision.is_idle:
+            break
+    assert node.stage.record.hold_reason == "interlock"
+    assert decision.handover.files == ("/run/plc/stopped",)
+    node.answer = YES
+    assert node.play().handover.files == ()

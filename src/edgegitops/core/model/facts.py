@@ -157,7 +157,7 @@ class Handover:
     `expected` maps engine names of containers that should run to their marks (`ContainerSeen.mark`).
     `is_at_rest`: no transition is under way but those that a hold keeps; `is_as_wanted`: what is wanted here is what
     serves, healthy. `fetched` is the newest tip that was fetched. `bulletin` is what monitoring is told.
-    `awaits_job`: a switch waits for the end of a job.
+    `awaits_job`: a switch waits for the end of a job. `files`: whose change is worth a look at once.
     """
 
     next_look: datetime | None = None
@@ -169,6 +169,7 @@ class Handover:
     fetched: str = ""
     bulletin: Bulletin = field(default_factory=Bulletin)
     awaits_job: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,13 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """`hold` None: all agree, or are overruled (`forced` says which). `questions` are to be asked before the next look,
-    which then is to follow soon.
+    which then is to follow soon. `files` are those whose change may end the hold before that.
     """
 
     hold: Hold | None = None
     questions: tuple[Interlock, ...] = ()
     forced: str = ""
+    files: tuple[str, ...] = ()
 
 
 def ask_interlocks(
@@ -53,7 +54,8 @@ def ask_interlocks(
         answer = answers[against[0]]
         said = "does not agree" if answer.agrees is False else "cannot be asked"
         detail = f"{against[0].label} {said}{answer.detail and ': '}{answer.detail}"
-        return Agreement(_hold(detail, now + ASKED_AGAIN_AFTER, is_overdue=is_overdue))
+        files = tuple(one.path for one in against if one.path)
+        return Agreement(_hold(detail, now + ASKED_AGAIN_AFTER, is_overdue=is_overdue), files=files)
     short = [one for one in interlocks if answers[one].agreed_for < one.for_at_least]
     if short:
         seconds = max(one.for_at_least for one in short).total_seconds()
