@@ -64,7 +64,8 @@ def blamed(ledger: Ledger, tip: str) -> tuple[Event, ...]:
         return ()
     words = "two workers died while they judged it; it is passed over and tried again every hour, please report this"
     detail = f"{Doubt.WORKER_DIED}: commit {tip[:12]}: {words}"
-    return TipRefused(tip, tip, Doubt.WORKER_DIED, words), AlarmRaised(Alarm.REVISION_REFUSED, "fleet", detail)
+    refused = TipRefused(tip, tip, Doubt.WORKER_DIED, words, ledger.anchor)
+    return refused, AlarmRaised(Alarm.REVISION_REFUSED, "fleet", detail)
 
 
 def is_newer(copy: Floor, floor: Floor | None, objects: Objects | None) -> bool:
@@ -101,7 +102,7 @@ def _moved(ledger: Ledger, belief: Belief) -> tuple[Event, ...]:
         return ()
     last = belief.accepted[-1] if belief.accepted else None
     signer, owner = (last.key, last.owner) if last else ("", "")
-    return (FloorMoved(belief.floor, signer, owner, len(belief.accepted)),)
+    return (FloorMoved(belief.floor, signer, owner, len(belief.accepted), ledger.anchor),)
 
 
 def _refused(ledger: Ledger, tip: str, belief: Belief) -> tuple[Event, ...]:
@@ -115,7 +116,7 @@ def _refused(ledger: Ledger, tip: str, belief: Belief) -> tuple[Event, ...]:
     standing = ledger.alarms.get(f"{code} fleet")
     raised = () if standing is not None and standing.detail == detail else (alarm,)
     is_told = (ledger.refused_tip, ledger.refused_reason) == (tip, refused.doubt)
-    told = () if is_told else (TipRefused(tip, refused.subject, refused.doubt, refused.detail),)
+    told = () if is_told else (TipRefused(tip, refused.subject, refused.doubt, refused.detail, ledger.anchor),)
     return (*told, *raised)
 
 

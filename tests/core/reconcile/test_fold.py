@@ -94,6 +94,14 @@ def test_moved_floor_forgets_the_refused_tip():
     assert (after.floor, after.refused_tip) == (FLOOR, "")
 
 
+def test_operators_word_outlives_a_judgement_that_began_before_it():
+    spoken = fold(e.Reanchored("a" * 40, "first"), e.Reanchored("b" * 40, "a slip"))
+    assert fold(e.TipRefused("c" * 40, "a" * 40, "x", "", "a" * 40), ledger=spoken).refused_tip == ""
+    assert fold(e.FloorMoved(FLOOR, anchor=""), ledger=spoken).anchor == "b" * 40
+    assert fold(e.TipRefused("c" * 40, "b" * 40, "x", "", "b" * 40), ledger=spoken).refused_tip == "c" * 40
+    assert fold(e.FloorMoved(FLOOR, anchor="b" * 40), ledger=spoken).anchor == ""
+
+
 def test_accepted_snapshot_is_in_force_and_a_refused_one_changes_nothing_of_it():
     ledger = fold(e.SnapshotAccepted("r1", "t1"), e.SnapshotRefused("r2", 1, ()))
     assert (ledger.snapshot, ledger.snapshot_tree, ledger.invalid_revision) == ("r1", "t1", "r2")

@@ -62,13 +62,16 @@ class WorkerStopped:
 
 @dataclass(frozen=True, slots=True)
 class FloorMoved:
-    """The floor is now here; `signer` and `owner` are of its commit, `commits` how many were accepted on the way."""
+    """The floor is now here; `signer` and `owner` are of its commit, `commits` how many were accepted on the way.
+    `anchor` is the operator's word that it was judged under (empty: none); older journals do not say it (None).
+    """
 
     kind: ClassVar[str] = "floor-moved"
     floor: Floor
     signer: str = ""
     owner: str = ""
     commits: int = 1
+    anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,14 @@ class Reanchored:
 
 @dataclass(frozen=True, slots=True)
 class TipRefused:
-    """A tip was judged and not believed; `commit` is the first bad one."""
+    """A tip was judged and not believed; `commit` is the first bad one, `anchor` as in `FloorMoved`."""
 
     kind: ClassVar[str] = "tip-refused"
     tip: str
     commit: str
     reason: str
     detail: str
+    anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

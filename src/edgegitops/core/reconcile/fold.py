@@ -68,11 +68,14 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
         case e.WorkerStopped():
             return replace(ledger, is_worker_clean=True)
         case e.FloorMoved():
-            moved = replace(ledger, floor=event.floor, anchor="", refused_tip="", refused_reason="")
+            anchor = "" if _is_under(ledger, event.anchor) else ledger.anchor
+            moved = replace(ledger, floor=event.floor, anchor=anchor, refused_tip="", refused_reason="")
             return replace(moved, signed=_signed(ledger, event, at))
         case e.Reanchored():
             return replace(ledger, anchor=event.commit, refused_tip="", refused_reason="")
         case e.TipRefused():
+            if not _is_under(ledger, event.anchor):
+                return ledger  # an operator spoke while it was judged; it is judged again
             return replace(ledger, refused_tip=event.tip, refused_reason=event.reason)
         case e.SnapshotAccepted():
             return replace(ledger, snapshot=event.revision, snapshot_tree=event.tree, invalid_revision="")
@@ -140,6 +143,11 @@ def _signed(ledger: Ledger, event: e.FloorMoved, at: datetime) -> Mapping[str, S
         kept |= {latch.revision for latch in record.latches.values()}
     known = {revision: signed for revision, signed in ledger.signed.items() if revision in kept}
     return {**known, event.floor.commit: Signed(event.signer, event.owner, at)}
+
+
+def _is_under(ledger: Ledger, anchor: str | None) -> bool:
+    """Whether a judgement was made under the operator's word that is in force."""
+    return anchor is None or anchor == ledger.anchor
 
 
 def _daemon_started(ledger: Ledger, event: e.DaemonStarted) -> Ledger:
