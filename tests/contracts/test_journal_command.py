@@ -19,6 +19,7 @@ from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, JobResult, Transition
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.report import ReportedFailure
 from edgegitops.core.model.spec import DeploymentSpec
 from edgegitops.core.model.trust import Floor
 from edgegitops.errors import JournalError
@@ -156,6 +157,10 @@ TOLD: list[tuple[e.Event, str]] = [
         "the control tag rollout/line/000001 was believed and is kept for ever",
     ),
     (e.ReportMade(7, "b" * 64), "report 7 was made"),
+    (
+        e.WordTakenOver(7, "i", {"line": (ReportedFailure("r", "1" * 64, 5, "crashed"),)}),
+        "goes on after report 7 of this node, with 1 failure that it told",
+    ),
     (e.JobStarted("line", "migrate", "line.migrate.1", "0b1e"), "try 1 of job migrate begins in line.migrate.1"),
     (e.JobEnded("line", "migrate", "line.migrate.1", JobResult.SUCCEEDED, AT), "job migrate succeeded"),
     (e.ScheduleMarked("line", "report", "@daily", AT), "job report: its schedule counts from now on"),

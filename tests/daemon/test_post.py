@@ -11,8 +11,8 @@ from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.reports_store import ReportsStore
 from edgegitops.core.model.facts import NodeIdentity
-from edgegitops.core.model.report import Report
-from edgegitops.core.trust.reports import NAMESPACE, payload_of, report_in, sealed
+from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState
+from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
 from edgegitops.daemon.post import SOONEST, Post, Postman
 from edgegitops.errors import UnavailableError
 
@@ -44,6 +44,7 @@ class Node:
     def __init__(self, path):
         self.forge = Forge().enrol()
         self.transport, self.store = Transport(), ReportsStore(path)
+        self.others = ()
         self.journal = MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 5, 4, 12, tzinfo=UTC))
 
@@ -61,7 +62,7 @@ class Node:
     def work(self, *wanted):
         """One worker's post until nothing is under way."""
         sign = lambda payload: self.forge.signer("press-1").sign(payload, NAMESPACE)  # noqa: E731 - one expression
-        post = Post((self.transport,), self.store, sign, lambda: self.key(ME))
+        post = Post((self.transport, *self.others), self.store, sign, lambda: self.key(ME))
         identity = NodeIdentity(self.forge.fleet, "plant", "press-1", self.forge.pin)
         with ThreadPoolExecutor(2) as pool:
             postman = Postman(post, identity, self.journal, self.clock, pool)
@@ -74,7 +75,7 @@ class Node:
 
     @property
     def told(self):
-        return report_in(self.transport.shown[ME])
+        return statement_in(self.transport.shown[ME]).report
 
 
 @pytest.fixture
@@ -141,8 +142,47 @@ def test_transport_that_fails_in_whatever_way_is_an_alarm_and_the_next_report_is
 
 
 def test_instant_that_has_no_utc_is_no_report(node):
-    odd = replace(report_in(node.report(PEER)), sequence=5)
+    odd = replace(statement_in(node.report(PEER)).report, sequence=5)
     payload = payload_of(odd).replace(b"2026-05-04T12:00:00Z", b"9999-12-31T23:59:59-23:59")
     node.transport.shown[PEER] = sealed(payload, node.forge.signer("press-2").sign(payload, NAMESPACE))
     node.work(PEER)
     assert PEER not in node.store.stored()
+
+
+def failing(node, *, sequence, digest="b" * 64):
+    """What this node published before its journal was lost: a release failed on it."""
+    failure = ReportedFailure("r2", digest, sequence, "crashed")
+    told = {"line": ReportedDeployment("r1", "a" * 64, ReportedState.REVERTED, failures=(failure,))}
+    made = replace(statement_in(node.report(ME, sequence=sequence)).report, deployments=told)
+    payload = payload_of(made)
+    return sealed(payload, node.forge.signer("press-1").sign(payload, NAMESPACE))
+
+
+def test_lost_journal_latches_again_what_failed_and_says_so_under_the_same_sequence(node):
+    """Red where daemon/post.py has `return` for `self._take_over()`."""
+    node.transport.shown[ME] = failing(node, sequence=7)
+    node.work()
+    ledger = node.journal.ledger()
+    assert ledger.deployments["line"].latches["b" * 64].told_in == 7
+    assert (node.told.sequence, [one.sequence for one in node.told.deployments["line"].failures]) == (8, [7])
+
+
+def test_lost_journal_takes_over_nothing_while_one_of_two_transports_does_not_answer(node):
+    node.transport.shown[ME] = failing(node, sequence=7)
+    node.others = (Transport(),)
+    node.others[0].wrong = UnavailableError("reports", "collect", "not mounted")
+    node.work()
+    assert not node.journal.ledger().is_sure
+    assert statement_in(node.transport.shown[ME]).report.sequence == 7
+    node.others[0].wrong = None
+    node.work()
+    assert node.journal.ledger().is_sure
+    assert node.told.sequence == 8
+
+
+def test_last_sequence_that_there_is_ends_no_worker(node):
+    """Whoever stole a node's key could say it; the node goes on healing, and says what is wrong."""
+    node.transport.shown[ME] = node.report(ME, sequence=2**53 - 1)
+    node.work()
+    (alarm,) = node.journal.ledger().alarms.values()
+    assert "another report key" in alarm.detail

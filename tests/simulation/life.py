@@ -44,6 +44,7 @@ from edgegitops.core.model.trust import Pin
 from edgegitops.daemon.cycle import Cycle
 from edgegitops.daemon.gear import Gear, Identity
 from edgegitops.daemon.order import Order
+from edgegitops.daemon.post import Post
 from edgegitops.daemon.resident import Resident, Senses
 from edgegitops.daemon.watch import Watcher
 from edgegitops.errors import JournalError, OutsideError, UnavailableError
@@ -290,6 +291,7 @@ class Life:
         self.repository = MemoryRepository()
         self.contents = MemoryContents()
         self.notes = MemoryNotes()
+        self.post: Post | None = None
         self.artifacts = MemoryArtifacts()
         self.secrets = MemorySecrets()
         self.engine.open_secret = self.secrets.open
@@ -455,6 +457,7 @@ class Life:
             secrets=WatchedSecrets(self),
             log=Silence(),
             notes=self.notes,
+            post=self.post,
         )
         identity = Identity(self.node, NodePolicy(), self.schemas, "simulated")
         cycle = Cycle(gear, identity, pool=self.steps, door=self.door)

@@ -181,6 +181,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             return f"a worker started{', to revert only' if event.is_revert_only else ''}"
         case e.WorkerStopped():
             return "the worker ended cleanly"
+        case e.FloorMoved(is_put_back=True):
+            return f"the floor is put back to {event.floor.commit[:SHORT]} from its copy; this journal knew less"
         case e.FloorMoved():
             who = f", signed by {event.owner or event.signer}" if event.owner or event.signer else ""
             return f"believed {_count(event.commits, 'commit')} up to {event.floor.commit[:SHORT]}{who}"
@@ -243,6 +245,9 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
             return "an operator asked for a look now"
         case e.ReportMade():
             return f"report {event.sequence} was made"
+        case e.WordTakenOver():
+            failed = _count(sum(map(len, event.failures.values())), "failure")
+            return f"goes on after report {event.sequence} of this node, with {failed} that it told"
         case e.ControlTagKept():
             return f"the control tag {event.ref.removeprefix('refs/tags/')} was believed and is kept for ever"
         case e.JournalPruned():

@@ -18,9 +18,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from edgegitops.core.adopted import adopted
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
-from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReleaseAdopted
+from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
@@ -31,7 +32,6 @@ from edgegitops.core.model.spec import Condition
 from edgegitops.core.model.steps import Work
 from edgegitops.core.model.view import view_of
 from edgegitops.core.permit import Permit, Rollouts
-from edgegitops.core.reconcile.adopt import is_found
 from edgegitops.core.reconcile.bulletin import summarise
 from edgegitops.core.reconcile.handover import hand_over, together
 from edgegitops.core.reconcile.lifecycle import BEGUN
@@ -104,12 +104,11 @@ def _has_lost_journal(facts: Facts) -> bool:
 
 
 def _adopted(facts: Facts, desired: Desired | None) -> list[Event]:
-    releases = desired.releases if desired is not None and desired.is_enrolled else {}
-    return [
-        ReleaseAdopted(name, release)
-        for name, release in sorted(releases.items())
-        if name not in facts.ledger.deployments and is_found(facts.node.fleet, release, facts.observed)
-    ]
+    """A bug of ours that old revisions meet adopts nothing, and stops nothing else."""
+    try:
+        return [*adopted(facts, desired)]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the ordinary road goes on
+        return _told_bug(facts, "fleet", _bug(error))
 
 
 def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name: str, plan: _Plan) -> None:

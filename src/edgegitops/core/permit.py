@@ -167,7 +167,8 @@ class Rollouts:
             case Settled():
                 return told
             case Shut():
-                again = self.facts.now + self.facts.asked_every if told.reports else None
+                is_asking = bool(told.reports) or not self._is_sure
+                again = self.facts.now + self.facts.asked_every if is_asking else None
                 return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
                 is_opening = bool(told.reports) and found.cause in {Cause.GATE, Cause.FELLOWS}
@@ -179,6 +180,11 @@ class Rollouts:
         kept, known = self.facts.ledger.controls, self._judged[0]
         refs = (one.ref for payload, one in kept.items() if payload not in known)
         return sorted(one for one in refs if one.startswith(f"{CONTROL_TAGS}{name}/"))
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether this node knows what it has published; one that publishes nothing has nothing to know."""
+        return self.facts.ledger.is_sure or not self.facts.is_reporting
 
     @property
     def _name(self) -> str:
@@ -196,6 +202,7 @@ class Rollouts:
             left_at=record.left_at,
             left_badly=record.left_badly | failed.keys(),
             is_reversible=serving is None or serving.policy.safe,
+            is_sure=self._is_sure,
         )
 
     def _reading(self, name: str) -> Reading:

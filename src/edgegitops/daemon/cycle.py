@@ -141,6 +141,8 @@ class Cycle:
 
     def _turn(self, order: Order) -> Decision:
         gear = self._gear
+        if self._postman is not None:
+            self._postman.take()
         facts = self._facts(order)
         decision = self._door(facts)
         self._questions = () if order.is_revert_only else decision.questions
@@ -216,6 +218,7 @@ class Cycle:
             reports=self._postman.heard if self._postman is not None else {},
             asked_every=self._identity.interval,
             tags={} if is_local else gear.repository.tags(),
+            is_reporting=gear.post is not None,
         )
 
     def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:
@@ -235,7 +238,7 @@ class Cycle:
         gear = self._gear
         copy, floor = gear.floor.read(), gear.journal.ledger().floor
         if copy is not None and is_newer(copy, floor, gear.repository.objects()):
-            gear.journal.append([FloorMoved(copy, commits=0)], gear.clock.now())
+            gear.journal.append([FloorMoved(copy, commits=0, is_put_back=True)], gear.clock.now())
         self._copied = copy
         self._copy_floor()
 

@@ -4,8 +4,8 @@ Speaking and hearing run beside the loop and never delay healing. What could not
 the next worker makes a newer report of it. What was heard once is kept in the node's own store, if its node signed it:
 else whoever writes to a shared folder could fill the disk, and push bad news out. A transport that does not answer is
 an alarm, and a hold for good news only: bad news that is in the store counts.
-A sequence only grows, over lost journals too: before a worker speaks it hears what this node has published. A journal
-that knows less than that is not the one that published it, and speaks as another installation.
+A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
+(core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
 """
 
@@ -20,6 +20,7 @@ from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, Repor
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.report import Report, Statement
+from edgegitops.core.rollout.takeover import take_over
 from edgegitops.core.rollout.telling import Voice, is_news, report_of
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
@@ -72,10 +73,10 @@ class Postman:
         return max((last.issued_at if last is not None else now) + heartbeat, now + SOONEST)
 
     def turn(self, heads: Mapping[str, tuple[str, ...]], wanted: Mapping[str, str], heartbeat: timedelta) -> None:
-        """Take what ended; speak and hear where there is reason to. JournalError: nothing is sent. `wanted` maps nodes
-        to their report keys.
+        """Speak and hear where there is reason to. JournalError: nothing is sent. `wanted` maps nodes to their report
+        keys.
         """
-        self._take()
+        self.take()
         if self._hearing is None and not self._asked >= self._names(wanted):
             self._asked = self._names(wanted)
             self._hearing = self._pool.submit(self._hear, dict(wanted))
@@ -86,23 +87,19 @@ class Postman:
         return frozenset(wanted) | {self._name}
 
     def _may_speak(self) -> bool:
-        """A journal that never made a report does not know what this node has published; it has to have heard it."""
-        return self._has_heard_itself or self._journal.ledger().report_sequence > 0
+        """A journal that does not know what this node has published has to have taken it over."""
+        return self._journal.ledger().is_sure
 
     def _speak(self, heads: Mapping[str, tuple[str, ...]], heartbeat: timedelta) -> None:
         from edgegitops.core.trust.reports import payload_of, sealed
 
         ledger = self._journal.ledger()
-        last = self._last()
-        published = last.sequence if last is not None else 0
-        is_same = ledger.installation and published <= ledger.report_sequence
-        installation = ledger.installation if is_same else uuid.uuid4().hex
+        installation = ledger.installation or uuid.uuid4().hex
         voice = Voice(self._node, installation, self._clock.boot_id())
-        sequence = max(ledger.report_sequence, published) + 1
+        sequence = ledger.report_sequence + 1
         report = report_of(ledger, voice, heads, sequence=sequence, now=self._clock.now())
-        if not is_news(self._tried or last, report, heartbeat=heartbeat):
+        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat):
             return
-        payload = payload_of(report)
         fresh = {
             name: tuple(
                 digest for digest, latch in record.latches.items() if not latch.told_in and not latch.is_refusal
@@ -112,7 +109,11 @@ class Postman:
         first = {name: digests for name, digests in fresh.items() if digests}
         self._tried = report
         try:
+            payload = payload_of(report)
             data = sealed(payload, self._post.sign(payload))
+        except ValueError:  # whoever has this node's key may have used up all sequences
+            self._tell(f"no report can be made under sequence {sequence}; give this node another report key")
+            return
         except DeniedError as error:
             self._tell(error.message)
             return
@@ -156,14 +157,29 @@ class Postman:
         found = read_report(data, fleet=self._node.fleet, name=name, key_line=keys.get(name, ""))
         return isinstance(found, Statement)
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Take what ended, before the next decision: it may be about that. JournalError: it is not remembered."""
         for what in ("_sending", "_hearing"):
             future: Future[str] | None = getattr(self, what)
             if future is not None and future.done():
                 setattr(self, what, None)
                 self._stored = self._post.store.stored()
+                if what == "_hearing":
+                    self._take_over()
                 error = future.exception()
                 self._tell(f"{type(error).__name__}: {error}" if error is not None else future.result())
+
+    def _take_over(self) -> None:
+        """What this node published and its journal does not know; nothing while a transport may show more of it."""
+        ledger = self._journal.ledger()
+        if not (self._has_heard_itself or ledger.is_sure):
+            return
+        from edgegitops.core.trust.reports import statement_in
+
+        own = [one for one in map(statement_in, self._stored.get(self._name, ())) if one is not None]
+        event = take_over(ledger, own, fresh=uuid.uuid4().hex)
+        if event is not None:
+            self._append([event])
 
     def _tell(self, wrong: str) -> None:
         standing = self._journal.ledger().alarms.get(f"{Alarm.REPORTS_UNREACHABLE} fleet")
@@ -177,7 +193,7 @@ class Postman:
 
     def _last(self) -> Report | None:
         """The last report that was sent."""
-        from edgegitops.core.trust.reports import report_in
+        from edgegitops.core.trust.reports import statement_in
 
-        found = [report_in(data) for data in self._stored.get(self._name, ())]
-        return max((one for one in found if one is not None), key=lambda one: one.sequence, default=None)
+        found = [one.report for one in map(statement_in, self._stored.get(self._name, ())) if one is not None]
+        return max(found, key=lambda one: one.sequence, default=None)

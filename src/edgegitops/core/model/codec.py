@@ -10,10 +10,10 @@ A tree that does not fit raises `ValueError` naming the path; unknown keys are a
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias, TypeVar
 
 Tree: TypeAlias = Any
@@ -24,6 +24,23 @@ def camel(name: str) -> str:
     """`stop_timeout` -> `stopTimeout`; one trailing underscore (`from_`) is dropped."""
     head, *rest = name.rstrip("_").split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+_Reader: TypeAlias = Callable[[Tree], Any]
+
+
+class _MisfitError(ValueError):
+    """What a tree was expected to be, and where in it; the path grows while it goes up."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+        self.path = ""
+
+    def below(self, step: str) -> "_MisfitError":
+        """The same, said of what has the tree at `step`."""
+        self.path = step + self.path
+        return self
 
 
 @cache
@@ -41,94 +58,176 @@ def _fields(cls: type) -> tuple[tuple[str, str, Any, Any], ...]:
 
 def to_tree(value: object) -> Tree:
     """The JSON tree of a value of one of the known shapes."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-        return int(seconds) if seconds == int(seconds) else seconds
-    if isinstance(value, Mapping):
-        return {str(key): to_tree(item) for key, item in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(to_tree(item) for item in value)
-    if isinstance(value, tuple | list):
-        return [to_tree(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return {
-            key: to_tree(getattr(value, name))
-            for name, key, _, default in _fields(value.__class__)
-            if default is dataclasses.MISSING or getattr(value, name) != default
-        }
-    raise TypeError(f"no tree form for {type(value).__name__}")
+    kind: Any = type(value)
+    return _writer(kind)(value)
+
+
+@cache
+def _writer(kind: type) -> Callable[[Any], Tree]:
+    """How values of a type are written; worked out once a type, for journals and reports are made of nothing else."""
+    if issubclass(kind, bool | int | float | types.NoneType):
+        return _as_it_is
+    if issubclass(kind, str):
+        return str
+    if issubclass(kind, datetime):
+        return lambda value: value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if issubclass(kind, timedelta):
+        return _seconds
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_tree(item) for key, item in value.items()}
+    if issubclass(kind, frozenset | set):
+        return lambda value: sorted(to_tree(item) for item in value)
+    if issubclass(kind, tuple | list):
+        return lambda value: [to_tree(item) for item in value]
+    if dataclasses.is_dataclass(kind):
+        return partial(_write_dataclass, _fields(kind))
+    raise TypeError(f"no tree form for {kind.__name__}")
+
+
+def _as_it_is(value: Tree) -> Tree:
+    return value
+
+
+def _seconds(value: timedelta) -> Tree:
+    seconds = value.total_seconds()
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _write_dataclass(rows: tuple[tuple[str, str, Any, Any], ...], value: Any) -> Tree:
+    tree = {}
+    for name, key, _, default in rows:
+        item = getattr(value, name)
+        if default is dataclasses.MISSING or item != default:
+            tree[key] = to_tree(item)
+    return tree
 
 
 def from_tree(cls: type[T], tree: Tree) -> T:
     """The value of type `cls` that `to_tree` wrote as `tree`; ValueError names the path where it does not fit."""
-    return typing.cast("T", _read(cls, tree, "$"))
+    kind: Any = cls
+    try:
+        return typing.cast("T", _reader(kind)(tree))
+    except _MisfitError as error:
+        raise ValueError(f"${error.path}: {error.words}") from error
 
 
-def _read(kind: Any, tree: Tree, path: str) -> Any:
+@cache
+def _reader(kind: Any) -> _Reader:
+    """How a value of a type is read; worked out once a type."""
     origin = typing.get_origin(kind)
     args = typing.get_args(kind)
     if kind is object or kind is Any:
-        return tree
+        return _as_it_is
     if origin in (types.UnionType, typing.Union):
-        if tree is None and type(None) in args:
-            return None
-        return _read(next(arg for arg in args if arg is not type(None)), tree, path)
+        return _reader_of_union(args)
     if origin in (tuple, frozenset):
-        _expect(isinstance(tree, list), path, "a list")
-        return origin(_read(args[0], item, f"{path}[{at}]") for at, item in enumerate(tree))
+        return partial(_read_list, origin, args[0])
     if origin is not None and issubclass(origin, Mapping):
-        _expect(isinstance(tree, dict), path, "an object")
-        return {key: _read(args[1], item, f"{path}.{key}") for key, item in tree.items()}
+        return partial(_read_mapping, args[1])
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(typing.cast("type", kind), tree, path)
-    return _read_scalar(kind, tree, path)
+        return partial(_read_dataclass, kind)
+    return _reader_of_scalar(kind)
 
 
-def _read_dataclass(kind: type, tree: Tree, path: str) -> Any:
-    _expect(isinstance(tree, dict), path, "an object")
-    rows = _fields(kind)
-    unknown = set(tree) - {key for _, key, _, _ in rows}
-    _expect(not unknown, path, f"no key {', '.join(sorted(unknown))}")
+def _reader_of_union(args: tuple[Any, ...]) -> _Reader:
+    chosen = next(arg for arg in args if arg is not type(None))
+    if type(None) not in args:
+        return _reader(chosen)
+    return lambda tree: None if tree is None else _reader(chosen)(tree)
+
+
+def _read_list(origin: Any, item_kind: Any, tree: Tree) -> Any:
+    if not isinstance(tree, list):
+        raise _MisfitError("expected a list")
+    read, values = _reader(item_kind), []
+    for item in tree:
+        try:
+            values.append(read(item))
+        except _MisfitError as error:
+            raise error.below(f"[{len(values)}]") from error.__cause__
+    return origin(values)
+
+
+def _read_mapping(item_kind: Any, tree: Tree) -> Any:
+    if not isinstance(tree, dict):
+        raise _MisfitError("expected an object")
+    read, values = _reader(item_kind), {}
+    for key, item in tree.items():
+        try:
+            values[key] = read(item)
+        except _MisfitError as error:
+            raise error.below(f".{key}") from error.__cause__
+    return values
+
+
+@cache
+def _rows(kind: type) -> tuple[frozenset[str], tuple[tuple[str, str, _Reader, bool], ...]]:
+    """The keys of a dataclass, and (attribute, key, reader, whether it is needed) of each field."""
+    rows = tuple(
+        (name, key, _reader(hint), default is dataclasses.MISSING) for name, key, hint, default in _fields(kind)
+    )
+    return frozenset(key for _, key, _, _ in rows), rows
+
+
+def _read_dataclass(kind: Any, tree: Tree) -> Any:
+    if not isinstance(tree, dict):
+        raise _MisfitError("expected an object")
+    keys, rows = _rows(kind)
+    if not tree.keys() <= keys:
+        raise _MisfitError(f"expected no key {', '.join(sorted(tree.keys() - keys))}")
     values = {}
-    for name, key, hint, default in rows:
+    for name, key, read, is_needed in rows:
         if key in tree:
-            values[name] = _read(hint, tree[key], f"{path}.{key}")
-        else:
-            _expect(default is not dataclasses.MISSING, path, f"a key {key}")
-    return _made(kind, path, **values)
+            try:
+                values[name] = read(tree[key])
+            except _MisfitError as error:
+                raise error.below(f".{key}") from error.__cause__
+        elif is_needed:
+            raise _MisfitError(f"expected a key {key}")
+    return _made(kind, **values)
 
 
-def _made(kind: Any, path: str, /, *args: Any, **values: Any) -> Any:
+def _made(kind: Any, /, *args: Any, **values: Any) -> Any:
     try:
         return kind(*args, **values)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise _MisfitError(str(error)) from error
 
 
-def _read_scalar(kind: Any, tree: Tree, path: str) -> Any:
+def _reader_of_scalar(kind: Any) -> _Reader:
     if kind is datetime:
-        _expect(isinstance(tree, str), path, "an instant")
-        instant = _made(datetime.fromisoformat, path, tree)
-        _expect(instant.tzinfo is not None, path, "an instant with its time zone")
-        return instant
+        return _read_instant
     if kind is timedelta:
-        _expect(isinstance(tree, int | float) and not isinstance(tree, bool), path, "seconds")
-        return _made(timedelta, path, seconds=tree)
+        return _read_span
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        _expect(isinstance(tree, str), path, "a string")
-        return _made(kind, path, tree)
-    if kind is float and isinstance(tree, int) and not isinstance(tree, bool):
+        return partial(_read_word, kind, {one.value: one for one in kind})
+    return partial(_read_exactly, kind)
+
+
+def _read_instant(tree: Tree) -> Any:
+    if not isinstance(tree, str):
+        raise _MisfitError("expected an instant")
+    instant = _made(datetime.fromisoformat, tree)
+    if instant.tzinfo is None:
+        raise _MisfitError("expected an instant with its time zone")
+    return instant
+
+
+def _read_span(tree: Tree) -> Any:
+    if not isinstance(tree, int | float) or isinstance(tree, bool):
+        raise _MisfitError("expected seconds")
+    return _made(timedelta, seconds=tree)
+
+
+def _read_word(kind: Any, words: Mapping[str, Any], tree: Tree) -> Any:
+    if not isinstance(tree, str):
+        raise _MisfitError("expected a string")
+    return words[tree] if tree in words else _made(kind, tree)
+
+
+def _read_exactly(kind: Any, tree: Tree) -> Any:
+    if type(tree) is kind:
+        return tree
+    if kind is float and type(tree) is int:
         return float(tree)
-    _expect(type(tree) is kind, path, kind.__name__)
-    return tree
-
-
-def _expect(holds: bool, path: str, what: str) -> None:  # noqa: FBT001 - reads as a sentence at the call
-    if not holds:
-        raise ValueError(f"{path}: expected {what}")
+    raise _MisfitError(f"expected {kind.__name__}")

@@ -13,6 +13,7 @@ from edgegitops.core.model.codec import Tree, from_tree, to_tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Health, JobResult, Transition
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.report import ReportedFailure
 from edgegitops.core.model.snapshots import Copied, Room
 from edgegitops.core.model.trust import Floor
 
@@ -64,6 +65,7 @@ class WorkerStopped:
 class FloorMoved:
     """The floor is now here; `signer` and `owner` are of its commit, `commits` how many were accepted on the way.
     `anchor` is the operator's word that it was judged under (empty: none); older journals do not say it (None).
+    `is_put_back`: it is that of the second copy, which knew more than this journal.
     """
 
     kind: ClassVar[str] = "floor-moved"
@@ -72,6 +74,7 @@ class FloorMoved:
     owner: str = ""
     commits: int = 1
     anchor: str | None = None
+    is_put_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +383,19 @@ class ReportMade:
 
 
 @dataclass(frozen=True, slots=True)
+class WordTakenOver:
+    """The node's own published reports were heard on every way that it has, and its journal goes on where they end:
+    `sequence` is the highest of them (0: there is none), `failures` are all that they tell, by deployment. From now on
+    it speaks as `installation`.
+    """
+
+    kind: ClassVar[str] = "word-taken-over"
+    sequence: int
+    installation: str
+    failures: Mapping[str, tuple[ReportedFailure, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class JournalPruned:
     """Entries up to and with seq `upto` were dropped; `ledger` is the digest of what they fold to, which is kept.
     It changes nothing that is remembered.
@@ -422,6 +438,7 @@ Event: TypeAlias = (
     | RetryAsked
     | ControlTagKept
     | ReportMade
+    | WordTakenOver
     | JournalPruned
 )
 

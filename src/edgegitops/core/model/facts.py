@@ -66,7 +66,7 @@ class Facts:
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
     `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
     it changes no decision, and may be emptied at any time. `snapshots` are the copies of volumes on disk.
-    What others say is asked for again after `asked_every`.
+    What others say is asked for again after `asked_every`. `is_reporting`: this node publishes reports.
     """
 
     now: datetime
@@ -91,6 +91,7 @@ class Facts:
     memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
     asked_every: timedelta = timedelta(seconds=60)
     snapshots: tuple[SnapshotSeen, ...] = ()
+    is_reporting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,9 @@ class Ledger:
     `boot_id` and `is_…_clean` tell how the last daemon and worker ended; `anchor` is the commit where an operator told
     the node to begin anew, until the floor is there; `snapshot` is the newest revision whose manifests were valid;
     `refused_tip` is a tip that was judged and not believed, with the reason. `signed` holds the signers of the newest
-    revision and of those that releases here come from.
+    revision and of those that releases here come from. `installation` is the id under which this journal makes reports,
+    the last one under `report_sequence`. `is_put_back`: the second copy of the floor knew more than this journal, which
+    was lost or is an older one.
     """
 
     seq: int = 0
@@ -293,3 +295,11 @@ class Ledger:
     controls: Mapping[str, KeptTag] = field(default_factory=dict)
     installation: str = ""
     report_sequence: int = 0
+    is_put_back: bool = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether this journal made what this node published, or has taken it over; else it may not know of failures
+        here.
+        """
+        return not self.is_put_back and (bool(self.installation) or self.report_sequence > 0)

@@ -29,6 +29,7 @@ from edgegitops.core.model.ledger import (
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release, VolumePrune
+from edgegitops.core.model.report import ReportedFailure
 from edgegitops.core.model.snapshots import Copied
 from edgegitops.core.model.steps import StartContainer
 from edgegitops.core.reconcile.fold_jobs import job_denied, job_done, job_ended, job_started, schedule_marked
@@ -69,8 +70,9 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, is_worker_clean=True)
         case e.FloorMoved():
             anchor = "" if _is_under(ledger, event.anchor) else ledger.anchor
+            is_put_back = ledger.is_put_back or event.is_put_back
             moved = replace(ledger, floor=event.floor, anchor=anchor, refused_tip="", refused_reason="")
-            return replace(moved, signed=_signed(ledger, event, at))
+            return replace(moved, signed=_signed(ledger, event, at), is_put_back=is_put_back)
         case e.Reanchored():
             return replace(ledger, anchor=event.commit, refused_tip="", refused_reason="")
         case e.TipRefused():
@@ -94,6 +96,8 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, holds=_without(ledger.holds, event.deployment))
         case e.ReportMade():
             return _reported(ledger, event)
+        case e.WordTakenOver():
+            return _taken_over(ledger, event, at)
         case e.ControlTagKept():
             kept = KeptTag(event.ref, event.object)
             return replace(ledger, controls=_with(ledger.controls, event.payload, kept))
@@ -124,6 +128,31 @@ def _reported(ledger: Ledger, event: e.ReportMade) -> Ledger:
             records[name] = replace(record, latches=told)
     installation = event.installation or ledger.installation
     return replace(ledger, deployments=records, installation=installation, report_sequence=event.sequence)
+
+
+def _taken_over(ledger: Ledger, event: e.WordTakenOver, at: datetime) -> Ledger:
+    """What failed here before is latched again, under the sequence that told it first, and no sequence comes twice."""
+    records = dict(ledger.deployments)
+    for name, failures in event.failures.items():
+        record = records.get(name) or DeploymentRecord(name)
+        records[name] = replace(record, latches=_latched_again(record.latches, failures, at))
+    sequence = max(ledger.report_sequence, event.sequence)
+    known = replace(ledger, deployments=records, installation=event.installation, report_sequence=sequence)
+    return replace(known, is_put_back=False)
+
+
+def _latched_again(
+    known: Mapping[str, Latch], failures: tuple[ReportedFailure, ...], at: datetime
+) -> Mapping[str, Latch]:
+    latches = dict(known)
+    for one in failures:
+        latch = latches.get(one.digest)
+        if latch is None or latch.is_refusal:
+            told = "this node's own report told it"
+            latches[one.digest] = Latch(one.digest, one.revision, one.reason, one.at or at, told, told_in=one.sequence)
+        elif latch.told_in:  # one that nobody was told of yet is news, whatever was told before
+            latches[one.digest] = replace(latch, told_in=max(latch.told_in, one.sequence))
+    return latches
 
 
 def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

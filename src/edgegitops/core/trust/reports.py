@@ -53,10 +53,13 @@ def read_report(data: bytes, *, fleet: str, name: str, key_line: str) -> Stateme
     return Statement(report, sha256_hex(payload))
 
 
-def report_in(data: bytes) -> Report | None:
-    """The report in sealed bytes of our own, whose signature nobody has to check; None where there is none."""
-    report = _parsed(data.partition(_ARMOR)[0])
-    return report if isinstance(report, Report) else None
+def statement_in(data: bytes) -> Statement | None:
+    """The statement in sealed bytes that were verified before, and lay in a folder of root's own; None where there is
+    none.
+    """
+    payload = data.partition(_ARMOR)[0]
+    report = _parsed(payload)
+    return Statement(report, sha256_hex(payload)) if isinstance(report, Report) else None
 
 
 def _parsed(payload: bytes) -> Report | str:

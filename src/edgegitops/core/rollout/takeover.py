@@ -1,0 +1,43 @@
+"""Law: a journal that knows less than its node's own published reports is not the one that made them, and goes on where
+they end.
+
+1. What failed here is latched again: bad news sticks, over lost journals too. Where a later report did not tell it any
+   more, a retry named it, and names it still.
+2. The sequence goes on above the highest published one; what is above this journal's own was made by another one, and
+   so is what stands under this journal's own sequence with another payload: then the node speaks under a new id.
+"""
+
+from collections.abc import Collection
+
+from edgegitops.core.model.events import WordTakenOver
+from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.report import ReportedFailure, Statement
+from edgegitops.core.rollout.evidence import Evidence
+
+
+def take_over(ledger: Ledger, own: Collection[Statement], *, fresh: str) -> WordTakenOver | None:
+    """What to journal once this node's own reports were heard; None where the journal knows it all. `fresh` is an
+    installation id that nobody ever had.
+    """
+    published = max((one.report.sequence for one in own), default=0)
+    lying = {installation for _, installation in Evidence(frozenset(own)).liars}
+    is_another = published > ledger.report_sequence or ledger.installation in lying
+    if ledger.is_sure and not is_another:
+        return None
+    installation = fresh if is_another or not ledger.installation else ledger.installation
+    return WordTakenOver(published, installation, _failures(own))
+
+
+def _failures(own: Collection[Statement]) -> dict[str, tuple[ReportedFailure, ...]]:
+    """Every failure that any of them tells, by deployment. A digest that failed once more after a retry stands with the
+    later one, which that retry does not name.
+    """
+    found: dict[str, dict[str, ReportedFailure]] = {}
+    for one in sorted(own, key=lambda known: known.payload):
+        for name, told in one.report.deployments.items():
+            known = found.setdefault(name, {})
+            for failure in told.failures:
+                before = known.get(failure.digest)
+                if before is None or before.sequence < failure.sequence:
+                    known[failure.digest] = failure
+    return {name: tuple(known[digest] for digest in sorted(known)) for name, known in sorted(found.items()) if known}
