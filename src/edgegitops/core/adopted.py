@@ -25,7 +25,7 @@ def adopted(facts: Facts, desired: Desired | None) -> list[ReleaseAdopted]:
     """What to journal of deployments of which nothing is remembered, but perhaps what failed."""
     if desired is None or not desired.is_enrolled:
         return []
-    found = []
+    found: list[Release] = []
     for name in sorted({one.deployment for one in facts.observed.owned(facts.node.fleet)}):
         record = facts.ledger.deployments.get(name)
         if record is None or record == DeploymentRecord(name, latches=record.latches):
