@@ -512,13 +512,13 @@ def ask_tip(config: NodeConfig) -> str | None:
         remote.branch,
         timeout=POLL_TIMEOUT,
         ca_file=ca_file,
-        login=_login(config),
+        login=login_of(config),
         ssh=ssh,
         proxy=remote.proxy,
     )
 
 
-def _login(config: NodeConfig) -> tuple[str, str] | None:
+def login_of(config: NodeConfig) -> tuple[str, str] | None:
     """User and password for http(s); the token file is read each time, so it can be rotated."""
     remote = config.remote
     if not remote.token_file:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgegitops.adapters.engine_podman import PodmanEngine
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.core.documents.overrides import Setting
+    from edgegitops.core.model.control import ControlTag
     from edgegitops.core.model.events import Event
     from edgegitops.core.model.facts import Desired, Facts
     from edgegitops.core.model.observed import Observed
@@ -114,6 +115,29 @@ def control_log(config: NodeConfig, ledger: Ledger, desired: "Desired | None", d
         return Rollouts(facts, desired).log(deployment) if facts else None
     except EdgegitopsError:
         return None
+
+
+def kept_tags(config: NodeConfig, ledger: Ledger, deployment: str) -> "list[tuple[str, str, ControlTag]]":
+    """The control tags of a deployment that this node keeps and that still verify: ref, object and tag."""
+    from edgegitops.core.model.control import ControlTag
+    from edgegitops.core.model.trust import Refused, TrustLimits
+    from edgegitops.core.model.view import CONTROL_TAGS
+    from edgegitops.core.trust.control_tags import SIZE_MOST, Signers, read_control_tag
+    from edgegitops.core.trust.lookup import Lookup
+    from edgegitops.core.trust.root import roots_ever
+
+    facts, floor = _facts(config, ledger), ledger.floor
+    if facts is None or facts.objects is None or floor is None:
+        return []
+    lookup = Lookup(facts.objects, TrustLimits())
+    roots = roots_ever(config.pin, lookup, floor.tree)
+    if isinstance(roots, Refused):
+        raise DeniedError("trust", "read the roots", f"{roots.subject}: {roots.detail}", reason=roots.doubt)
+    signers = Signers(config.pin.repository, roots, max(facts.now, floor.clock))
+    kept = [one for one in ledger.controls.values() if one.ref.startswith(f"{CONTROL_TAGS}{deployment}/")]
+    data = ((one, lookup.read(one.object, "tag", limit=SIZE_MOST)) for one in kept)
+    read = ((one, raw if isinstance(raw, Refused) else read_control_tag(one.ref, raw, signers)) for one, raw in data)
+    return [(one.ref, one.object, found) for one, found in read if isinstance(found, ControlTag)]
 
 
 def _facts(config: NodeConfig, ledger: Ledger) -> "Facts | None":

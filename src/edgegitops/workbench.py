@@ -6,6 +6,7 @@ A question that needs a valid revision and finds none is answered with InvalidDo
 
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgegitops.core.documents.pinning import Unpinned
     from edgegitops.core.founding import Names
     from edgegitops.core.model.trust import TrustKey
+    from edgegitops.core.overview.forecast import Forecast
     from edgegitops.core.plan.look import Revision, View
     from edgegitops.core.plan.plan import Plan
 
@@ -31,10 +33,18 @@ def view_directory(path: Path) -> "View":
     return _seen(_directory(path), path, {})
 
 
-def plan_directory(path: Path, revisions: str, *, site: str, node: str) -> "Plan":
-    """What changes between two revisions of the clone at `path`; `revisions` as git writes them, or empty."""
+def plan_directory(
+    path: Path, revisions: str, *, site: str, node: str, at: datetime | None = None
+) -> "tuple[Plan, datetime, tuple[Forecast, ...]]":
+    """What changes between two revisions of the clone at `path`, and when that can start if it is merged `at` (None:
+    now). `revisions` as git writes them, or empty.
+    """
+    from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.repository_clone import Clone
+    from edgegitops.adapters.zones_zoneinfo import InstalledZones
+    from edgegitops.core.overview.forecast import forecasts, narrowed
     from edgegitops.core.plan.plan import plan
+    from edgegitops.core.rollout.gate import Calendar
 
     clone = Clone(path)
     memo: dict[str, object] = {}
@@ -43,7 +53,12 @@ def plan_directory(path: Path, revisions: str, *, site: str, node: str) -> "Plan
     after = _seen(head, path, memo)
     if not revisions:
         base = _usual_base(clone, after)
-    return plan(_newest_valid(clone, base, memo), after, site=site, node=node)
+    before = _newest_valid(clone, base, memo)
+    made = plan(before, after, site=site, node=node)
+    whole = plan(before, after) if made.groups and site else made  # waves are of the whole fleet
+    at = (at or SystemClock().now()).replace(second=0, microsecond=0)
+    found = forecasts(whole, before, after, Calendar(at, is_trusted=True, zones=InstalledZones()))
+    return made, at, narrowed(found, made) if site else found
 
 
 def _directory(path: Path) -> "Revision":

@@ -60,17 +60,27 @@ class Desk:
         return sorted({self.signers.owner(key) or key[:12] for key in keys if role in self.signers.current(key)})
 
 
-def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
-    """Look at a deployment in the clone at `path`, with the reports of a folder."""
+@dataclass(frozen=True)
+class Base:
+    """A clone as far as it is believed: the newest valid page, the roots, and in `doubt` what nodes do not believe."""
+
+    clone: "Clone"
+    now: datetime
+    pin: Pin
+    floor: Floor
+    doubt: str
+    history: "History"
+    signers: "Signers"
+    page: "Page"
+
+
+def open_base(path: Path) -> Base:
+    """Read and verify the clone at `path`."""
     from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.repository_pygit2 import MirrorObjects
     from edgegitops.core.documents.judge import value_judge
     from edgegitops.core.history import Library, history_of
-    from edgegitops.core.overview.situation import Situation
-    from edgegitops.core.rollout.control_log import ControlLog
-    from edgegitops.core.rollout.count import Reading
-    from edgegitops.core.rollout.evidence import Standpoint
     from edgegitops.core.trust.control_tags import Signers
     from edgegitops.core.trust.lookup import Lookup
     from edgegitops.core.trust.root import roots_ever
@@ -78,27 +88,36 @@ def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
     clone = Clone(path)
     objects = MirrorObjects(lambda: clone.odb, str(path))
     now = SystemClock().now().replace(microsecond=0)
-    tip = clone.newest()
-    pin, floor, doubt = _believed(objects, tip.id, path, now)
+    pin, floor, doubt = _believed(objects, clone.newest().id, path, now)
     library = Library(Lookup(objects, TrustLimits()), load_schemas(), value_judge)
     history = history_of(floor.commit, pin.checkpoint, library)
     roots = roots_ever(pin, library.lookup, floor.tree)
     if isinstance(history, Refused) or isinstance(roots, Refused):
         wrong = history if isinstance(history, Refused) else roots
         raise DeniedError(_PORT, f"read {path}", f"{wrong.subject}: {wrong.detail}")  # type: ignore[union-attr] # refused
-    chain = history.chain(deployment)
     signers = Signers(pin.repository, roots, max(now, floor.clock))
-    tags, refused, numbers = _tags(clone, library.lookup, signers, deployment)
-    page = _page(history)
-    if deployment not in page.snapshot.deployments and not tags:
-        there = ", ".join(sorted(page.snapshot.deployments)) or "none"
+    return Base(clone, now, pin, floor, doubt, history, signers, newest_page(history))
+
+
+def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
+    """Look at a deployment in the clone at `path`, with the reports of a folder."""
+    from edgegitops.core.overview.situation import Situation
+    from edgegitops.core.rollout.control_log import ControlLog
+    from edgegitops.core.rollout.count import Reading
+    from edgegitops.core.rollout.evidence import Standpoint
+
+    base = open_base(path)
+    history, signers, now = base.history, base.signers, base.now
+    tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment)
+    if deployment not in base.page.snapshot.deployments and not tags:
+        there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
         raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
-    evidence = _evidence(reports, page, pin.repository)
-    standpoint = Standpoint(now, True, roots[-1].version, frozenset(one.payload for one in tags))  # noqa: FBT003 - its second field
-    situation = Situation(
-        deployment, chain, ControlLog(frozenset(tags), now), Reading(deployment, evidence, standpoint)
-    )
-    return Desk(situation, history, signers, pin.repository, floor.commit, now, refused, numbers, doubt)
+    evidence, _ = evidence_of(reports, base.page, base.pin.repository)
+    version, known = signers.roots[-1].version, frozenset(one.payload for one in tags)
+    standpoint = Standpoint(now, is_clock_trusted=True, root_version=version, payloads=known)
+    reading = Reading(deployment, evidence, standpoint)
+    situation = Situation(deployment, history.chain(deployment), ControlLog(frozenset(tags), now), reading)
+    return Desk(situation, history, signers, base.pin.repository, base.floor.commit, now, refused, numbers, base.doubt)
 
 
 def with_waves(path: Path) -> list[str]:
@@ -135,7 +154,8 @@ def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> 
     return pin, belief.floor, doubt
 
 
-def _page(history: "History") -> "Page":
+def newest_page(history: "History") -> "Page":
+    """The newest valid revision. DeniedError: there is none."""
     found = (history.library.page(tree) for _, tree in reversed(history.commits))
     page = next((one for one in found if one is not None), None)
     if page is None:
@@ -163,14 +183,15 @@ def _tags(
     return tags, refused, frozenset(int(one) for one in taken if one.isdecimal() and one.isascii())
 
 
-def _evidence(folder: Path | None, page: "Page", fleet: str) -> "Evidence":
+def evidence_of(folder: Path | None, page: "Page", fleet: str) -> "tuple[Evidence, dict[str, str]]":
+    """What nodes of the newest valid revision reported, and why a report was refused, by node."""
     from edgegitops.adapters.reports_directory import ReportsDirectory
     from edgegitops.core.model.report import Statement
     from edgegitops.core.rollout.evidence import Evidence
     from edgegitops.core.trust.reports import read_report
 
     if folder is None:
-        return Evidence()
+        return Evidence(), {}
     keys = {
         f"{site}/{name}": own.report
         for site, nodes in page.snapshot.keys.items()
@@ -178,8 +199,9 @@ def _evidence(folder: Path | None, page: "Page", fleet: str) -> "Evidence":
         if own.report
     }
     sent = ReportsDirectory(folder).collect(keys)
-    read = (read_report(data, fleet=fleet, name=name, key_line=keys[name]) for name, data in sent.items())
-    return Evidence(frozenset(one for one in read if isinstance(one, Statement)))
+    read = {name: read_report(data, fleet=fleet, name=name, key_line=keys[name]) for name, data in sent.items()}
+    refused = {name: f"{one.doubt}: {one.detail}" for name, one in read.items() if isinstance(one, Refused)}
+    return Evidence(frozenset(one for one in read.values() if isinstance(one, Statement))), refused
 
 
 # --- tags -------------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ DeniedError: no clone, or no such revision. What is asked of it is decided elsew
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
+from pygit2.enums import ObjectType
 
 from edgegitops.errors import DeniedError
 
@@ -89,6 +91,11 @@ class Clone:
         """The objects that refs below a prefix name, tags unpeeled."""
         names = (name for name in self._repo.references if name.startswith(prefix))
         return {name: str(self._repo.references[name].resolve().target) for name in sorted(names)}
+
+    def loose_tags(self) -> Iterator[str]:
+        """The ids of all tag objects that are here, named by a ref or not."""
+        odb = self._repo.odb
+        yield from (str(oid) for oid in odb if odb.read_header(oid)[0] == ObjectType.TAG)
 
     def parent(self, commit: Commit) -> Commit | None:
         """The first parent; None where there is none."""

@@ -37,6 +37,7 @@ COMMANDS = {
     "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
     "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
     "explain": Place("edgegitops.cli.explain:explain", "Why is this running here, and why not yet? In one screen."),
+    "fleet": Place("edgegitops.cli.fleet:fleet", "The whole fleet from reports: what runs where, who is in trouble."),
     "hold": Place(
         "edgegitops.cli.hold:hold", "Start nothing new here until a given time; the plant has the last word."
     ),

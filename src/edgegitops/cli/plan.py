@@ -8,11 +8,15 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.cli.plan_starts import Outlook, supposed, table
+from edgegitops.cli.plan_starts import lines as starts_lines
+from edgegitops.cli.plan_starts import tree as starts_tree
 from edgegitops.core.model.codec import Tree, to_tree
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ _MOST_FAULTS = 20
 @click.option("--site", default="", help="Only the nodes of this site.")
 @click.option("--node", default="", help="Only this node of the site.")
 @click.option("--all", "is_all", is_flag=True, help="Every node of the fleet; the same as naming no site.")
+@click.option("--at", type=click.DateTime(), help="When it would be merged (UTC), for the starts.  [default: now]")
 @click.option(
     "--format",
     "form",
@@ -38,12 +43,19 @@ _MOST_FAULTS = 20
     show_default=True,
     help="For people, for a comment on a pull request, or for scripts (schemas/output/plan.schema.json).",
 )
-def plan(revisions: str, path: Path, site: str, node: str, *, is_all: bool, form: str) -> None:  # noqa: PLR0913 - options
+@click.option("--markdown", "form", flag_value="markdown", help="The same as --format markdown.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+def plan(  # noqa: PLR0913 - one parameter an option
+    revisions: str, path: Path, site: str, node: str, *, is_all: bool, at: datetime | None, form: str
+) -> None:
     """What changes on the nodes between REVISIONS of the clone at PATH (default: here).
 
     REVISIONS is BASE..HEAD or BASE...HEAD as git writes them; one name is the base, and the new side is the working
     directory. Without REVISIONS the base is where this branch left origin's main branch, or the last commit but one
     where nothing has changed since. Nothing is fetched, checked out or written.
+
+    When each wave can start is reckoned with the rules that nodes follow: soaks, windows in their time zones,
+    approvals.
     """
     from edgegitops.workbench import plan_directory
 
@@ -53,15 +65,29 @@ def plan(revisions: str, path: Path, site: str, node: str, *, is_all: bool, form
         raise click.UsageError("--node needs --site: names of nodes are known within their site only")
     if revisions and path == Path() and Path(revisions).is_dir():
         revisions, path = "", Path(revisions)
-    made = plan_directory(path, revisions, site=site, node=node)
+    said = at.replace(tzinfo=UTC) if at else None
+    made, begin, forecasts = plan_directory(path, revisions, site=site, node=node, at=said)
     if site and not made.nodes and not made.leaving:
         raise click.UsageError(f"there is no node {site}/{node}" if node else f"there is no site {site!r} with nodes")
-    _SHOW[form](made)
+    _SHOW[form](made, Outlook(begin, forecasts, _owners(path)))
     if made.faults:
         sys.exit(1)
 
 
-def _text(made: "Plan") -> None:
+def _owners(path: Path) -> dict[str, tuple[str, ...]]:
+    """Who holds which role, by the trust root of the working directory; nobody where there is none."""
+    from edgegitops import workbench_trust
+    from edgegitops.errors import EdgegitopsError
+
+    try:
+        root = workbench_trust.read_standing(path).in_force
+    except EdgegitopsError:
+        return {}
+    roles = root.roles.items() if root else ()
+    return {name: tuple(root.keys[key].owner or key for key in role.keys) for name, role in roles if root}
+
+
+def _text(made: "Plan", outlook: Outlook) -> None:
     click.echo(f"{made.base} -> {made.head}: {_summary(made)}")
     for group in made.groups:
         click.echo(f"\n{_title(group.change)}, on {_nodes(group.nodes)}")
@@ -69,12 +95,15 @@ def _text(made: "Plan") -> None:
             click.echo(f"  {line}")
         for line in _lines(group.change):
             click.echo(f"  {line}")
+    starts = list(starts_lines(outlook))
+    if starts:
+        click.echo("\n" + "\n".join(starts))
     notes = list(_notes(made))
     for note in notes:
         click.echo(f"\n{note}" if note is notes[0] else note)
 
 
-def _markdown(made: "Plan") -> None:
+def _markdown(made: "Plan", outlook: Outlook) -> None:
     click.echo(f"### edgegitops plan: {_summary(made)}\n\n`{_code(made.base)}` → `{_code(made.head)}`")
     if made.groups:
         click.echo("\n| change | nodes | containers | expected downtime |\n| --- | --- | --- | --- |")
@@ -89,10 +118,23 @@ def _markdown(made: "Plan") -> None:
             for line in (*_waves(group), *_lines(group.change)):
                 click.echo(f"  - {_escaped(line)}")
         click.echo("\n</details>")
+        _markdown_starts(outlook)
     for note in _notes(made):
         click.echo(f"\n> {_escaped(note)}")
     if any(group.change.downtime.at_most for group in made.groups):
         click.echo(f"\n{_DOWNTIME}")
+
+
+def _markdown_starts(outlook: Outlook) -> None:
+    if not outlook.forecasts:
+        return
+    if outlook.is_at_once:
+        click.echo(f"\n{next(starts_lines(outlook))}.")
+        return
+    click.echo("\n| deployment | wave | nodes | earliest start | waits for |\n| --- | --- | --- | --- | --- |")
+    for row in table(outlook):
+        click.echo(f"| {' | '.join(_escaped(cell) for cell in row)} |")
+    click.echo(f"\n{supposed(outlook)}")
 
 
 _DOWNTIME = (
@@ -102,8 +144,8 @@ _DOWNTIME = (
 )
 
 
-def _json(made: "Plan") -> None:
-    click.echo(json.dumps(_tree(made), indent=2))
+def _json(made: "Plan", outlook: Outlook) -> None:
+    click.echo(json.dumps({**_tree(made), "starts": starts_tree(outlook)}, indent=2))
 
 
 def _tree(made: "Plan") -> dict[str, Tree]:
@@ -273,4 +315,4 @@ def _code(text: str) -> str:
     return text.replace("`", "'")
 
 
-_SHOW: dict[str, Callable[["Plan"], None]] = {"text": _text, "markdown": _markdown, "json": _json}
+_SHOW: dict[str, Callable[["Plan", Outlook], None]] = {"text": _text, "markdown": _markdown, "json": _json}

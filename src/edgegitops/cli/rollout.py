@@ -6,6 +6,7 @@ person decides becomes a signed tag of the fleet repository, made with the perso
 
 import click
 
+from edgegitops.cli.rollout_restore import restore_log
 from edgegitops.cli.rollout_status import history, status
 from edgegitops.cli.rollout_tags import TAGGING
 
@@ -15,5 +16,5 @@ def rollout() -> None:
     """Waves: where a rollout stands, and what people say to it: each word is a signed tag."""
 
 
-for _command in (status, history, *TAGGING):
+for _command in (status, history, *TAGGING, restore_log):
     rollout.add_command(_command)

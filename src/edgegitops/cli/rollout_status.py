@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edgegitops.cli.plain_words import FORCES, HOLDS, clock, span, visible
-from edgegitops.cli.rollout_words import count, names
+from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
 
 if TYPE_CHECKING:
+    from edgegitops.core.overview.lost_tags import Sought
     from edgegitops.core.overview.waves import RolloutView, Waiting, WaveView
     from edgegitops.core.rollout.wave_gate import Shut
     from edgegitops.workbench_rollout import Desk
@@ -169,18 +170,25 @@ def _log(desk: "Desk") -> Iterator[str]:
         yield f"head{'s'[: len(heads) > 1]} {', '.join(f'{one.number:06} {one.kind} by {one.owner}' for one in heads)}"
     if len(log.heads) > 1:
         yield "forked: nothing positive in the fork counts; the next tag names all heads and heals it"
-    for one in sorted(log.missing):
-        yield f"a tag is missing here, and nothing positive after it counts: payload {one}"
+    for one in _sought(desk):
+        yield from sought_lines(one, desk.situation.deployment)
     yield from (f"{ref} takes no part: {visible(why)}" for ref, why in desk.refused.items())
     if desk.refused_head:
         yield visible(desk.refused_head)
+
+
+def _sought(desk: "Desk") -> "tuple[Sought, ...]":
+    from edgegitops.core.overview.lost_tags import sought
+
+    situation = desk.situation
+    return sought(situation.log, situation.reading.evidence, situation.deployment)
 
 
 # --- as JSON ----------------------------------------------------------------------------------------------------------
 
 
 def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
-    log = desk.situation.log
+    log, sought = desk.situation.log, _sought(desk)
     return {
         "deployment": desk.situation.deployment,
         "revision": view.revision,
@@ -190,7 +198,8 @@ def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
         "log": {
             "heads": list(log.heads),
             "isForked": len(log.heads) > 1,
-            "missing": sorted(log.missing),
+            "missing": [one.payload for one in sought],
+            "sought": [sought_tree(one) for one in sought],
             "refused": [{"ref": ref, "why": why} for ref, why in desk.refused.items()],
         },
     }

@@ -11,6 +11,7 @@ from edgegitops.core.model.control import ControlKind, ControlTag
 
 if TYPE_CHECKING:
     from edgegitops.core.overview.effect import Touched
+    from edgegitops.core.overview.lost_tags import Sought
     from edgegitops.core.plan.compare import Change
     from edgegitops.workbench_rollout import Desk
 
@@ -38,6 +39,18 @@ def names(nodes: Sequence[str]) -> str:
 def count(number: int, noun: str) -> str:
     """`1 node`, `2 nodes`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def sought_lines(one: "Sought", deployment: str) -> Iterator[str]:
+    """A tag that nobody here has: who names it, and what to do."""
+    after = ", ".join(f"{tag.number:06} {tag.kind}" for tag in one.continued_by)
+    named = f", continued by {after}" if after else ""
+    who = f"{names(one.nodes)} told of it" if one.nodes else "any that fetched it"
+    yield f"a tag is missing here, and nothing positive after it counts: payload {one.payload}{named}"
+    yield (
+        f"  to do: git fetch --tags; if the remote lost it: edgegitops rollout restore-log {deployment}, in a clone "
+        f"that has it, or with --on-node on a node that has it ({who})"
+    )
 
 
 def before(told: Told) -> list[str]:
@@ -98,9 +111,10 @@ def _of_log(desk: "Desk") -> Iterator[str]:
     if desk.refused_head:
         yield desk.refused_head
     if log.missing:
+        lost = ", ".join(sorted(one[:12] for one in log.missing))
         yield (
-            f"the log has a hole: {', '.join(sorted(one[:12] for one in log.missing))} is missing here, and nothing "
-            "positive counts after it; fetch the tags, or let a node that has it push it again"
+            f"the log has a hole: {lost} is missing here, and nothing positive counts after it; fetch the tags; if the "
+            f"remote lost it: edgegitops rollout restore-log {desk.situation.deployment}"
         )
     if len(log.heads) > 1:
         yield f"the log is forked; this tag names all {len(log.heads)} heads and heals it"
@@ -177,4 +191,13 @@ def _group_tree(group: "Touched", change: "Change | None") -> Tree:
         "versions": {"old": change.versions[0] or None, "new": change.versions[1] or None} if change else None,
         "containers": [{"name": one.name, "fate": str(one.fate)} for one in change.containers] if change else [],
         "downtime": to_tree(change.downtime) if change else None,
+    }
+
+
+def sought_tree(one: "Sought") -> Tree:
+    """A tag that nobody here has."""
+    return {
+        "payload": one.payload,
+        "continuedBy": [tag.payload for tag in one.continued_by],
+        "nodes": list(one.nodes),
     }

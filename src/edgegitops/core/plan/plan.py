@@ -8,15 +8,18 @@
 5. Faults of the new revision are told: a node that has one keeps what it runs.
 
 Equal changes are grouped, so that a plan over ten thousand sites stays a page. Of waves is told who is in which;
-whether their gates are open (`rollout status`), windows and the node's own policy are not asked here.
+whether their gates are open is told by `rollout status`, when they can open by `overview/forecast`. The node's own
+policy is not asked here.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from edgegitops.core.desired.editions import members_of
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import DeploymentManifest
+from edgegitops.core.model.plant import Window
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.waves import REST
 from edgegitops.core.plan.compare import Change, Fate, Kind, compare
@@ -37,8 +40,20 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """What says when a change may begin on a node and how long it takes there: its windows, the time that they must
+    have left, and the typical downtime.
+    """
+
+    windows: tuple[Window, ...] = ()
+    needs: timedelta = timedelta()
+    typical: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What changes from one revision to the other; `nodes` is how many were looked at.
+    """What changes from one revision to the other; `nodes` is how many were looked at. `timings` are by deployment and
+    node.
 
     `joining` and `leaving` are nodes that only one of the two knows; `resting` are those with a change that are in
     maintenance; `faults` are those of the new revision, each with the first node that it was found on.
@@ -52,6 +67,7 @@ class Plan:
     leaving: tuple[str, ...] = ()
     resting: tuple[str, ...] = ()
     faults: tuple[tuple[Fault, str], ...] = ()
+    timings: Mapping[tuple[str, str], Timing] = field(default_factory=dict)
 
     def count(self, fate: Fate) -> int:
         """How many containers of the whole fleet have this fate."""
@@ -64,10 +80,12 @@ def plan(base: View | None, head: View, *, site: str = "", node: str = "") -> Pl
     after = {seat.name: seat for seat in head.seats(site, node)}
     found: dict[Change, list[str]] = {}
     faults: dict[Fault, str] = {}
+    timings: dict[tuple[str, str], Timing] = {}
     for name, seat in after.items():
         changes, wrong = _changes(base, before.get(name), head, seat)
-        for change in changes:
+        for change, timing in changes:
             found.setdefault(change, []).append(name)
+            timings[change.deployment, name] = timing
         for fault in wrong:
             faults.setdefault(fault, name)
     members: dict[str, dict[str, int]] = {}
@@ -82,6 +100,7 @@ def plan(base: View | None, head: View, *, site: str = "", node: str = "") -> Pl
         leaving=tuple(name for name in before if name not in after),
         resting=tuple(name for name in sorted(changed) if after[name].node.is_in_maintenance),
         faults=tuple(faults.items()),
+        timings=timings,
     )
 
 
@@ -106,7 +125,9 @@ def _rank(group: Group) -> tuple[str, int, int, tuple[str, ...]]:
     return group.change.deployment, _ORDER.index(group.change.kind), -len(group.nodes), group.nodes
 
 
-def _changes(base: View | None, old: Seat | None, head: View, new: Seat) -> tuple[list[Change], tuple[Fault, ...]]:
+def _changes(
+    base: View | None, old: Seat | None, head: View, new: Seat
+) -> tuple[list[tuple[Change, Timing]], tuple[Fault, ...]]:
     was = _made_of(base, old) if base and old else {}
     now = _made_of(head, new)
     touched = {name for name in was.keys() | now.keys() if was.get(name) != now.get(name)}
@@ -117,7 +138,16 @@ def _changes(base: View | None, old: Seat | None, head: View, new: Seat) -> tupl
     if faults:
         return [], faults
     pairs = ((before.get(name), after.get(name)) for name in sorted(touched))
-    return [change for one, other in pairs if (change := compare(one, other))], ()
+    return [(change, _timing(change, other or one)) for one, other in pairs if (change := compare(one, other))], ()
+
+
+def _timing(change: Change, release: Release | None) -> Timing:
+    """When it may begin, as the release says that starts, else the one that goes."""
+    if release is None:
+        return Timing()
+    policy = release.policy
+    needs = policy.deadline if policy.needs is None else policy.needs
+    return Timing(policy.plant.windows, needs, change.downtime.typical)
 
 
 def _made_of(view: View, seat: Seat) -> dict[str, tuple[tuple[str, str], ...]]:

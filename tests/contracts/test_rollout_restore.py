@@ -1,0 +1,104 @@
+"""`edgegitops rollout restore-log` with real git: what a remote lost goes back exactly as it was signed."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contracts.rollout_desk import APP, RolloutDesk, check
+
+from edgegitops import workbench_restore
+from edgegitops.core.model.ledger import KeptTag, Ledger
+from edgegitops.core.model.node_config import NodeConfig, Remote
+from edgegitops.workbench_trust import verify_clone
+
+REFS = [f"refs/tags/rollout/{APP}/{number:06}" for number in (1, 2)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> RolloutDesk:
+    """2.0.0 was halted and resumed; then somebody deleted the halt at the remote."""
+    made = RolloutDesk(tmp_path)
+    for site in "abcd":
+        made.tell(site, made.first)
+    made.release("2.0.0")
+    made.tag("halt")
+    made.tag("resume")
+    made.was = [made.fleet.git("rev-parse", ref) for ref in REFS]  # type: ignore[attr-defined] # of this story only
+    git(made.bare, "update-ref", "-d", REFS[0])
+    return made
+
+
+def git(path: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(path), *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def restored(desk: RolloutDesk, *words: str, code: int = 0) -> dict[str, Any]:
+    said = desk.run("restore-log", APP, *words, "--json", code=code)
+    answer: dict[str, Any] = json.loads(said[said.index("{") :])
+    check(answer, "rollout-restore")
+    return answer
+
+
+def test_tag_of_the_clone_goes_back_as_it_was(desk):
+    seen = restored(desk, "--dry-run")
+    assert [(one["kind"], one["forceThen"]) for one in seen["lost"]] == [("halt", "ended")]
+    assert (
+        seen["turns"] == [{"wave": "canary", "nodes": ["a/gw"], "before": None, "after": None}] or seen["turns"] == []
+    )
+    assert restored(desk, "--yes")["isPushed"]
+    assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0]
+    assert "shows every control tag" in desk.run("restore-log", APP)
+
+
+def test_tag_that_no_ref_names_any_more_is_found_among_the_objects(desk):
+    """Red where only refs are asked."""
+    desk.fleet.git("tag", "-d", f"rollout/{APP}/000001")
+    assert restored(desk, "--yes")["isPushed"]
+    assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0] == desk.fleet.git("rev-parse", REFS[0])
+
+
+def test_clone_without_it_says_who_has_it_and_takes_it_from_another(desk, tmp_path):
+    late = tmp_path / "late"
+    git(tmp_path, "clone", "-q", f"file://{desk.bare}", str(late))  # only what refs reach
+    seen = restored(desk, str(late), "--dry-run")
+    assert (seen["lost"], len(seen["sought"])) == ([], 1)
+    assert "restore-log line" in desk.run("status", APP, str(late))
+    restored(desk, str(late), "--yes", code=1)
+    seen = restored(desk, str(late), "--from", str(desk.fleet.work), "--yes")
+    assert (len(seen["lost"]), seen["sought"], seen["isPushed"]) == (1, [], True)
+    assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0] == git(late, "rev-parse", REFS[0])
+
+
+def test_nothing_is_pushed_without_somebody_to_ask(desk):
+    assert "--yes" in desk.run("restore-log", APP, code=64)
+    assert git(desk.bare, "tag", "-l") == f"rollout/{APP}/000002"
+
+
+def test_name_that_another_object_took_is_told_and_not_moved(desk):
+    git(desk.bare, "update-ref", REFS[0], desk.was[1])
+    seen = restored(desk, "--yes", code=1)
+    assert [one["kind"] for one in seen["taken"]] == ["halt"]
+    assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[1]
+
+
+def test_node_shows_what_its_agent_keeps(desk, tmp_path):
+    """With the agent's mirror and memory; nothing is written there."""
+    state = tmp_path / "state"
+    git(tmp_path, "clone", "-q", "--mirror", str(desk.fleet.work), str(state / "mirror.git"))
+    found = verify_clone(desk.fleet.work, "HEAD", pin={"repository": "", "root_sha256": "", "checkpoint": ""})
+    kept = {str(at): KeptTag(ref, oid) for at, (ref, oid) in enumerate(zip(REFS, desk.was, strict=True))}
+    ledger = Ledger(floor=found.belief.floor, controls=kept)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
+    config = NodeConfig(
+        "a", "gw", state=str(state), remote=Remote(str(desk.bare)), pin=desk.fleet.pin(), policy_file=str(policy)
+    )
+    archive = workbench_restore.archive_of_node(config, ledger, APP)
+    assert [one.ref for one in archive.losses.lost] == REFS[:1]
+    before = git(state / "mirror.git", "for-each-ref")
+    archive.show(archive.losses.lost[0])
+    assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0]
+    assert git(state / "mirror.git", "for-each-ref") == before
