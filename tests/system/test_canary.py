@@ -1,170 +1,233 @@
-"""Canary waves on real nodes: four sites, real Podman, real Git over HTTP, reports through a folder that all share.
+"""Canary waves on real nodes: six sites, real Podman, real Git over HTTP. The stories follow one another on one plant.
 
-A good release goes wave by wave, each after the soak of the one before; a bad one undoes itself at the canary and
-starts nowhere else; a halt by a signed tag holds, a resume lets go on.
+Each has a release of its own. What may never happen ("it starts nowhere else") is asked at the end, over everything
+that the nodes ever journalled and that their containers ever wrote, so that no story has to wait for nothing.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from tests.system.agent_plant import _document, containers, eventually, happened, is_serving, ledger, record
+from tests.system.agent_plant import is_chain_whole, record
+from tests.system.canary_plant import (
+    APP,
+    CANARY,
+    PILOT,
+    SITES,
+    WEAK,
+    CanaryPlant,
+    is_newest,
+    starts_in,
+    went_in_waves,
+)
 
-from edgegitops import bootstrap
+from edgegitops.adapters.clock_system import SystemClock
 from edgegitops.core.model import events as e
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
-from edgegitops.core.trust.objects import Tag, parse_tag
-from edgegitops.lab import fleet as fleets
-from edgegitops.lab.images import App
+from edgegitops.core.model.report import ReportedDeployment, ReportedState
+from edgegitops.core.trust.reports import NAMESPACE, payload_of, report_in, sealed
+from edgegitops.core.trust.signing import sign
 from edgegitops.lab.lab import Lab
-from edgegitops.lab.node import VirtualNode
 
 pytestmark = pytest.mark.system
-CANARY, PILOT, *REST = SITES = ("a", "b", "c", "d")
-RINGS = {"a": "canary", "b": "pilot", "c": "rest", "d": "rest"}
-APP = "line"
-LONG = 90.0
+STRONG = next(site for site in PILOT if site != WEAK)
+UNPLUGGED, FRESH, THIRD = "f", "e", "d"
+PLUGGED = tuple(site for site in SITES if site != UNPLUGGED)
+ALLOWED = {
+    "1.0.0": set(SITES),
+    "2.0.0": {CANARY},
+    "3.0.0": {CANARY, WEAK},
+    "4.0.0": set(PLUGGED),
+    "5.0.0": {CANARY, STRONG},
+    "6.0.0": {CANARY},
+    "7.0.0": set(SITES),
+    "8.0.0": set(SITES),
+}
+"""Where each release may ever have started."""
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """Four nodes on four sites that know one another's report keys; nothing is deployed."""
-    with Lab.start(SITES) as made:
-        fleets.found(made.fleet.home, made.git_url)
-        made._learn_keys({(site, "gw"): site for site in SITES})
-        sites = {f"sites/{site}.yaml": _site(made, site) for site in SITES}
-        made.fleet.commit("inventory: four plants", key="inventory", files=sites)
-        made.fleet.push()
-        for site in SITES:
-            made.enrol(site, site=site, node="gw", poll="1s", reports=True)
+def plant(request: pytest.FixtureRequest) -> Iterator[CanaryPlant]:
+    """Six nodes that know one another's report keys; nothing is deployed, and no agent runs."""
+    with Lab.start(SITES) as lab:
+        made = CanaryPlant(lab)
+        made.failed_before = request.session.testsfailed
         yield made
 
 
-def _site(lab: Lab, site: str) -> str:
-    nodes = {"gw": {"address": lab.nodes[site].address}}
-    return _document("Site", site, {"tags": {"ring": RINGS[site]}, "timeZone": "UTC", "nodes": nodes})
+@pytest.fixture(autouse=True)
+def in_order(request: pytest.FixtureRequest, plant: CanaryPlant) -> None:
+    """A story that went wrong leaves a plant in which the next ones mean nothing."""
+    if request.session.testsfailed > plant.failed_before:
+        pytest.skip("an earlier story of this plant went wrong")
 
 
-def release(lab: Lab, version: str, **faults: str) -> str:
-    """Commit a version of the application and, once, its deployment; the tip."""
-    image = lab.registry.publish(App(f"plant/{APP}", version, faults))
-    ready = {"http": {"port": 8080, "path": "/healthz"}, "interval": "1s"}
-    container = {"image": image, "probes": {"ready": ready}, "stop": {"timeout": "3s"}}
-    spec = {"version": version, "update": {"minReady": "1s"}, "containers": {"web": container}}
-    waves = [
-        {"name": ring, "selector": {"matchTags": {"ring": ring}}, "gate": {"soak": "2s"}}
-        for ring in ("canary", "pilot")
-    ]
-    uses: dict[str, Any] = {
-        "application": APP,
-        "selector": {"all": True},
-        "rollout": {"waves": waves},
-        "rollback": {"deadline": "40s", "soak": "2s"},
-    }
-    files = {f"apps/{APP}/app.yaml": _document("Application", APP, spec)}
-    lab.fleet.commit(f"engineer: {version}", key="engineer", files=files)
-    deployment = _document("Deployment", APP, uses)
-    if not (lab.fleet.work / f"deployments/{APP}.yaml").exists():
-        lab.fleet.commit(
-            "release-manager: deploy", key="release-manager", files={f"deployments/{APP}.yaml": deployment}
-        )
-    return lab.fleet.push()
-
-
-def tag(lab: Lab, number: int, kind: str, *trailers: str, key: str = "release-manager", after: str = "none") -> str:
-    """A control tag as a person makes it with `git tag -s`; the digest of its payload."""
-    name = f"rollout/{APP}/{number:06}"
-    lines = [
-        f"Kind: {kind}",
-        f"Repository: {fleets.REPOSITORY}",
-        f"Deployment: {APP}",
-        f"Previous: {after}",
-        "Reason: the line asks for it",
-        *trailers,
-    ]
-    settings = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={lab.fleet.key(key).path}"]
-    message = f"{kind} {APP}\n\n" + "\n".join(lines)
-    lab.fleet.git(*settings, "tag", "-s", "-m", message, name)
-    lab.fleet.git("push", "-q", "origin", f"refs/tags/{name}")
-    found = parse_tag(f"{lab.fleet.git('cat-file', 'tag', name)}\n".encode())
-    assert isinstance(found, Tag)
-    return hashlib.sha256(found.payload).hexdigest()
-
-
-def start_of(node: VirtualNode, version: str) -> datetime | None:
-    """When a release of this version was told to start on a node."""
-    began: dict[str, str] = {}
-    journal = bootstrap.read_journal(node.state)
-    try:
-        for entry in journal.entries():
-            match entry.event:
-                case e.TransitionBegan(_, transition) if transition.new is not None:
-                    began[transition.id] = transition.new.version
-                case e.PhaseMoved(_, transition_id, _, Phase.SWITCHING) if began.get(transition_id) == version:
-                    return entry.at
-    finally:
-        journal.close()
-    return None
-
-
-def healthy_at(node: VirtualNode, version: str) -> bool:
-    return is_serving(node, APP, version)
-
-
-def is_running(node: VirtualNode, version: str) -> bool:
-    """This version serves and runs, whatever waits."""
-    serving = record(node, APP).serving
-    return serving is not None and serving.version == version and "running" in containers(node, APP).values()
-
-
-def everywhere(lab: Lab, holds: Callable[[VirtualNode], bool], what: str, sites: Sequence[str] = SITES) -> None:
-    """Wait until it holds on every node."""
-    for site in sites:
-        node = lab.nodes[site]
-        eventually(partial(holds, node), f"{what} on {site}", node, LONG)
-
-
-def hold(node: VirtualNode) -> str:
-    return record(node, APP).hold_reason
-
-
-def test_releases_go_wave_by_wave_and_a_bad_one_stops_at_the_canary(lab: Lab) -> None:
-    nodes = lab.nodes
-    release(lab, "1.0.0")
-    for node in nodes.values():
-        node.start_agent()
-    everywhere(lab, lambda node: healthy_at(node, "1.0.0"), "1.0.0")
-    begun = {site: start_of(nodes[site], "1.0.0") for site in SITES}
-    assert begun[CANARY] < begun[PILOT] < min(begun[site] for site in REST)  # type: ignore[operator,type-var]
-
-    release(lab, "2.0.0", FAIL_AFTER="1")
-    canary = nodes[CANARY]
-    eventually(lambda: record(canary, APP).phase is Phase.REVERTED, "the bad release undone", canary, LONG)
-    everywhere(lab, lambda node: hold(node) == HoldReason.TOO_MANY_FAILURES, "a stop", (PILOT, *REST))
-    assert all(start_of(nodes[site], "2.0.0") is None for site in (PILOT, *REST))
-    assert is_serving(canary, APP, "1.0.0", Phase.REVERTED)
-    assert all(is_running(nodes[site], "1.0.0") for site in (PILOT, *REST))
-
-    halt = tag(lab, 1, "halt", key="engineer")
-    everywhere(lab, lambda node: halt in ledger(node).controls, "the halt")
-    release(lab, "3.0.0")
-    eventually(lambda: hold(canary) == HoldReason.HALTED, "the halt holds", canary)
-    tag(lab, 2, "resume", f"Resumes: {halt}", after=halt)
-    everywhere(lab, lambda node: healthy_at(node, "3.0.0"), "the fix")
-    assert all(start_of(nodes[site], "2.0.0") is None for site in (PILOT, *REST))
-    for node in nodes.values():
-        assert not any(isinstance(one, e.AlarmRaised) and one.code == Alarm.BUG for one in happened(node))
-
-
-def test_reports_tell_no_more_than_they_should(lab: Lab) -> None:
+def test_good_release_goes_wave_by_wave(plant):
+    plant.release("1.0.0")
     for site in SITES:
-        data = (lab.directory / "reports" / site / "gw.report").read_bytes().partition(b"\n-----BEGIN")[0]
-        told = json.loads(data)
+        plant.node(site).start_agent()
+    plant.runs("1.0.0")
+    went_in_waves(plant, "1.0.0")
+    plant.node(UNPLUGGED).unplug()  # until it is plugged in again below
+
+
+def test_release_that_crashes_after_its_start_undoes_itself_at_the_canary(plant):
+    before = plant.serving(THIRD)
+    plant.release("2.0.0", FAIL_AFTER="1")
+    plant.eventually(lambda node: record(node, APP).phase is Phase.REVERTED, "2.0.0 undone", [CANARY])
+    plant.waits_for(HoldReason.TOO_MANY_FAILURES, [*PILOT, THIRD, FRESH])
+    plant.keeps(before, SITES)
+    assert plant.shut("pilot") == plant.shut("wide") == {HoldReason.TOO_MANY_FAILURES}
+    (start,) = plant.starts(CANARY, "2.0.0")
+    assert Phase.REVERTED in start.phases
+
+
+def test_failure_that_was_told_once_cannot_be_taken_back(plant):
+    told = plant.reports.read(CANARY)
+    plant.reports.delete(CANARY)
+    plant.looks([*PILOT, THIRD, FRESH])
+    plant.waits_for(HoldReason.TOO_MANY_FAILURES, [*PILOT, THIRD, FRESH])
+    plant.reports.put(CANARY, told)
+
+
+def test_release_that_fails_on_one_pilot_halts_the_wave_of_pilots_too(plant):
+    before = plant.serving(THIRD)
+    plant.hold(STRONG)
+    plant.release("3.0.0", fails_if_weak=True)
+    plant.runs("3.0.0", [CANARY])
+    plant.eventually(lambda node: record(node, APP).phase is Phase.REVERTED, "3.0.0 undone", [WEAK])
+    plant.eventually(lambda _: bool(_told_failures(plant, WEAK)), "3.0.0 told", [WEAK])
+    plant.looks([STRONG])
+    plant.unhold(STRONG)
+    plant.waits_for(HoldReason.TOO_MANY_FAILURES, [STRONG, THIRD, FRESH])
+    plant.keeps(before, [*PILOT, THIRD, FRESH])
+    assert plant.shut("pilot") >= {HoldReason.TOO_MANY_FAILURES}
+
+
+def test_halt_in_mid_wave_stops_who_has_not_started_until_a_resume(plant):
+    plant.hold(WEAK)
+    plant.release("4.0.0")
+    plant.begins("4.0.0", STRONG)
+    halt = plant.tag(1, "halt", key="engineer")  # any key may, with plain git
+    plant.knows(halt, PLUGGED)
+    plant.unhold(WEAK)
+    plant.waits_for(HoldReason.HALTED, [WEAK, THIRD, FRESH])
+    plant.runs("4.0.0", [CANARY, STRONG])  # what has started goes on
+    assert plant.shut("pilot") == plant.shut("wide") == {HoldReason.HALTED}
+    resume = plant.command("resume", APP, "--reason", "the sensor was dirty", "--yes", "--push")["payload"]
+    plant.runs("4.0.0", PLUGGED)
+    for site in PLUGGED:
+        for start in plant.starts(site, "4.0.0"):
+            assert not plant.kept_at(site, halt) < start.at < plant.kept_at(site, resume)
+
+
+def test_revert_goes_to_those_that_ran_the_release(plant):
+    before = plant.serving(THIRD)
+    plant.hold(WEAK)
+    plant.release("5.0.0")
+    plant.runs("5.0.0", [CANARY, STRONG])
+    plant.waits_for(HoldReason.GATE, [THIRD, FRESH])
+    plant.told = plant.reports.read(CANARY)
+    tip = plant.revert(before)
+    plant.runs(before, [CANARY, STRONG])
+    plant.believes(tip, PLUGGED)
+    plant.unhold(WEAK)
+    plant.runs(before, PLUGGED)
+    for site in (CANARY, STRONG):
+        assert [one.version for one in plant.starts(site)][-2:] == ["5.0.0", before]
+        assert plant.starts(site)[-1].cause == "return"
+    for site in (WEAK, THIRD, FRESH):
+        assert len(plant.starts(site, before)) == 1
+
+
+def test_of_two_releases_in_quick_succession_only_the_second_goes_on(plant):
+    plant.hold(*PILOT)
+    plant.release("6.0.0")
+    plant.begins("6.0.0", CANARY)
+    tip = plant.release("7.0.0")
+    plant.believes(tip, PLUGGED)
+    plant.unhold(STRONG)
+    plant.runs("7.0.0", [CANARY, STRONG])
+    plant.waits_for(HoldReason.GATE, [THIRD, FRESH])
+
+
+def test_node_installed_anew_in_mid_rollout_runs_what_its_wave_runs(plant):
+    wave = plant.serving(THIRD)
+    before = report_in(plant.reports.read(FRESH))
+    plant.reinstall(FRESH)
+    plant.keeps(wave, [FRESH])
+    plant.waits_for(HoldReason.GATE, [FRESH])
+    (start,) = starts_in(plant.entries(FRESH)[-_journalled(plant, FRESH) :])
+    assert (start.version, start.cause) == (wave, "fellows")
+    after = report_in(plant.reports.read(FRESH))
+    assert before is not None
+    assert after is not None
+    assert after.sequence > before.sequence
+    assert after.installation != before.installation
+
+
+def test_node_that_was_unplugged_comes_back_to_the_newest_open_release(plant):
+    plant.node(UNPLUGGED).plug()
+    plant.believes(list(plant.versions)[-1], [UNPLUGGED])
+    plant.waits_for(HoldReason.GATE, [UNPLUGGED])
+    plant.keeps("1.0.0", [UNPLUGGED])
+    plant.unhold(WEAK)
+    plant.runs("7.0.0")
+    went_in_waves(plant, "7.0.0")
+    assert [one.version for one in plant.starts(UNPLUGGED)] == ["1.0.0", "7.0.0"]
+
+
+def test_forged_replayed_and_deleted_reports_open_nothing(plant):
+    """The canary has yet to start what it is said to run well."""
+    before = plant.serving(THIRD)
+    plant.hold(CANARY)
+    again = plant.release("5.0.0")
+    plant.believes(again)
+    others = [site for site in SITES if site != CANARY]
+    plant.waits_for(HoldReason.GATE, others)
+    true = plant.reports.read(CANARY)
+    for lie in (_forged(plant, again), plant.told):
+        plant.reports.put(CANARY, lie)
+        plant.looks(others)
+        plant.waits_for(HoldReason.GATE, others)
+    plant.reports.delete(CANARY)
+    plant.looks(others)
+    plant.waits_for(HoldReason.GATE, others)
+    plant.keeps(before, SITES)
+    plant.reports.put(CANARY, true)
+
+
+def test_relabel_of_all_sites_while_a_release_is_pending_opens_nothing(plant):
+    before = plant.serving(THIRD)
+    plant.hold(CANARY)
+    plant.release("8.0.0")
+    tip = plant.relabel(dict.fromkeys(SITES, "canary"))
+    plant.believes(tip)
+    plant.looks(SITES)
+    plant.waits_for(HoldReason.GATE, [site for site in SITES if site != CANARY])
+    plant.keeps(before, SITES)
+    plant.unhold(CANARY)
+    plant.runs("8.0.0")
+    went_in_waves(plant, "8.0.0")
+
+
+def test_over_their_whole_life_nothing_started_where_it_should_not(plant):
+    for version, sites in ALLOWED.items():
+        assert plant.sites_that_started(version) == sites, version
+    assert [one.version for one in plant.starts(UNPLUGGED)] == ["1.0.0", "7.0.0", "8.0.0"]
+    for site in SITES:
+        assert is_newest(plant, site), f"{site} started what had been replaced"
+        assert is_chain_whole(plant.node(site))
+        events = [one.event for one in plant.entries(site)]
+        assert not [one for one in events if isinstance(one, e.AlarmRaised) and one.code == Alarm.BUG]
+
+
+def test_reports_tell_no_more_than_they_should(plant):
+    for site in SITES:
+        told = json.loads(plant.reports.read(site).partition(b"\n-----BEGIN")[0])
         assert set(told) <= {
             "fleet",
             "site",
@@ -179,3 +242,28 @@ def test_reports_tell_no_more_than_they_should(lab: Lab) -> None:
             "deployments",
             "alarms",
         }
+
+
+def _told_failures(plant: CanaryPlant, site: str) -> list[str]:
+    """The revisions whose failure a node has published."""
+    report = report_in(plant.reports.read(site))
+    assert report is not None
+    return [one.revision for one in report.deployments[APP].failures]
+
+
+def _journalled(plant: CanaryPlant, site: str) -> int:
+    """How many entries the journal has that is there now."""
+    return len(plant.entries(site)) - len(plant._lost[site])
+
+
+def _forged(plant: CanaryPlant, revision: str) -> bytes:
+    """What the canary would say if it ran a release well; signed by another node that somebody broke into."""
+    true = report_in(plant.reports.read(CANARY))
+    assert true is not None
+    transition = record(plant.node(CANARY), APP).transition
+    assert transition is not None
+    assert transition.new is not None
+    told = ReportedDeployment(revision, transition.new.digest, ReportedState.HEALTHY, timedelta(hours=1))
+    lie = replace(true, sequence=true.sequence + 100, issued_at=SystemClock().now(), deployments={APP: told})
+    key = (plant.node(WEAK).home / "report.key").read_bytes()
+    return sealed(payload_of(lie), sign(payload_of(lie), key, NAMESPACE))
