@@ -13,7 +13,8 @@ from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import Alarm, HoldReason
-from edgegitops.core.permit import MOST_TOLD, Rollouts
+from edgegitops.core.permit import Rollouts
+from edgegitops.core.tagged import MOST_TOLD
 
 REF = "refs/tags/rollout/vision-qa/000007"
 HALT = {"Kind": "halt", "Wave": None}
@@ -58,7 +59,7 @@ class Remote:
         told = rollouts.events
         for event in told:
             if isinstance(event, ControlTagKept):
-                self.kept[event.payload] = KeptTag(event.ref, event.object)
+                self.kept[event.payload] = KeptTag(event.ref, event.object, event.key)
         return [tag.kind for tag in rollouts.log("vision-qa").tags], told
 
     def alarms(self) -> tuple[list[ControlKind], list[tuple[str, str]]]:
@@ -77,7 +78,7 @@ def remote() -> Remote:
 
 
 def test_moved_tag_changes_nothing_and_is_an_alarm(remote: Remote) -> None:
-    """Red where core/permit.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
+    """Red where core/tagged.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
     kept.values()), *sorted(facts.tags.items())):`.
     """
     remote.shown = {REF: remote.made(by="mallory")}
@@ -94,7 +95,7 @@ def test_tag_that_its_own_maker_moved_stays_beside_what_it_said_first(remote: Re
 
 
 def test_deleted_tag_stays_in_force_and_is_an_alarm(remote: Remote) -> None:
-    """Red where core/permit.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
+    """Red where core/tagged.py has `sorted(facts.tags.items()):` for `(*((one.ref, one.object) for one in
     kept.values()), *sorted(facts.tags.items())):`.
     """
     other = "refs/tags/rollout/other/000001"
@@ -174,3 +175,42 @@ def test_believed_tag_that_is_lost_and_not_shown_any_more_lets_nothing_start(rem
     assert held.reason is HoldReason.EVIDENCE
     assert REF in held.detail
     assert remote.rollouts().permit("other", DeploymentRecord("other")).hold is None
+
+
+def test_kept_tag_is_not_verified_again_and_says_the_same(remote: Remote) -> None:
+    """Another worker has the journal and the object. Were the signature looked at again, this one would not fit."""
+    first = remote.rollouts().log("vision-qa").tags
+    (kept,) = remote.kept.values()
+    assert kept.key
+    data = remote.fleet.store.kept[kept.object]
+    start = data.data.index(b"-----BEGIN")
+    spoiled = data.data[:start] + data.data[start:].replace(b"\nU1NI", b"\nU1NJ")
+    assert spoiled != data.data
+    remote.fleet.store.kept[kept.object] = replace(data, data=spoiled)
+    assert remote.rollouts().log("vision-qa").tags == first
+
+
+def test_note_of_a_tag_counts_for_its_own_payload_only(remote: Remote) -> None:
+    """Red where core/trust/control_tags.py has `if proof is not None:` for `if proof is not None and proof.payload ==
+    payload:`.
+    """
+    forged = remote.made(by="mallory", Kind="revoke")
+    (payload, kept), *_ = remote.kept.items()
+    remote.kept = {payload: replace(kept, object=forged)}
+    remote.shown = {}
+    kinds, _ = remote.look()
+    assert kinds == []
+
+
+def test_key_that_made_very_many_tags_is_an_alarm_and_all_count(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red where core/tagged.py has `if False` for `if count > MANY`."""
+    monkeypatch.setattr("edgegitops.core.tagged.MANY", 2)
+    for number in (8, 9):
+        ref = f"refs/tags/rollout/vision-qa/{number:06}"
+        remote.shown[ref] = remote.made(name=ref, Reason=f"halt {number}")
+    kinds, alarms = remote.alarms()
+    assert kinds == [ControlKind.HALT] * 3
+    ((code, subject),) = alarms
+    assert (code, subject.startswith("key/")) == (Alarm.CONTROL_TAGS_MANY, True)

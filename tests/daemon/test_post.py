@@ -159,7 +159,6 @@ def failing(node, *, sequence, digest="b" * 64):
 
 
 def test_lost_journal_latches_again_what_failed_and_says_so_under_the_same_sequence(node):
-    """Red where daemon/post.py has `return` for `self._take_over()`."""
     node.transport.shown[ME] = failing(node, sequence=7)
     node.work()
     ledger = node.journal.ledger()

@@ -111,7 +111,6 @@ def assert_taken_over(life: Life, share: Share, before: Report, failures: dict[s
 
 
 def test_release_that_failed_does_not_start_again_after_a_lost_journal(road, tmp_path):
-    """Red where core/permit.py has `is_sure=True` for `is_sure=self._is_sure`."""
     life, share = failed_once(road, tmp_path)
     running, before, failures = life.running("line"), share.told, told_failures(share)
     lose(life, tmp_path)

@@ -1,8 +1,7 @@
 """Law: what the rollout lets this node start of each deployment, asked of history, control tags and reports.
 
-1. A control tag is verified once and kept for ever: a moved or deleted tag changes nothing but raises an alarm. One
-   that does not verify takes no part and raises an alarm. One that was kept and cannot be read any more may have been
-   a halt: nothing starts until it is there again.
+1. A control tag that was kept (core/tagged.py) and cannot be read any more may have been a halt: nothing starts until
+   it is there again.
 2. History is asked only where something differs: another release is wanted than the one that runs, or somebody has
    tagged the deployment. A node whose own inputs did not change does not look at the fleet.
 3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.control import ControlTag
-from edgegitops.core.model.events import AlarmCleared, AlarmRaised, ControlTagKept, Event, Unlatched
+from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.plant import is_plausible
-from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.report import Statement
 from edgegitops.core.model.trust import Refused, TrustLimits
@@ -39,7 +38,6 @@ from edgegitops.core.trust.lookup import Lookup
 
 if TYPE_CHECKING:
     from edgegitops.core.history import History, Library
-    from edgegitops.core.trust.control_tags import Signers
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +91,7 @@ class Rollouts:
         floor, ledger = self.facts.ledger.floor, self.facts.ledger
         if floor is None or self.facts.objects is None or not (ledger.controls or self.facts.tags):
             return {}, ()
+        from edgegitops.core.tagged import judge_tags
         from edgegitops.core.trust.control_tags import Signers
         from edgegitops.core.trust.root import roots_ever
 
@@ -100,7 +99,7 @@ class Rollouts:
         if isinstance(roots, Refused):
             return {}, ()
         signers = Signers(self.facts.node.pin.repository, roots, max(self.facts.now, floor.clock))
-        return _judge_tags(self.facts, self.library.lookup, signers)
+        return judge_tags(self.facts, self.library.lookup, signers)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -244,7 +243,6 @@ class Rollouts:
 
 
 _LIBRARY = "library"
-MOST_TOLD = 10
 
 
 def _running(record: DeploymentRecord) -> str:
@@ -271,47 +269,3 @@ def _statements(facts: Facts, name: str, key: str, several: Iterable[bytes]) -> 
         found = facts.memo[place]
         if isinstance(found, Statement):
             yield found
-
-
-def _judge_tags(facts: Facts, lookup: Lookup, signers: "Signers") -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
-    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag
-
-    kept = facts.ledger.controls
-    known: dict[str, ControlTag] = {}
-    events: list[Event] = []
-    refused: dict[str, str] = {}
-    places = {one.ref: one.object for one in kept.values()}
-    for ref, oid in (*((one.ref, one.object) for one in kept.values()), *sorted(facts.tags.items())):
-        data = lookup.read(oid, "tag", limit=SIZE_MOST)
-        found = data if isinstance(data, Refused) else read_control_tag(ref, data, signers)
-        if isinstance(found, Refused):
-            refused[ref] = f"{found.doubt}: {found.detail}"
-        elif found.payload not in known:
-            known[found.payload] = found
-            if found.payload not in kept:
-                events.append(ControlTagKept(ref, oid, found.payload))
-    moved = {
-        ref: f"{ref} was moved; what it said first stays in force"
-        for ref, oid in places.items()
-        if facts.tags.get(ref, oid) != oid
-    }
-    gone = {ref: f"{ref} was deleted; it stays in force" for ref in places.keys() - facts.tags.keys()}
-    events += _alarms(facts, Alarm.CONTROL_TAG_REFUSED, refused)
-    if facts.tip is not None:  # before the first fetch nobody knows what is shown
-        events += _alarms(facts, Alarm.CONTROL_TAG_MOVED, gone | moved)
-    return known, tuple(events)
-
-
-def _alarms(facts: Facts, code: Alarm, told: Mapping[str, str]) -> Iterator[Event]:
-    """One alarm a ref, raised when it is news and cleared when it is over; of many, the rest is one alarm together: who
-    may push tags, or a server, must not write the journal full.
-    """
-    standing = {one.subject: one for one in facts.ledger.alarms.values() if one.code == code}
-    if len(told) > MOST_TOLD:
-        rest = {"fleet": f"and {len(told) - MOST_TOLD} more"}
-        told = {ref: told[ref] for ref in sorted(told)[:MOST_TOLD]} | rest
-    for ref, detail in sorted(told.items()):
-        if ref not in standing or standing[ref].detail != detail:
-            yield AlarmRaised(code, ref, detail)
-    for ref in sorted(standing.keys() - told.keys()):
-        yield AlarmCleared(code, ref)

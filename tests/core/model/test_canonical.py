@@ -29,5 +29,4 @@ def either(encode, tree):
 @example('\x00\x1f\x7f"\\/\b\f\n\r\t\u2028é')
 @example("\ud800")
 def test_canonical_form_is_that_of_rfc_8785(tree):
-    """Red where core/model/canonical.py has `1e17` for `1e15`."""
     assert either(canonical_json, tree) == either(rfc8785.dumps, tree)

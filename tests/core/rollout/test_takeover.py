@@ -82,11 +82,7 @@ def test_installation_that_said_two_things_at_once_is_left():
 
 
 def test_digest_that_failed_again_after_a_retry_stands_with_the_later_failure():
-    """The retry names the first one: it must not let the second go.
-
-    Red where core/rollout/takeover.py has `before.sequence > failure.sequence` for `before.sequence <
-    failure.sequence`.
-    """
+    """The retry names the first one: it must not let the second go."""
     own = [said(5, (BAD, 5)), said(9, (BAD, 9))]
     assert latches(folded(take_over(Ledger(), own, fresh=FRESH))) == {BAD: 9}
     older = folded(e.Latched("line", BAD, "r2", "crashed"), e.ReportMade(5, "p", "i1", {"line": (BAD,)}))

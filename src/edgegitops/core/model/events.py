@@ -361,12 +361,15 @@ class RetryAsked:
 
 @dataclass(frozen=True, slots=True)
 class ControlTagKept:
-    """A control tag was verified and is kept for ever: its ref, the tag object, and the digest of its payload."""
+    """A control tag was verified and is kept for ever: its ref, the tag object, the digest of its payload, and the id
+    of the key that signed it.
+    """
 
     kind: ClassVar[str] = "control-tag-kept"
     ref: str
     object: str
     payload: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,10 +258,13 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class KeptTag:
-    """A control tag that was verified once: its ref and its object, by which it is found in the mirror for ever."""
+    """A control tag that was verified once: its ref and its object, by which it is found in the mirror for ever, and
+    the id of the key (empty: an older version noted it, and it has to be verified again).
+    """
 
     ref: str
     object: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ class Alarm(StrEnum):
     HELD_TOO_LONG = "held-too-long"
     CONTROL_TAG_REFUSED = "control-tag-refused"
     CONTROL_TAG_MOVED = "control-tag-moved"
+    CONTROL_TAGS_MANY = "control-tags-many"
     CONTROL_TAGS_FAILED = "control-tags-failed"
     REPORTS_UNREACHABLE = "reports-unreachable"
     STALE = "stale"

@@ -99,7 +99,7 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
         case e.WordTakenOver():
             return _taken_over(ledger, event, at)
         case e.ControlTagKept():
-            kept = KeptTag(event.ref, event.object)
+            kept = KeptTag(event.ref, event.object, event.key)
             return replace(ledger, controls=_with(ledger.controls, event.payload, kept))
         case e.RetryAsked():
             eager = {name: replace(record, failures={}) for name, record in ledger.deployments.items()}

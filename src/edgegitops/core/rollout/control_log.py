@@ -52,9 +52,9 @@ class ControlLog:
         return tuple(sorted(self.by_payload.keys() - continued))
 
     @cached_property
-    def _before(self) -> Mapping[str, frozenset[str]]:
-        """Everything that stands before each tag, missing ones too."""
-        found: dict[str, frozenset[str]] = {}
+    def _ordered(self) -> tuple[ControlTag, ...]:
+        """Every tag behind those that it continues."""
+        found: dict[str, ControlTag] = {}
         waiting = sorted(self.by_payload)
         while waiting:
             tag = self.by_payload[waiting[-1]]
@@ -63,18 +63,61 @@ class ControlLog:
                 waiting += open_
                 continue
             waiting.pop()
-            found[tag.payload] = frozenset(tag.previous).union(*(found.get(one, frozenset()) for one in tag.previous))
+            found[tag.payload] = tag
+        return tuple(found.values())
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {tag.payload: at for at, tag in enumerate(self._ordered)}
+
+    @cached_property
+    def _placed(self) -> frozenset[str]:
+        """The tags of rules 2 and 3, in one pass each way: all that is known before a tag is before it in the log where
+        each head of that is continued by the tag itself, and likewise behind it. A log of many years, or one that a
+        stolen key wrote full, costs no more than its length.
+        """
+        whole: set[str] = set()
+        first: set[str] = set()
+        heads: set[str] = set()
+        followers: dict[str, set[str]] = {tag.payload: set() for tag in self._ordered}
+        for tag in self._ordered:
+            previous = set(tag.previous)
+            if previous <= whole:
+                whole.add(tag.payload)
+                if heads <= previous:
+                    first.add(tag.payload)
+            for one in previous & followers.keys():
+                followers[one].add(tag.payload)
+            heads -= previous
+            heads.add(tag.payload)
+        return frozenset(first & self._leading(followers))
+
+    def _leading(self, followers: Mapping[str, set[str]]) -> set[str]:
+        """The tags that all behind them stand behind."""
+        found: set[str] = set()
+        roots: set[str] = set()
+        for tag in reversed(self._ordered):
+            behind = followers[tag.payload]
+            if roots <= behind:
+                found.add(tag.payload)
+            roots -= behind
+            roots.add(tag.payload)
         return found
 
     def stands_after(self, tag: ControlTag, other: ControlTag) -> bool:
-        """Whether the chain of a tag contains another."""
-        return other.payload in self._before[tag.payload]
+        """Whether the chain of a tag contains another; both are known."""
+        if tag.payload in self._placed:
+            return self._places[other.payload] < self._places[tag.payload]
+        seen, waiting = set(), list(tag.previous)
+        while waiting:
+            one = waiting.pop()
+            if one not in seen and one in self.by_payload:
+                seen.add(one)
+                waiting += self.by_payload[one].previous
+        return other.payload in seen
 
     def _has_place(self, tag: ControlTag) -> bool:
-        before = self._before[tag.payload]
-        if not before <= self.by_payload.keys():
-            return False
-        return all(one == tag.payload or one in before or tag.payload in after for one, after in self._before.items())
+        return tag.payload in self._placed
 
     def counts(self, tag: ControlTag) -> bool:
         """Whether a positive statement has effect now."""

@@ -21,7 +21,7 @@ from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused, RootDocument
 from edgegitops.core.trust import sshsig
 from edgegitops.core.trust.lookup import about
-from edgegitops.core.trust.objects import parse_tag
+from edgegitops.core.trust.objects import Tag, parse_tag
 from edgegitops.core.trust.rules import Authority
 
 PREFIX = "refs/tags/"
@@ -84,8 +84,24 @@ class _Said:
     many: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was verified before, and noted where only root may write: the digest of a payload, and the key's id."""
+
+    payload: str
+    key: str
+
+
 def read_control_tag(ref: str, data: bytes, signers: Signers) -> ControlTag | Refused:
     """The control tag that a ref names; `data` are the tag object's bytes."""
+    opened = open_control_tag(ref, data, signers.repository)
+    return opened if isinstance(opened, Refused) else with_roles(ref, opened, signers)
+
+
+def open_control_tag(ref: str, data: bytes, repository: str, proof: Verified | None = None) -> ControlTag | Refused:
+    """The control tag of a key that signed it, whatever that may: the same bytes always give the same answer. With a
+    proof for its payload the signature is not looked at.
+    """
     if len(data) > SIZE_MOST:
         return Refused(ref, Doubt.OBJECT_TOO_LARGE, f"{len(data)} bytes, a control tag may have {SIZE_MOST}")
     place = _REF.match(ref.removeprefix(PREFIX))
@@ -96,23 +112,34 @@ def read_control_tag(ref: str, data: bytes, signers: Signers) -> ControlTag | Re
         return about(ref, tag)
     if tag.name != ref.removeprefix(PREFIX) or tag.kind != "commit":
         return _odd(ref, f"the tag calls itself {tag.name!a} and names a {tag.kind}")
-    if tag.signature is None:
-        return Refused(ref, Doubt.UNSIGNED, "the tag has no signature; make it with `git tag -s`")
-    signed = sshsig.verify(tag.signature, tag.payload, sshsig.NAMESPACE_GIT)
-    if isinstance(signed, Refused):
-        return about(ref, signed)
-    roles = signers.ever(signed.key_id)
-    if roles is None:
-        return Refused(ref, Doubt.KEY_UNKNOWN, f"no root of this fleet ever knew key {signed.key_id}")
+    key = _key_of(tag, sha256_hex(tag.payload), proof)
+    if isinstance(key, Refused):
+        return about(ref, key)
     said = _trailers(tag.payload.partition(b"\n\n")[2])
     if isinstance(said, str):
         return _odd(ref, said)
-    wrong = _wrong(said, signers.repository, place[1])
+    wrong = _wrong(said, repository, place[1])
     if wrong:
         return _odd(ref, wrong)
-    made = _tag(said, place, sha256_hex(tag.payload), tag.object)
-    key = signed.key_id
-    return replace(made, key=key, owner=signers.owner(key), roles=roles, roles_now=signers.current(key))
+    return replace(_tag(said, place, sha256_hex(tag.payload), tag.object), key=key)
+
+
+def _key_of(tag: Tag, payload: str, proof: Verified | None) -> str | Refused:
+    """The id of the key that signed it."""
+    if proof is not None and proof.payload == payload:
+        return proof.key
+    if tag.signature is None:
+        return Refused("", Doubt.UNSIGNED, "the tag has no signature; make it with `git tag -s`")
+    signed = sshsig.verify(tag.signature, tag.payload, sshsig.NAMESPACE_GIT)
+    return signed if isinstance(signed, Refused) else signed.key_id
+
+
+def with_roles(ref: str, tag: ControlTag, signers: Signers) -> ControlTag | Refused:
+    """The tag with what its key ever might, and may now; Refused where the fleet never knew the key."""
+    roles = signers.ever(tag.key)
+    if roles is None:
+        return Refused(ref, Doubt.KEY_UNKNOWN, f"no root of this fleet ever knew key {tag.key}")
+    return replace(tag, owner=signers.owner(tag.key), roles=roles, roles_now=signers.current(tag.key))
 
 
 def _tag(said: _Said, place: re.Match[str], payload: str, target: str) -> ControlTag:
