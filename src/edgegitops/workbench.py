@@ -40,11 +40,34 @@ def plan_directory(
     now). `revisions` as git writes them, or empty.
     """
     from edgegitops.adapters.clock_system import SystemClock
-    from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.zones_zoneinfo import InstalledZones
     from edgegitops.core.overview.forecast import forecasts, narrowed
     from edgegitops.core.plan.plan import plan
     from edgegitops.core.rollout.gate import Calendar
+
+    ends = ends_of(path, revisions)
+    before, after = ends.before, ends.after
+    made = plan(before, after, site=site, node=node)
+    whole = plan(before, after) if made.groups and site else made  # waves are of the whole fleet
+    at = (at or SystemClock().now()).replace(second=0, microsecond=0)
+    found = forecasts(whole, before, after, Calendar(at, is_trusted=True, zones=InstalledZones()))
+    return made, at, narrowed(found, made) if site else found
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both sides of a change: what nodes have (None: nothing), and what comes. `way` are the trees of the commits in
+    between, oldest first, with that of what comes: that one alone where it is no descendant of what nodes have.
+    """
+
+    before: "View | None"
+    after: "View"
+    way: tuple[str, ...]
+
+
+def ends_of(path: Path, revisions: str) -> Ends:
+    """Both sides of `revisions` in the clone at `path`; InvalidDocumentError where what comes is not valid."""
+    from edgegitops.adapters.repository_clone import Clone
 
     clone = Clone(path)
     memo: dict[str, object] = {}
@@ -53,12 +76,8 @@ def plan_directory(
     after = _seen(head, path, memo)
     if not revisions:
         base = _usual_base(clone, after)
-    before = _newest_valid(clone, base, memo)
-    made = plan(before, after, site=site, node=node)
-    whole = plan(before, after) if made.groups and site else made  # waves are of the whole fleet
-    at = (at or SystemClock().now()).replace(second=0, microsecond=0)
-    found = forecasts(whole, before, after, Calendar(at, is_trusted=True, zones=InstalledZones()))
-    return made, at, narrowed(found, made) if site else found
+    trees = [one.tree for one in clone.way(base, commit)] if base and commit else []
+    return Ends(_newest_valid(clone, base, memo), after, tuple(trees) or (head.tree,))
 
 
 def _directory(path: Path) -> "Revision":

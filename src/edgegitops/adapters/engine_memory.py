@@ -2,7 +2,8 @@
 
 1. What a step leaves is what the real engine leaves: same states, same reasons of refusal, same idempotence.
 2. Time comes from the clock alone. Ends that a behaviour foretells happen at their instant, seen at the next look.
-3. How an image behaves is a table (`behaviours`, by image, or by the digest of live configs; the rest runs for ever).
+3. How an image behaves is a table (`behaviours`, by image, or by the digest of live configs), and `behave` says it of
+   containers that the table does not name; the rest runs for ever.
    Ids, processes and addresses are counted, never drawn, so a run can be repeated.
 4. Faults are switches: `is_down`, `is_disk_full`, `unavailable`, `credential_denied`, `wrong_digest`, `lose_replies`,
    `fail_next`. A lost reply is a step that was done and answered with UnavailableError.
@@ -64,6 +65,9 @@ class Behaviour:
     log: str = ""
 
 
+WELL = Behaviour()
+
+
 @dataclass(slots=True)
 class _Container:
     seen: ContainerSeen
@@ -78,6 +82,7 @@ class MemoryEngine:
 
     clock: Clock
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    behave: Callable[[ContainerSeen], Behaviour] = lambda _: WELL
     images: set[str] = field(default_factory=set)
     unavailable: set[str] = field(default_factory=set)
     credential_denied: set[str] = field(default_factory=set)
@@ -169,6 +174,18 @@ class MemoryEngine:
         running_for = self.clock.now() - found.seen.started_at
         is_spent = behaviour.unready_after is not None and running_for >= behaviour.unready_after
         return not behaviour.never_ready and running_for >= behaviour.ready_after and not is_spent
+
+    def changes_at(self) -> datetime | None:
+        """When the next container ends by itself, or a probe of it would answer otherwise than now; None: never."""
+        now = self.clock.now()
+        running = (one for one in self._containers.values() if one.seen.state is ContainerState.RUNNING)
+        found = [
+            one.seen.started_at + span
+            for one in running
+            for span in _turns(self._behaviour(one))
+            if one.seen.started_at is not None
+        ]
+        return min((at for at in found if at > now), default=None)
 
     def lose_replies(self, count: int) -> None:
         """Answer the next `count` steps with UnavailableError after doing them."""
@@ -418,7 +435,8 @@ class MemoryEngine:
                 one.seen = _ended(one.seen, started_at + span, self._behaviour(one).exit_code)
 
     def _behaviour(self, one: _Container) -> Behaviour:
-        return self.behaviours.get(one.seen.configs) or self.behaviours.get(one.seen.image, Behaviour())
+        told = self.behaviours.get(one.seen.configs) or self.behaviours.get(one.seen.image)
+        return told or self.behave(one.seen)
 
     def _find(self, container: str) -> _Container | None:
         by_name = self._containers.get(container)
@@ -427,6 +445,12 @@ class MemoryEngine:
     def _host_ports(self, one: _Container) -> set[tuple[str, int]]:
         ports = one.spec.ports if one.spec is not None else ()
         return {(port.protocol, port.host) for port in ports if port.host}
+
+
+def _turns(behaviour: Behaviour) -> list[timedelta]:
+    """The ages at which something changes."""
+    spans = (behaviour.crashes_after, behaviour.unready_after, behaviour.ready_after)
+    return [span for span in spans if span]
 
 
 def _ended(seen: ContainerSeen, at: datetime, exit_code: int) -> ContainerSeen:

@@ -101,6 +101,15 @@ class Clone:
         """The first parent; None where there is none."""
         return self.commit(commit.parent) if commit.parent else None
 
+    def way(self, base: Commit, head: Commit) -> list[Commit]:
+        """The commits after base up to head by first parents, oldest first; none where head does not come from base."""
+        found: list[Commit] = []
+        commit: Commit | None = head
+        while commit is not None and commit.id != base.id:
+            found.append(commit)
+            commit = self.parent(commit)
+        return found[::-1] if commit is not None else []
+
     def _merge_base(self, one: Commit, other: Commit) -> Commit | None:
         found = self._repo.merge_base(pygit2.Oid(hex=one.id), pygit2.Oid(hex=other.id))
         return self._told(self._repo[found].peel(pygit2.Commit), str(found)) if found else None

@@ -51,6 +51,9 @@ COMMANDS = {
     "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
     "rollout": Place("edgegitops.cli.rollout:rollout", "Where a rollout stands; approve, halt, resume, roll back."),
     "secret": Place("edgegitops.cli.secret:secret", "Secrets: encrypt them for the nodes that use them."),
+    "simulate": Place(
+        "edgegitops.cli.simulate:simulate", "How a change would go over the whole fleet, before it is made."
+    ),
     "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
     "trust": Place(
         "edgegitops.cli.trust:trust", "The trust root: show, change, sign, and verify a clone as a node does."

@@ -40,6 +40,7 @@ from edgegitops.core.reconcile.reconcile import reconcile, tell
 from edgegitops.core.reconcile.scene import Outlook, Scene, earliest
 from edgegitops.core.reconcile.snapshots import copying_time, deployment_of
 from edgegitops.core.reconcile.tidy import is_short_of_disk, needed_by, secrets_needed_by
+from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start, plant_for
 from edgegitops.core.rollout.interlocks import Agreement, Held, ask_interlocks
 from edgegitops.core.rollout.staleness import ask_freshness, ends_at
@@ -60,8 +61,11 @@ class _Plan:
     until: datetime | None = None
 
 
-def decide(facts: Facts) -> Decision:
-    """What to journal, what to do, and what to watch. A function of the facts: the same facts, the same decision."""
+def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
+    """What to journal, what to do, and what to watch. A function of the facts: the same facts, the same decision.
+
+    `assumed` is what somebody who tries a release out supposes to be signed; it takes the place of `facts.reports`.
+    """
     is_lost = _has_lost_journal(facts)
     believed = Believed(facts.ledger) if facts.is_revert_only or is_lost else believe(facts)
     known = replace(facts, ledger=believed.ledger)
@@ -71,7 +75,7 @@ def decide(facts: Facts) -> Decision:
     freshness = _freshness(known, desired)
     plan = _Plan(until=earliest(believed.until, _stale_at(known, desired) if isinstance(freshness, Proceed) else None))
     is_open = desired is not None and desired.is_enrolled and known.objects is not None and known.schemas is not None
-    rollouts = Rollouts(known, desired) if desired is not None and is_open else None
+    rollouts = Rollouts(known, desired, assumed) if desired is not None and is_open else None
     for name in _deployments(known, desired):
         _plan(known, desired, rollouts, name, plan)
     bulletin = summarise(known.ledger, known.now)

@@ -15,12 +15,13 @@ from functools import cached_property
 from edgegitops.core.desired.deployments import Means
 from edgegitops.core.desired.editions import members_of, resolve_release
 from edgegitops.core.desired.resolve import desired_for, target_of
-from edgegitops.core.desired.values import Judge
+from edgegitops.core.desired.values import Judge, Target
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.canonical import digest
 from edgegitops.core.model.facts import Desired, NodeIdentity
 from edgegitops.core.model.manifests import DeploymentManifest, Faults, Snapshot
 from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.release import Release
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.model.waves import ABSENT, Edition, Member
@@ -89,17 +90,30 @@ class Library:
         target = target_of(page.snapshot, site, name) if page else None
         if page is None or target is None or deployment not in page.snapshot.deployments:
             return ABSENT
-        file = target.site.origin.file
-        key = (_made_of(page, page.snapshot.deployments[deployment]), file, page.files[file], name)
+        key = _place(page, deployment, target)
         if key not in self.digests:
             found = resolve_release(page.snapshot, deployment, target, self.means)
             self.digests[key] = found.digest if found else None
         return self.digests[key]
 
+    def note(self, tree: str, release: Release, node: str) -> None:
+        """What somebody else resolved for a node at a top tree that is valid need not be resolved again."""
+        page = self.page(tree)
+        site, _, name = node.partition("/")
+        target = target_of(page.snapshot, site, name) if page else None
+        if page is not None and target is not None:
+            self.digests[_place(page, release.deployment, target)] = release.digest
+
     @property
     def means(self) -> Means:
         """What resolution is handed."""
         return Means(self.lookup.objects, self.judge)
+
+
+def _place(page: Page, deployment: str, target: Target) -> tuple[object, ...]:
+    """All that a node's release is made of."""
+    file = target.site.origin.file
+    return _made_of(page, page.snapshot.deployments[deployment]), file, page.files[file], target.node.name
 
 
 def _made_of(page: Page, deployment: DeploymentManifest) -> tuple[str, ...]:

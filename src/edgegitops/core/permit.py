@@ -29,6 +29,7 @@ from edgegitops.core.model.report import Statement
 from edgegitops.core.model.trust import Refused, TrustLimits
 from edgegitops.core.model.view import CONTROL_TAGS
 from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
@@ -63,6 +64,7 @@ class Rollouts:
 
     facts: Facts
     desired: Desired
+    assumed: Assumed | None = None
 
     @cached_property
     def library(self) -> "Library":
@@ -88,6 +90,8 @@ class Rollouts:
     @cached_property
     def _judged(self) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
         """Tags by payload, and what there is to tell of new ones."""
+        if self.assumed is not None:
+            return {tag.payload: tag for tag in self.assumed.tags}, ()
         floor, ledger = self.facts.ledger.floor, self.facts.ledger
         if floor is None or self.facts.objects is None or not (ledger.controls or self.facts.tags):
             return {}, ()
@@ -127,6 +131,8 @@ class Rollouts:
     @cached_property
     def evidence(self) -> Evidence:
         """All stored reports that verify under the keys of the revision in force."""
+        if self.assumed is not None:
+            return self.assumed.evidence
         said: list[Statement] = []
         for name, several in self.facts.reports.items():
             if name in self.report_keys:
