@@ -1,8 +1,8 @@
 """Transcripts of a release manager: real git, real keys, signed reports; each story over a fresh fleet of four sites.
 
 As in test_transcripts; `% …` is what others do meanwhile: `% release 2.0.0`, `% tell a 2.0.0` (a node reports that it
-runs it well), `% tell a 1.0.0 failed 2.0.0`. Instants and ids are masked. The manager's key signs, unless a command
-begins with `as security: `.
+runs it well), `% tell a 1.0.0 failed 2.0.0`. Ids are masked, and instants, but for those of January 2026. The manager's
+key signs, unless a command begins with `as security: `.
 """
 
 import os
@@ -13,14 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.contracts.rollout_desk import RolloutDesk
+from tests.contracts.rollout_desk import RINGS, RolloutDesk, document
 
 HERE = Path(__file__).parent
 STORIES = sorted((HERE / "manager").glob("*.txt"))
 IS_REWRITING = os.environ.get("EDGEGITOPS_REWRITE", "") not in {"", "0"}
 MASKS = (
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<instant>"),
-    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<instant>"),
+    (r"(?!2026-01-)\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<instant>"),
+    (r"(?!2026-01-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<instant>"),
     (r"\((\d+ (d|h|min|s) ?)+left\)", "(<span> left)"),
 )
 
@@ -51,6 +51,17 @@ class Story:
                     self.desk.tell(site, self.revisions[version], soaked_for=timedelta(minutes=int(minutes)))
             case ["tell", site, version, "failed", other]:
                 self.desk.tell(site, self.revisions[version], failed=self.revisions[other])
+            case ["window", site, schedule, zone]:
+                window = {"kind": "allow", "schedule": schedule.replace("_", " "), "duration": "4h", "timeZone": zone}
+                spec = {
+                    "tags": {"ring": RINGS[site]},
+                    "timeZone": "UTC",
+                    "nodes": {"gw": {"address": "10.0.0.1"}},
+                    "windows": {"night": window},
+                }
+                files: dict[str, str | bytes | None] = {f"sites/{site}.yaml": document("Site", site, spec)}
+                self.desk.fleet.commit("inventory: a window", key="inventory", files=files)
+                self.desk.fleet.push()
             case _:
                 raise ValueError(f"nobody does {words}")
 

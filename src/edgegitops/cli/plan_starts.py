@@ -59,7 +59,8 @@ def _supposed(outlook: Outlook) -> str:
 
 def supposed(outlook: Outlook) -> str:
     """The suppositions, as a sentence."""
-    return f"{_supposed(outlook).capitalize()}. Not foreseen: interlocks, operators' holds, downloads, failures."
+    words = _supposed(outlook)
+    return f"{words[0].upper()}{words[1:]}. Not foreseen: interlocks, operators' holds, downloads, failures."
 
 
 def when(one: "Starts", at: datetime) -> str:

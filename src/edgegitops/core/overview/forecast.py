@@ -182,7 +182,7 @@ class _Ahead:
                 self.held.pop(kind, None)
                 continue
             self.held[kind] = held
-            self.waits.setdefault(kind, {}).update(dict.fromkeys(self._words(held)))
+            self.waits.setdefault(kind, {}).update(dict.fromkeys(self._words(kind, held)))
             if isinstance(held, Shut) and held.approvals:
                 need = Need(held.wave, held.approvals, held.roles, held.is_about_policy)
                 self.needs.setdefault(kind, {})[need] = None
@@ -204,9 +204,10 @@ class _Ahead:
         found = is_in_window(plant, None, calendar, and_for=kind.timing.needs)
         return found if isinstance(found, Hold) else None
 
-    def _words(self, held: Shut | Hold) -> Iterator[str]:
+    def _words(self, kind: _Kind, held: Shut | Hold) -> Iterator[str]:
         if isinstance(held, Hold):
-            yield held.detail
+            zones = sorted({one.zone for one in kind.timing.windows})
+            yield f"{held.detail} ({', '.join(zones)})" if zones else held.detail
         elif held.reason is HoldReason.GATE and held.wave:
             policies = [page.policy for page in self.chain.pages]
             waves = (one for policy in policies for one in policy.waves if one.name == held.wave)
@@ -268,11 +269,11 @@ class _Ahead:
 
     def _wave(self, name: str, ours: Sequence[_Kind], kinds: Mapping[_Kind, list[str]]) -> Starts:
         starts = [self.started[kind] for kind in ours if kind in self.started]
-        never = [
-            Never(tuple(kinds[kind]), held.reason, held.detail)
-            for kind in ours
-            if (held := self.held.get(kind)) is not None
-        ]
+        never: dict[tuple[HoldReason, str], list[str]] = {}
+        for kind in ours:
+            held = self.held.get(kind)
+            if held is not None:
+                never.setdefault((held.reason, held.detail), []).extend(kinds[kind])
         return Starts(
             name,
             tuple(sorted(node for kind in ours for node in kinds[kind])),
@@ -280,7 +281,7 @@ class _Ahead:
             max(starts, default=None),
             tuple(dict.fromkeys(words for kind in ours if kind in self.started for words in self.waits.get(kind, ()))),
             tuple(dict.fromkeys(need for kind in ours for need in self.needs.get(kind, ()))),
-            tuple(never),
+            tuple(Never(tuple(sorted(nodes)), *why) for why, nodes in never.items()),
         )
 
 
