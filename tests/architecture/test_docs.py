@@ -15,6 +15,7 @@ import click
 import pytest
 
 from edgegitops.cli.main import edgegitops
+from edgegitops.core.model import reasons
 
 TOP = Path(__file__).parents[2]
 PAGES = [TOP / "README.md", TOP / "fleet-repo-example" / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -126,3 +127,14 @@ def test_every_property_of_every_schema_is_explained() -> None:
         if not (isinstance(field, dict) and field.get("description", "").strip())
     ]
     assert silent == []
+
+
+def test_every_reason_code_has_its_sentence_and_no_other_has_one() -> None:
+    page = (TOP / "docs/reason-codes.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    told = {code for codes, sentence in rows if sentence.strip() for code in re.findall(r"`([a-z0-9-]+)`", codes)}
+    enums = [one for one in vars(reasons).values() if isinstance(one, type) and one.__module__ == reasons.__name__]
+    codes = {str(code) for enum in enums for code in enum}  # type: ignore[attr-defined] # enums of strings all
+    assert len(enums) == 5
+    assert codes - told == set()
+    assert told - codes == set()

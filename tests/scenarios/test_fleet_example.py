@@ -25,7 +25,7 @@ def test_example_fleet_has_the_plants_gateways_and_applications_that_its_readme_
     sites = documents("sites/**/*.yaml")
     assert len(sites) == 9
     assert len({site["spec"]["tags"]["region"] for site in sites}) == 3
-    assert sum(len(site["spec"]["nodes"]) for site in sites) == 15
+    assert sum(len(site["spec"]["nodes"]) for site in sites) == 16
     assert len(documents("apps/*/app.yaml")) == 5
 
 

@@ -238,7 +238,8 @@ def _told(refusal: urllib.error.HTTPError, image: str, withheld: str = "") -> De
 
 
 def _unanswered(error: Exception, image: str, url: str) -> UnavailableError:
-    words = str(getattr(error, "reason", None) or error)
+    cause = getattr(error, "reason", None) or error
+    words = getattr(cause, "strerror", None) or str(cause)  # the system's words, without its number
     hint = ""
     if "SSL" in words or "TLS" in words:
         hint = f"; is it plain HTTP? then add --insecure {urllib.parse.urlsplit(url).netloc}"

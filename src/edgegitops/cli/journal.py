@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.cli.plain_words import span
 from edgegitops.core.model import events as e
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.release import Release
@@ -220,7 +221,7 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
         case e.HealthChanged():
             return f"{event.container} is {event.health}{_because('', event.detail)}"
         case e.SoakMarked():
-            return f"healthy for {event.soaked_for} ({event.digest[:SHORT]})"
+            return f"healthy for {span(event.soaked_for)} ({event.digest[:SHORT]})"
         case e.Latched():
             verdict = "refused" if event.is_refusal else "failed"
             return f"{event.digest[:SHORT]} {verdict} here and stays off: {_why(event.reason, event.detail)}"

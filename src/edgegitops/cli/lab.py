@@ -55,6 +55,8 @@ def up(nodes: int, seats: tuple[str, ...], source: Path | None, *, agent: bool, 
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     places = _places(nodes, seats)
+    if source is not None:
+        _require_known(source, [f"{site}/{node}" for _, site, node in places])
     _say(f"starting {len(places)} node{'s'[: len(places) > 1]} in {directory}")
 
     def equip(fresh: Lab) -> None:
@@ -162,6 +164,17 @@ def _places(nodes: int, seats: tuple[str, ...]) -> list[tuple[str, str, str]]:
             raise click.UsageError("--node wants SITE/NODE, for example goteborg-1/gw-line")
     names = [node for _, node in pairs]
     return [(node if names.count(node) == 1 else f"{site}.{node}", site, node) for site, node in pairs]
+
+
+def _require_known(source: Path, seats: list[str]) -> None:
+    """Refuse nodes that the fleet does not have: nothing would ever run there."""
+    from edgegitops.workbench import view_directory
+
+    known = [seat.name for seat in view_directory(source).seats()]
+    unknown = [seat for seat in seats if seat not in known]
+    if unknown:
+        said = "; name some with --node" if unknown[0].startswith(f"{labs.SITE}/") else ""
+        raise InvalidConfigError(f"{source} has no node {', '.join(unknown)}{said}; it has {', '.join(known)}")
 
 
 def _node(directory: Path, name: str) -> VirtualNode:

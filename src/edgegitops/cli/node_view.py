@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edgegitops.core.model.codec import Tree, to_tree
-from edgegitops.core.model.ledger import ContainerRecord, DeploymentRecord, JobRun, Ledger, OperatorHold
+from edgegitops.core.model.ledger import ContainerRecord, DeploymentRecord, Health, JobRun, Ledger, OperatorHold
 from edgegitops.core.model.naming import container_name
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.release import Phase, Release
@@ -93,6 +93,7 @@ def _run(engine_name: str, run: JobRun) -> Tree:
 def _container(name: str, engine_name: str, remembered: ContainerRecord, look: Look) -> Tree:
     seen = look.observed.named(engine_name) if look.observed else None
     is_running = seen is not None and seen.state is ContainerState.RUNNING
+    is_told = is_running or look.observed is None  # what does not run is not well because it once was
     started = (seen.started_at if seen else None) or (remembered.start.at if remembered.start else None)
     return {
         "container": name,
@@ -100,8 +101,8 @@ def _container(name: str, engine_name: str, remembered: ContainerRecord, look: L
         "state": _state(seen, look),
         "exitCode": seen.exit_code if seen else None,
         "since": to_tree(started if is_running else seen.ended_at) if seen and (started or seen.ended_at) else None,
-        "health": str(remembered.health),
-        "healthDetail": remembered.health_detail,
+        "health": str(remembered.health if is_told else Health.UNKNOWN),
+        "healthDetail": remembered.health_detail if is_told else "",
         "ends": sum(1 for at in remembered.ends if look.now - at <= RECENT),
         "isResting": remembered.is_resting,
     }

@@ -85,6 +85,15 @@ def _show(deployment: str, path: Path, reports: Path | None, *, as_json: bool, i
     return any(one.shut and one.shut.reason in _HARD for _, view in seen for one in _all(view))
 
 
+def view_lines(deployment: str, path: Path, reports: Path | None) -> list[str]:
+    """The rollout as `status` shows it to people, line by line."""
+    from edgegitops import workbench_rollout
+    from edgegitops.core.overview.waves import view_of
+
+    desk = workbench_rollout.open_desk(path, deployment, reports)
+    return list(_text(desk, view_of(desk.situation)))
+
+
 def _all(view: "RolloutView") -> Iterator["Waiting"]:
     for wave in view.waves:
         yield from wave.waiting

@@ -152,6 +152,8 @@ spec:
   # Deployments choose nodes by tags.
   tags:
     tier: test
+    # In which wave of a release its nodes are; see deployments/.
+    ring: canary
   timeZone: Etc/UTC
   nodes:
     @NODE@:
@@ -211,6 +213,16 @@ spec:
   selector:
     matchTags:
       role: line
+  # Nodes of sites with `ring: canary` take a release first. All others wait until these have run it well for the soak,
+  # by the signed reports of the nodes in trust/nodes/. Add waves as the fleet grows.
+  rollout:
+    waves:
+      - name: canary
+        selector:
+          matchTags:
+            ring: canary
+        gate:
+          soak: 30m
   rollback:
     # Ready within `deadline` and so for `soak`; else the node undoes the update by itself, without a network.
     automatic: true
@@ -315,6 +327,7 @@ The signed desired state of a fleet of gateways, for [edgegitops](https://edgegi
     edgegitops match 'role=line'        # which nodes a selector selects
     edgegitops render --site @SITE@ --why   # what a node is told, and where each value came from
     edgegitops image pin                # the digest behind every tag
+    edgegitops rollout status hello     # which wave waits for what
     git commit -S                       # nodes believe signed commits only
 
 ## Editors

@@ -21,7 +21,7 @@ from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.report import Report, Statement
 from edgegitops.core.rollout.takeover import take_over
-from edgegitops.core.rollout.telling import Voice, is_news, report_of
+from edgegitops.core.rollout.telling import Voice, is_news, report_of, soaks_asked
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
@@ -98,7 +98,8 @@ class Postman:
         voice = Voice(self._node, installation, self._clock.boot_id())
         sequence = ledger.report_sequence + 1
         report = report_of(ledger, voice, heads, sequence=sequence, now=self._clock.now())
-        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat):
+        asked = soaks_asked(ledger)
+        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat, asked=asked):
             return
         fresh = {
             name: tuple(

@@ -2,11 +2,11 @@
 
 Counting is on the monotonic clock and only over time that was really observed: a pause longer than `GAP` between two
 ticks (a suspended machine, a blocked process) counts as `GAP` at most; while a prober does not answer, nothing is
-counted. A failed probe or another life of a container sets healthy time back to nothing; not knowing yet only pauses
-it. Healthy time is marked once a minute where it changed, and at once where it is enough for a decision; a prober
-that has not answered for the whole deadline is told, too. What the journal says of a
-release goes before what was counted, unless the journal says what was written here. Nothing is decided here: `tick`
-says whether a worker should look.
+counted. It goes on up to what the node or a later wave asks for, whichever is more. A failed probe or another life of a
+container sets healthy time back to nothing; not knowing yet only pauses it. Healthy time is marked once a minute where
+it changed, and at once where it is enough for a decision; a prober that has not answered for the whole deadline is
+told, too. What the journal says of a release goes before what was counted, unless the journal says what was written
+here. Nothing is decided here: `tick` says whether a worker should look.
 """
 
 from collections.abc import Mapping
@@ -182,6 +182,7 @@ class Watcher:
         for name, count in self._counts.items():
             after = self._advance(count, passed)
             is_news = (_is_enough(after) and not count.is_told) or (_is_late(after) and not _is_late(count))
+            is_news = is_news or count.soaked_for < count.watch.gate <= after.soaked_for
             if is_news:
                 after = replace(after, is_told=True)
                 is_enough = True
@@ -203,7 +204,7 @@ class Watcher:
         count = replace(count, unanswered_for=timedelta())
         is_ready = all(name in self._vitals and self._vitals[name].health is Health.READY for name in watch.containers)
         if is_ready:
-            soaked = min(count.soaked_for + passed, max(watch.needed, count.soaked_for))
+            soaked = min(count.soaked_for + passed, max(watch.needed, watch.gate, count.soaked_for))
             waited = count.waited_for if watch.is_proving else timedelta()
             return replace(count, soaked_for=soaked, waited_for=waited, is_told=count.is_told and _is_enough(count))
         has_failed = any(name in self._vitals and self._vitals[name].health in FAILED for name in watch.containers)
@@ -246,7 +247,10 @@ def _is_late(count: _Count) -> bool:
 
 
 def _is_counting(count: _Count) -> bool:
-    return count.soaked_for < count.watch.needed or max(count.waited_for, count.unanswered_for) > timedelta()
+    return (
+        count.soaked_for < max(count.watch.needed, count.watch.gate)
+        or max(count.waited_for, count.unanswered_for) > timedelta()
+    )
 
 
 def _detail(vital: Vital) -> str:

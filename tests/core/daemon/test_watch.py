@@ -313,6 +313,17 @@ def test_nothing_watched_sleeps_long_and_journals_nothing(plant):
     assert (plant.watcher.next_tick(), plant.events) == (10 * SECOND, [])
 
 
+def test_time_that_only_a_later_wave_asks_for_is_counted_on_and_wakes_a_worker_too(plant):
+    plant.follow(gate=30 * MINUTE)
+    woken = plant.pass_time(11 * MINUTE)
+    assert (sum(woken), plant.marks[-1].soaked_for) == (2, 11 * MINUTE)  # ready, and proven
+    plant.follow(gate=30 * MINUTE, soaked_for=11 * MINUTE, is_proving=False, health=Health.READY)
+    woken = plant.pass_time(21 * MINUTE)
+    assert (sum(woken), plant.marks[-1].soaked_for) == (1, 30 * MINUTE)
+    plant.pass_time(10 * MINUTE)
+    assert plant.marks[-1].soaked_for == 30 * MINUTE
+
+
 def test_container_without_probes_that_has_soaked_costs_nothing(plant):
     plant.follow(probe=None, soaked_for=10 * MINUTE, is_proving=False, health=Health.READY)
     plant.pass_time(timedelta(hours=1), every=10 * SECOND)

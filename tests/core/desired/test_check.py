@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from edgegitops.core.desired.check import check_snapshot
 from edgegitops.core.model.manifests import NodeEntry, Override
+from edgegitops.core.model.waves import RolloutPolicy, Wave
 
 
 def check(world, snapshot=None):
@@ -38,6 +39,23 @@ def test_selector_that_matches_nothing_is_a_warning(world):
     patch = {"containers": {"web": {"tty": True}}}
     (fault,) = check(replace(world, overrides=[(world.only("country", "MX"), patch)]))
     assert (fault.is_warning, fault.pointer) == (True, "/spec/overrides/0/selector")
+
+
+def test_wave_that_takes_no_node_is_a_warning(world):
+    snapshot = world.snapshot()
+    waves = (
+        Wave("canary", selector=world.only("role", "line")),
+        Wave("pilot", selector=world.only("role", "vision")),
+        Wave("share", percent=100),
+    )
+    deployment = replace(snapshot.deployments["line"], rollout=RolloutPolicy(waves))
+    empty, small = check(world, replace(snapshot, deployments={"line": deployment}))
+    assert (empty.code, empty.is_warning, empty.message) == (
+        "nothing-selected",
+        True,
+        "line: wave pilot takes no node of the deployment",
+    )
+    assert small.message.endswith("100 % of them, less those of earlier waves, are none")
 
 
 def test_unknown_application_is_told_even_where_nothing_is_selected(world):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgegitops.core.desired import configs
-from edgegitops.core.desired.resolve import desired_for
+from edgegitops.core.desired.resolve import desired_for, resolve
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.facts import Desired, NodeIdentity
 from edgegitops.core.model.manifests import Faults, Override
@@ -18,6 +18,7 @@ from edgegitops.core.model.release import DriftPolicy, UpdatePolicy, VolumePrune
 from edgegitops.core.model.selector import Selector
 from edgegitops.core.model.spec import Mount
 from edgegitops.core.model.trust import Pin
+from edgegitops.core.model.waves import Gate, RolloutPolicy, Wave
 
 GW_A = NodeIdentity("urn:test:fleet", "plant", "gw-a", Pin("urn:test:fleet", "", ""))
 
@@ -229,6 +230,27 @@ def test_update_policy_is_read_and_has_the_published_defaults(world):
         prune_volumes=VolumePrune.DELETE,
         paused=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "rollback", "soaks"),
+    [
+        ("line", {}, (240, 240)),
+        ("line", {"rollback": {"soak": "10m"}}, (10, 240)),
+        ("vision", {}, (10, 0)),
+    ],
+)
+def test_soak_of_the_nodes_wave_is_counted_and_is_its_own_where_none_is_said(world, role, rollback, soaks):
+    waves = (Wave("canary", selector=world.only("role", "line"), gate=Gate(soak=timedelta(hours=4))),)
+    node = replace(world, node_tags={"role": role}, deployment_spec=rollback)
+    snapshot = node.snapshot()
+    deployment = replace(snapshot.deployments["line"], rollout=RolloutPolicy(waves))
+    releases, _, faults = resolve(
+        replace(snapshot, deployments={"line": deployment}), "plant", "gw-a", node.blobs, node.judge
+    )
+    policy = releases["line"].policy
+    assert faults == ()
+    assert (policy.soak, policy.gate_soak) == tuple(timedelta(minutes=span) for span in soaks)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.core.rollout.small_worlds import (
 )
 from tests.core.rollout.world import NOW, SOAK, D, World, content, page
 
-from edgegitops.core.desired.editions import is_in_share, wave_of
+from edgegitops.core.desired.membership import is_in_share, wave_of
 from edgegitops.core.model.control import NEGATIVES, ControlKind, ControlTag
 from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, Statement
 from edgegitops.core.model.selector import Requirement, Selector

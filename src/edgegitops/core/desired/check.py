@@ -1,6 +1,6 @@
 """Law: a revision is judged for all its nodes at once, and each fault is told once.
 
-What nothing is selected by (a deployment, an override) is a warning, never more: retiring the last node of a kind must
+What selects nothing (a deployment, an override, a wave) is a warning, never more: retiring the last node of a kind must
 not make every later commit bad. What a policy of the fleet refuses is a fault here: a node would refuse the deployment.
 """
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from edgegitops.core.desired.deployments import unknown_application
+from edgegitops.core.desired.membership import wave_of
 from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.order import lonely, order_faults
 from edgegitops.core.desired.places import Place, Problem
@@ -74,6 +75,18 @@ def _unselected(deployment: DeploymentManifest, everybody: Iterable[Mapping[str,
         if not any(matches(override.selector, tags) for tags in members):
             message = "the selector of the override matches no node of the deployment"
             yield _warning(deployment, message, "overrides", str(number), "selector")
+    yield from _empty_waves(deployment, members)
+
+
+def _empty_waves(deployment: DeploymentManifest, members: Iterable[Mapping[str, str]]) -> Iterable[Fault]:
+    policy = deployment.rollout
+    taken = {wave_of(policy, deployment.name, f"{tags['site']}/{tags['node']}", tags) for tags in members}
+    for at, wave in enumerate(policy.waves):
+        if at not in taken:
+            message = f"wave {wave.name} takes no node of the deployment"
+            if wave.percent is not None:
+                message += f": {wave.percent} % of them, less those of earlier waves, are none"
+            yield _warning(deployment, message, "rollout", "waves", str(at))
 
 
 def _warning(deployment: DeploymentManifest, message: str, *path: str) -> Fault:

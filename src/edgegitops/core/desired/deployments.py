@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from edgegitops.core.desired.configs import ConfigReader
 from edgegitops.core.desired.containers import Surroundings, is_enabled, read_container
 from edgegitops.core.desired.jobs import check_order, read_job
+from edgegitops.core.desired.membership import wave_of
 from edgegitops.core.desired.mirrors import mirrors_of
 from edgegitops.core.desired.mounts import Sources
 from edgegitops.core.desired.networks import DEFAULT_NETWORK, read_network
@@ -30,6 +31,7 @@ from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import Release, UpdatePolicy
 from edgegitops.core.model.spec import ContainerSpec, CreateSpec, DeploymentSpec, JobSpec, NetworkSpec, VolumeSpec
+from edgegitops.core.model.waves import Wave
 
 _KEYS = Keys(
     frozenset({"version", "values", "containers", "jobs", "networks", "volumes", "configs", "artifacts"})
@@ -119,7 +121,7 @@ def _read(
     jobs = with_shared_names(deployment.name, jobs, networks)
     creates = [*(one.create for one in containers.values()), *(one.create for one in jobs.values())]
     own = Cursor(dict(deployment.spec), (), Scope((_layer(deployment),), root.scope.values))
-    policy = read_policy(own, fields)
+    policy = read_policy(own, fields, _wave(deployment, node.target))
     spec = DeploymentSpec(
         deployment=deployment.name,
         containers=containers,
@@ -132,6 +134,13 @@ def _read(
         config.digests[path]: data for config in configs.values() if config for path, data in config.contents.items()
     }
     return spec, {digest: found[digest] for digest in sorted(needed_contents(spec))}, policy
+
+
+def _wave(deployment: DeploymentManifest, target: Target) -> Wave | None:
+    """The written wave that the node is in; None where it is in the rest."""
+    seat = f"{target.site.name}/{target.node.name}"
+    at = wave_of(deployment.rollout, deployment.name, seat, target.tags)
+    return deployment.rollout.waves[at] if at < len(deployment.rollout.waves) else None
 
 
 def needed_contents(spec: DeploymentSpec) -> frozenset[str]:

@@ -11,6 +11,7 @@ from edgegitops.core.desired.probes import read_span
 from edgegitops.core.desired.reading import Cursor, Keys
 from edgegitops.core.model.reasons import FaultCode
 from edgegitops.core.model.release import After, DriftPolicy, UpdatePolicy, VolumePrune
+from edgegitops.core.model.waves import Wave
 
 _KEYS = Keys(
     frozenset({"application", "selector", "values", "overrides", "rollout", "rollback", "drift", "prune"})
@@ -23,10 +24,12 @@ _UPDATE_KEYS = Keys(frozenset({"strategy", "minReady"}))
 _HIGHEST = 100
 
 
-def read_policy(deployment: Cursor, application: Mapping[str, Cursor]) -> UpdatePolicy:
-    """The policy; `deployment` is the deployment's spec, `application` the fields of the application's."""
+def read_policy(deployment: Cursor, application: Mapping[str, Cursor], wave: Wave | None = None) -> UpdatePolicy:
+    """The policy; `deployment` is the deployment's spec, `application` the fields of the application's, `wave` the
+    node's where it is a written one: its soak is the node's own where `rollback.soak` says none.
+    """
     fields = deployment.fields(_KEYS)
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"soak": wave.gate.soak, "gate_soak": wave.gate.soak} if wave else {}
     if "rollback" in fields:
         told |= _rollback(fields["rollback"])
     if "dependsOn" in fields:

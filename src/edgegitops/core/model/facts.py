@@ -136,7 +136,8 @@ class SoakWatch:
     """A release whose time is counted by the resident, over all its containers (engine names).
 
     The worker is woken when `soaked_for` reaches `needed`, or `waited_for` or `unanswered_for` the `deadline`, and when
-    an answer comes after so long. While proving,
+    an answer comes after so long. What gates of later waves ask for may be more than `needed`: it is counted on up to
+    `gate`, and the worker is woken there, too. While proving,
     `waited_for` adds up over the whole transition; at rest it starts again whenever the release is ready.
     """
 
@@ -149,6 +150,7 @@ class SoakWatch:
     deadline: timedelta
     is_proving: bool
     unanswered_for: timedelta = timedelta()
+    gate: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

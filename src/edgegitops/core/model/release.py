@@ -54,7 +54,8 @@ class VolumePrune(StrEnum):
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
     """What steers an update and is no part of the spec. `depends_on` maps other deployments of the node to what they
-    must be before a release begins. `needs` is the time that a window must have left (None: the
+    must be before a release begins. `gate_soak` is for how long the node's wave must be healthy before a later one may
+    start (nothing: no later wave asks). `needs` is the time that a window must have left (None: the
     deadline); `network_pool` is what networks without a subnet get theirs from;
     `plant` holds every window and interlock that the site, the policies and the deployment say for it here.
     """
@@ -62,6 +63,7 @@ class UpdatePolicy:
     automatic: bool = True
     deadline: timedelta = timedelta(minutes=5)
     soak: timedelta = timedelta(minutes=10)
+    gate_soak: timedelta = timedelta()
     keep: int = 3
     safe: bool = True
     max_attempts: int = 2

@@ -148,4 +148,5 @@ def _soak(scene: Scene, parts: Parts, *, is_proving: bool) -> SoakWatch:
         deadline=policy.deadline,
         is_proving=is_proving,
         unanswered_for=scene.record.unanswered_for,
+        gate=policy.gate_soak,
     )

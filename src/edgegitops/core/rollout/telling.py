@@ -42,6 +42,7 @@ ROUND = tuple(
         86400,
     )
 )
+LONGEST = timedelta.max
 STATES: Mapping[Phase, ReportedState] = {
     Phase.ABSENT: ReportedState.ABSENT,
     Phase.PENDING: ReportedState.WAITING,
@@ -125,18 +126,28 @@ def _failures(latches: Iterable[Latch], sequence: int) -> tuple[ReportedFailure,
     )
 
 
-def is_news(old: Report | None, new: Report, *, heartbeat: timedelta) -> bool:
-    """Whether a report is worth sending after the last one that was sent."""
+def soaks_asked(ledger: Ledger) -> dict[str, timedelta]:
+    """For how long later waves ask what serves to be healthy, by deployment."""
+    return {name: record.serving.policy.gate_soak for name, record in ledger.deployments.items() if record.serving}
+
+
+def is_news(
+    old: Report | None, new: Report, *, heartbeat: timedelta, asked: Mapping[str, timedelta] | None = None
+) -> bool:
+    """Whether a report is worth sending after the last one that was sent; `asked` is what `soaks_asked` says."""
     if old is None or new.issued_at - old.issued_at >= heartbeat or new.issued_at < old.issued_at:
         return True
-    return _essence(old) != _essence(new)
+    return _essence(old, asked or {}) != _essence(new, asked or {})
 
 
-def _essence(report: Report) -> Report:
-    """Without what changes by itself."""
-    still = {name: replace(one, soaked_for=_round(one.soaked_for)) for name, one in report.deployments.items()}
+def _essence(report: Report, asked: Mapping[str, timedelta]) -> Report:
+    """Without what changes by itself: healthy time counts by steps, and the one that a gate asks for is one."""
+    still = {
+        name: replace(one, soaked_for=_round(one.soaked_for, asked.get(name, LONGEST)))
+        for name, one in report.deployments.items()
+    }
     return replace(report, sequence=0, issued_at=LONG_AGO, deployments=still)
 
 
-def _round(span: timedelta) -> timedelta:
-    return max((one for one in ROUND if one <= span), default=timedelta())
+def _round(span: timedelta, asked: timedelta) -> timedelta:
+    return max((one for one in (*ROUND, asked) if one <= span), default=timedelta())
