@@ -14,7 +14,7 @@ from figures import Figure, Target, median, say
 
 from edgegitops import bootstrap
 from edgegitops.adapters.clock_system import SystemClock
-from edgegitops.adapters.repository_pygit2 import GitRepository
+from edgegitops.adapters.repository_mirror import GitRepository
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.manifests import Snapshot
 from edgegitops.core.model.objects import Header, RawObject

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
     from edgegitops.adapters.artifacts_oci import OciArtifacts
     from edgegitops.adapters.engine_podman_secrets import Vault
+    from edgegitops.adapters.image_registry import ImageRegistry
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.notes_directory import DesiredNotes
     from edgegitops.adapters.podman_listing import PodmanListing
-    from edgegitops.adapters.repository_pygit2 import GitRepository
+    from edgegitops.adapters.repository_mirror import GitRepository
     from edgegitops.adapters.wakeup_signals import Wakeup
     from edgegitops.core.model.facts import Decision, Facts, Handover
     from edgegitops.core.model.faults import Fault
@@ -194,7 +195,7 @@ def _bounded_door() -> "Callable[[Facts], Decision]":
 
 
 def _mirror(config: NodeConfig) -> "GitRepository":
-    from edgegitops.adapters.repository_pygit2 import FetchLimits, GitCredentials, GitRepository
+    from edgegitops.adapters.repository_mirror import FetchLimits, GitCredentials, GitRepository
 
     remote = config.remote
     limits = FetchLimits(bytes=config.fetch_bytes, memory=config.fetch_memory)
@@ -295,12 +296,16 @@ def _is_json(config: NodeConfig) -> bool:
 
 def _artifacts(config: NodeConfig, policy: "NodePolicy") -> "OciArtifacts":
     from edgegitops.adapters.artifacts_oci import OciArtifacts
-    from edgegitops.adapters.image_registry import ImageRegistry
 
     access = config.registry
-    registry = ImageRegistry(
-        access.insecure, auth_file=access.auth_file, ca_file=access.ca_file, trusted=policy.registries
-    )
+
+    def registry() -> "ImageRegistry":
+        from edgegitops.adapters.image_registry import ImageRegistry
+
+        return ImageRegistry(
+            access.insecure, auth_file=access.auth_file, ca_file=access.ca_file, trusted=policy.registries
+        )
+
     return OciArtifacts(Path(config.state) / "contents" / "artifacts", registry, auth_file=access.auth_file)
 
 

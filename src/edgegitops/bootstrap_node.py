@@ -142,7 +142,7 @@ def kept_tags(config: NodeConfig, ledger: Ledger, deployment: str) -> "list[tupl
 
 def _facts(config: NodeConfig, ledger: Ledger) -> "Facts | None":
     """What the core is asked with at a node, without a look at the engine; None before the first fetch."""
-    from edgegitops.adapters.repository_pygit2 import GitRepository
+    from edgegitops.adapters.repository_mirror import GitRepository
     from edgegitops.core.model.facts import Facts
     from edgegitops.core.model.observed import Observed
 
@@ -167,7 +167,7 @@ def doubt_anchor(config: NodeConfig, ledger: Ledger, commit: str) -> "Refused | 
     """Why this node could not begin anew at a commit, judged from the local mirror; `checkpoint-missing` where the
     commit is not there.
     """
-    from edgegitops.adapters.repository_pygit2 import GitRepository
+    from edgegitops.adapters.repository_mirror import GitRepository
     from edgegitops.core.model.reasons import Doubt
     from edgegitops.core.model.trust import Refused
     from edgegitops.core.trust.walk import walk

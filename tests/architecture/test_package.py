@@ -88,7 +88,7 @@ def test_library_has_one_door(name: str) -> None:
         if contract["type"] == "protected" and module in contract["protected_modules"]
     ]
     assert len(doors) == 1, f"{module} needs one contract of type protected in pyproject.toml"
-    # An adapter may be one thing in several files, named alike: repository_pygit2 and its child repository_fetch.
+    # An adapter may be one thing in several files, named alike: repository_mirror and its child repository_fetch.
     topics = {door.rpartition(".")[2].partition("_")[0] for door in doors[0]}
     assert len(topics) == 1, f"{module} has more than one door: {doors[0]}"
 

@@ -6,10 +6,16 @@ import sys
 CODE = """
 import sys
 from edgegitops import bootstrap
-from edgegitops.adapters import engine_podman, floor_file, interlock_exec, journal_sqlite, notes_directory
+from edgegitops.adapters import (
+    artifacts_oci, contents_directory, engine_podman, floor_file, interlock_exec, journal_sqlite, notes_directory,
+    repository_mirror, secrets_pyrage, snapshots_directory, zones_zoneinfo,
+)
 from edgegitops.core import decide
 from edgegitops.daemon import cycle, gear, order
-HEAVY = {'click', 'cryptography', 'http.client', 'jsonschema', 'podman', 'requests', 'rich', 'ssl', 'structlog', 'yaml'}
+HEAVY = {
+    'click', 'cryptography', 'http.client', 'jsonschema', 'podman', 'pygit2', 'pyrage', 'requests', 'rich', 'ssl',
+    'structlog', 'urllib.request', 'yaml',
+}
 print(sorted(HEAVY & set(sys.modules)))
 """
 

@@ -79,11 +79,11 @@ class RealRig:
         self.store = self.again()
 
     def stop_registry(self) -> None:
-        self.store = OciArtifacts(self.path, ImageRegistry(["127.0.0.1:1"]))
+        self.store = OciArtifacts(self.path, lambda: ImageRegistry(["127.0.0.1:1"]))
         self.first, self.second = ("127.0.0.1:1/" + one.partition("/")[2] for one in (self.first, self.second))
 
     def again(self) -> OciArtifacts:
-        return OciArtifacts(self.path, ImageRegistry([self.host]))
+        return OciArtifacts(self.path, lambda: ImageRegistry([self.host]))
 
 
 def reference(served: Registry, name: str, what: Image) -> str:
@@ -182,7 +182,7 @@ class Script:
         self.thread.start()
         self.host = f"127.0.0.1:{self.server.server_port}"
         self.path = path
-        self.store = OciArtifacts(path, ImageRegistry([self.host]))
+        self.store = OciArtifacts(path, lambda: ImageRegistry([self.host]))
 
     def serve(self, what: Image) -> str:
         self.handler.blobs = dict(what.blobs)
@@ -247,7 +247,7 @@ def test_download_goes_on_in_another_process(script: Script) -> None:
     with pytest.raises(UnavailableError):
         script.pull(name)
     script.handler.cut = 0
-    OciArtifacts(script.path, ImageRegistry([script.host])).pull(PullArtifact(name))
+    OciArtifacts(script.path, lambda: ImageRegistry([script.host])).pull(PullArtifact(name))
     assert script.store.present() == {digest_of(name)}
 
 
@@ -299,7 +299,7 @@ def test_login_that_is_not_accepted_is_a_hold_that_names_its_file(script: Script
     login.write_text('{"auths": {}}')
     name = script.serve(artifact({"model": b"good"}))
     script.handler.status = status
-    store = OciArtifacts(script.path, ImageRegistry([script.host], auth_file=str(login)), auth_file=str(login))
+    store = OciArtifacts(script.path, lambda: ImageRegistry([script.host], auth_file=str(login)), auth_file=str(login))
     with pytest.raises(UnavailableError, match=rf"registry\.authFile: {login}") as refusal:
         store.pull(PullArtifact(name))
     assert refusal.value.reason == HoldReason.CREDENTIAL_DENIED
@@ -314,7 +314,7 @@ def test_login_that_is_not_accepted_is_a_hold_that_names_its_file(script: Script
 def test_mirror_is_asked_first_and_its_lies_do_not_count(script: Script, tmp_path: Path) -> None:
     other = Script(tmp_path / "other")
     try:
-        script.store = OciArtifacts(script.path, ImageRegistry([script.host, other.host]))
+        script.store = OciArtifacts(script.path, lambda: ImageRegistry([script.host, other.host]))
         what = artifact({"model": b"good"})
         name, mirror = script.serve(what), other.serve(what)
         other.handler.blobs = dict.fromkeys(what.blobs, b"evil")
@@ -342,7 +342,7 @@ def test_half_a_tree_does_not_count_and_is_pulled_again(script: Script) -> None:
     name = script.serve(artifact(FILES))
     script.pull(name)
     (script.tree(name) / "defects.onnx").unlink()
-    again = OciArtifacts(script.path, ImageRegistry([script.host]))
+    again = OciArtifacts(script.path, lambda: ImageRegistry([script.host]))
     assert again.present() == frozenset()
     again.pull(PullArtifact(name))
     assert (script.tree(name) / "defects.onnx").exists()

@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.git_server import FleetSource, HttpServer, git, serve_git
 
 from edgegitops.adapters.repository_memory import MemoryRepository, object_id
-from edgegitops.adapters.repository_pygit2 import GitRepository
+from edgegitops.adapters.repository_mirror import GitRepository
 from edgegitops.core.model.objects import Header
 from edgegitops.errors import UnavailableError
 from edgegitops.ports import Repository

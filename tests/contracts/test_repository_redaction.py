@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from edgegitops.adapters.repository_fetch import explain
-from edgegitops.adapters.repository_pygit2 import FetchLimits, GitRepository
+from edgegitops.adapters.repository_mirror import FetchLimits, GitRepository
 from edgegitops.adapters.tip_listing import list_tip
 from edgegitops.errors import UnavailableError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.git_server import FleetSource, HttpServer, git, make_certificate, pretend_ssh
 
-from edgegitops.adapters.repository_pygit2 import GitCredentials, GitRepository
+from edgegitops.adapters.repository_mirror import GitCredentials, GitRepository
 from edgegitops.adapters.tip_listing import list_tip
 from edgegitops.errors import UnavailableError
 

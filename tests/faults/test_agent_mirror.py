@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.git_server import FleetSource
 
-from edgegitops.adapters.repository_pygit2 import GitRepository
+from edgegitops.adapters.repository_mirror import GitRepository
 
 
 @pytest.mark.parametrize("lock", ["config.lock", "HEAD.lock", "packed-refs.lock", "refs/edgegitops/tip.lock"])

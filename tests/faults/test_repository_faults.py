@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha1
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 from tests.contracts.git_server import ENDLESS_PACK, FleetSource, HttpServer, RawServer, free_port, git
 
 from edgegitops.adapters.repository_memory import object_id
-from edgegitops.adapters.repository_pygit2 import FetchLimits, GitCredentials, GitRepository
+from edgegitops.adapters.repository_mirror import FetchLimits, GitCredentials, GitRepository
 from edgegitops.errors import InvalidConfigError, UnavailableError
 
 PASSWORD = "secret"  # noqa: S105 - of a server that lives for a second
@@ -91,6 +93,32 @@ def test_a_server_that_sins_is_named_and_costs_nothing_else(
     assert error.reason == reason
     assert words in error.message
     assert site.server.url in error.message
+
+
+def test_a_name_that_nobody_resolves_is_told(tmp_path: Path) -> None:
+    mirror = GitRepository(str(tmp_path / "m"), "http://git.plant.invalid/fleet.git", limits=QUICK)
+    with pytest.raises(UnavailableError, match=r"git\.plant\.invalid") as caught:
+        mirror.fetch()
+    assert caught.value.reason == "fetch-failed"
+
+
+def test_a_connection_that_is_reset_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reset() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    caller.recv(10)
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    caller.close()
+
+        threading.Thread(target=reset, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/fleet.git"
+        with pytest.raises(UnavailableError, match=r"reset|broke off") as caught:
+            GitRepository(str(tmp_path / "m"), url, limits=QUICK).fetch()
+        assert caught.value.reason == "fetch-failed"
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_redirect_to_another_host_is_not_followed(site: Site) -> None:
@@ -314,7 +342,7 @@ def test_killing_the_child_mid_fetch_is_typed_and_harmless(site: Site) -> None:
 
 FETCH = """
 import sys
-from edgegitops.adapters.repository_pygit2 import GitRepository
+from edgegitops.adapters.repository_mirror import GitRepository
 GitRepository(sys.argv[1], sys.argv[2]).fetch()
 """
 

@@ -22,19 +22,22 @@ import platform
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgegitops.adapters.artifact_tree import LARGEST, RefusedError, Tree, files_of, sync_folder, sync_folders
-from edgegitops.adapters.image_registry import ImageRegistry
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.steps import PullArtifact
 from edgegitops.errors import DeniedError, OutsideError, UnavailableError
+
+if TYPE_CHECKING:
+    from edgegitops.adapters.image_registry import ImageRegistry
 
 PORT = "artifacts"
 PULL_WITHIN = timedelta(minutes=30)
@@ -59,15 +62,20 @@ class Layer:
 
 
 class OciArtifacts:
-    """`ports.Artifacts` in the directory `path`, over the registries that `registry` knows. `auth_file` is named where
-    a login is not accepted.
+    """`ports.Artifacts` in the directory `path`. `registry` makes what asks registries, once something is to be asked
+    for: that takes TLS and HTTP, and few workers have to. `auth_file` is named where a login is not accepted.
     """
 
     def __init__(
-        self, path: str | Path, registry: ImageRegistry, *, auth_file: str = "", within: timedelta = PULL_WITHIN
+        self,
+        path: str | Path,
+        registry: "Callable[[], ImageRegistry]",
+        *,
+        auth_file: str = "",
+        within: timedelta = PULL_WITHIN,
     ) -> None:
         self._path = Path(path).absolute()
-        self._registry = registry
+        self._registry = cache(registry)
         self._auth_file = auth_file
         self._within = within
         self._intact: set[str] = set()
@@ -160,7 +168,7 @@ class OciArtifacts:
     def _layers(self, reference: str, digest: str) -> tuple[Layer, ...]:
         """What the manifest names, after the way through an index of architectures."""
         for _ in range(2):
-            tree = _json(self._registry.manifest(reference, f"sha256:{digest}"))
+            tree = _json(self._registry().manifest(reference, f"sha256:{digest}"))
             if "manifests" not in tree:
                 return _read_layers(tree)
             digest = _chosen(tree)
@@ -194,7 +202,10 @@ class OciArtifacts:
             have = 0
         if have == layer.size and file.exists():
             return
-        with self._registry.blob(reference, f"sha256:{layer.digest}", have) as (begin, pieces), file.open("ab") as part:
+        with (
+            self._registry().blob(reference, f"sha256:{layer.digest}", have) as (begin, pieces),
+            file.open("ab") as part,
+        ):
             part.truncate(min(begin, have))
             got = min(begin, have)
             if begin > have:
