@@ -99,8 +99,10 @@ class RolloutDesk:
         library = Library(Lookup(objects, TrustLimits()), load_schemas(), value_judge)
         return library.digest(clone.commit(revision).tree, APP, f"{site}/gw") or ""
 
-    def tell(self, site: str, revision: str, *, failed: str = "", soaked_for: timedelta = SOAKED) -> None:
-        """A node reports that it runs what a commit gave it, healthy, and what failed there."""
+    def tell(
+        self, site: str, revision: str, *, failed: str = "", soaked_for: timedelta = SOAKED, hold: str = ""
+    ) -> None:
+        """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it."""
         self.sequences[site] += 1
         now = SystemClock().now().replace(microsecond=0)
         failures = (
@@ -109,7 +111,9 @@ class RolloutDesk:
             else ()
         )
         state = ReportedState.REVERTED if failed else ReportedState.HEALTHY
-        told = ReportedDeployment(revision, self.digest(revision, site), state, soaked_for, failures)
+        told = ReportedDeployment(
+            revision, self.digest(revision, site), state, soaked_for, failures, (hold,) if hold else ()
+        )
         report = Report(
             fleets.REPOSITORY,
             site,

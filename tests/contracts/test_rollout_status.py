@@ -59,12 +59,21 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     assert "every node runs what it should" in desk.run("status", *where(desk))
 
     bad = desk.release("3.0.0")
+    desk.tell("a", second, hold="operator")
+    said = desk.run("status", APP, *where(desk))
+    assert ": under way" in said
+    assert "may start now (gate): a/gw\n      held there: a/gw: an operator holds it (operator)" in said
+    desk.tell("a", second, hold="gate")  # it has not heard yet what the clone knows
+    assert "held there" not in desk.run("status", APP, *where(desk))
+
     desk.tell("a", second, failed=bad)
     said = desk.run("status", APP, *where(desk), code=1)
     assert "too-many-failures" in said
+    assert ": stopped by failures" in said
     assert "edgegitops rollout retry" in said
 
     desk.tag("halt", key="engineer")
+    assert ": halted\n" in desk.run("status", APP, *where(desk), code=1)
     desk.tag("resume")
     told = desk.look("history")["tags"]
     assert [(one["kind"], one["force"]) for one in told] == [

@@ -35,7 +35,7 @@ from edgegitops.core.model import naming
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import DeploymentRecord
-from edgegitops.core.model.reasons import Alarm
+from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def _reasons(case: _Case) -> list[Tree]:
     if record.hold_reason and record.hold_reason not in told:
         advice = HOLDS.get(record.hold_reason, ("", ""))[1]
         detail = why(record.hold_reason, record.hold_detail)
-        found.append(_reason(record.hold_reason, detail, advice, since=record.hold_since, until=record.hold_until))
+        end = view.waits_until(record, look.now)
+        found.append(_reason(record.hold_reason, detail, advice, since=record.hold_since, until=end))
     found += _of_the_node(case)
     codes = {f"{alarm.code}: {alarm.detail}": alarm for alarm in ledger.alarms.values() if alarm.subject == record.name}
     for text, alarm in codes.items():
@@ -214,6 +215,7 @@ def _reasons(case: _Case) -> list[Tree]:
     return found
 
 
+_HAS_AN_END = frozenset({HoldReason.OPERATOR, HoldReason.WINDOW})
 _BEGUN = frozenset({Phase.SWITCHING, Phase.PROVING, Phase.REVERTING})
 
 
@@ -389,8 +391,14 @@ def _wanted(told: dict[str, Any]) -> list[str]:
 
 def _reason_lines(reason: dict[str, Any], now: datetime) -> list[str]:
     since = f" (since {clock(datetime.fromisoformat(reason['since']))})" if reason["since"] else ""
-    end = f", {until(datetime.fromisoformat(reason['until']), now)}" if reason["until"] else ""
+    end = f", {_end(reason, now)}" if reason["until"] else ""
     return [f"{reason['text']}{end}{since}", *([f"to do: {reason['toDo']}"] if reason["toDo"] else [])]
+
+
+def _end(reason: dict[str, Any], now: datetime) -> str:
+    """When it ends, where that is certain; all else is only looked at again then."""
+    at = datetime.fromisoformat(reason["until"])
+    return until(at, now) if reason["code"] in _HAS_AN_END else f"looked at again {clock(at)}"
 
 
 def _last_lines(story: list[dict[str, Any]]) -> list[str]:

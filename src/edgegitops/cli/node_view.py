@@ -16,6 +16,7 @@ from edgegitops.core.model.spec import JobSpec
 
 REST = frozenset({Phase.HEALTHY, Phase.ABSENT})
 RECENT = timedelta(minutes=30)
+_MAKES_NONE_YET = frozenset({Phase.PENDING, Phase.PREPARING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,24 @@ def release_tree(release: Release | None, ledger: Ledger) -> Tree:
 
 
 def containers(record: DeploymentRecord, look: Look) -> list[Tree]:
-    """The containers of what serves, then of what is on its way and not shared with it."""
+    """The containers of what serves, then of what is on its way and not shared with it, as far as they are made: what
+    waits for its turn lacks nothing.
+    """
     coming = record.transition.new if record.transition else None
     rows: dict[str, Tree] = {}
     for release in (record.serving, coming):
         for name in release.spec.containers if release else ():
             engine_name = container_name(record.name, name, release.spec.container_digest(name)) if release else ""
+            if release is coming and _is_yet_to_be_made(record, engine_name, look):
+                continue
             remembered = record.containers.get(engine_name) or ContainerRecord()
             rows.setdefault(engine_name, _container(name, engine_name, remembered, look))
     return list(rows.values())
+
+
+def _is_yet_to_be_made(record: DeploymentRecord, engine_name: str, look: Look) -> bool:
+    is_there = look.observed is not None and look.observed.named(engine_name) is not None
+    return record.phase in _MAKES_NONE_YET and not is_there
 
 
 def jobs(record: DeploymentRecord) -> list[Tree]:
@@ -134,7 +144,13 @@ def hold_tree(hold: OperatorHold) -> Tree:
     }
 
 
-def waiting_tree(record: DeploymentRecord) -> Tree:
+def waits_until(record: DeploymentRecord, now: datetime) -> datetime | None:
+    """When what holds the deployment is looked at again; None where that is over: only the first time is remembered."""
+    at = record.hold_until
+    return at if at is not None and at > now else None
+
+
+def waiting_tree(record: DeploymentRecord, now: datetime) -> Tree:
     """Why the deployment waits; null where nothing holds it."""
     if not record.hold_reason:
         return None
@@ -142,7 +158,7 @@ def waiting_tree(record: DeploymentRecord) -> Tree:
         "reason": record.hold_reason,
         "detail": record.hold_detail,
         "since": to_tree(record.hold_since),
-        "until": to_tree(record.hold_until),
+        "until": to_tree(waits_until(record, now)),
     }
 
 

@@ -109,6 +109,21 @@ HOLDS: Mapping[str, tuple[str, str]] = {
     HoldReason.NAME_TAKEN: ("something else on this node has its name", "rename or remove that; it is never touched"),
 }
 
+# Holds that a clone and the reports are enough to know of; a node that reports one may only not have heard yet.
+OF_THE_ROLLOUT = frozenset(
+    {
+        HoldReason.PAUSED,
+        HoldReason.LATCHED,
+        HoldReason.HALTED,
+        HoldReason.TOO_MANY_FAILURES,
+        HoldReason.GATE,
+        HoldReason.APPROVAL,
+        HoldReason.TOO_LITTLE_EVIDENCE,
+        HoldReason.WAVE_TOO_LARGE,
+        HoldReason.EXCLUDED,
+    }
+)
+
 # Why a release failed, was refused or could not be kept.
 REFUSALS: Mapping[str, str] = {
     Refusal.ADMISSION_DENIED: "this node's own policy, or that of Podman (policy.json), does not allow it",

@@ -7,13 +7,13 @@ here: windows, interlocks, holds of operators. Exit 1 where the rollout is halte
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgegitops.cli.plain_words import FORCES, HOLDS, clock, span, visible
+from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, span, visible
 from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _EVERY_SECONDS = 5
 _CLEAR = "\x1b[H\x1b[2J"
-_HARD = frozenset({"halted", "too-many-failures"})
+_HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
     "no-report": "reports nothing of it",
     "runs-another-release": "runs another release",
@@ -105,8 +105,7 @@ def _all(view: "RolloutView") -> Iterator["Waiting"]:
 
 def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
     situation = desk.situation
-    word = "every node runs what it should" if view.is_through else "under way"
-    yield f"{situation.deployment} at {view.revision[:12]}: {word}"
+    yield f"{situation.deployment} at {view.revision[:12]}: {_state(view)}"
     for wave in view.waves:
         if wave.tally.size:
             yield from _wave(desk, wave)
@@ -114,6 +113,13 @@ def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
         yield f"  to be removed from {count(len(one.nodes), 'node')}: {names(one.nodes)}"
         yield from _held(desk, one)
     yield from (f"  log: {line}" for line in _log(desk))
+
+
+def _state(view: "RolloutView") -> str:
+    """In one word or a few; a halt by a person is told before one by failures."""
+    stops = {one.shut.reason for one in _all(view) if one.shut}
+    hard = next((word for reason, word in _HARD.items() if reason in stops), "")
+    return hard or ("every node runs what it should" if view.is_through else "under way")
 
 
 def _wave(desk: "Desk", wave: "WaveView") -> Iterator[str]:
@@ -151,11 +157,24 @@ def _numbers(wave: "WaveView") -> str:
 def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:
     if waiting.shut is None:
         yield f"    may start now ({waiting.cause}): {names(waiting.nodes)}"
+        yield from _held_there(desk, waiting.nodes)
         return
     shut = waiting.shut
     words, advice = HOLDS.get(shut.reason, ("", ""))
     yield visible(f"    held: {names(waiting.nodes)}: {words or shut.reason} ({shut.reason}): {shut.detail}")
     yield f"    to do: {_help(desk, shut) or advice}"
+
+
+def _held_there(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
+    """What nodes report to be held by that no clone knows: operators, windows, interlocks and the like."""
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        told = desk.situation.told(node)
+        for reason in told.holds if told else ():
+            if reason not in OF_THE_ROLLOUT:
+                found.setdefault(reason, []).append(node)
+    for reason, held in sorted(found.items()):
+        yield visible(f"      held there: {names(held)}: {HOLDS.get(reason, ('it is held',))[0]} ({reason})")
 
 
 def _help(desk: "Desk", shut: "Shut") -> str:

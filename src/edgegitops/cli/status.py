@@ -107,7 +107,7 @@ def _deployment(record: DeploymentRecord, look: Look) -> dict[str, Tree]:
         "soakedSeconds": to_tree(record.soaked_for),
         "containers": rows,
         "jobs": view.jobs(record),
-        "waiting": view.waiting_tree(record),
+        "waiting": view.waiting_tree(record, look.now),
         "knownGood": [view.release_tree(release, look.ledger) for release in record.lkg],
         "latches": [to_tree(latch) for _, latch in sorted(record.latches.items())],
     }
@@ -222,4 +222,4 @@ def _print_waiting(console: Console, deployments: list[dict[str, Any]]) -> None:
 
 
 def _again(at: str | None) -> str:
-    return f"next try {clock(datetime.fromisoformat(at))}" if at else ""
+    return f"next look {clock(datetime.fromisoformat(at))}" if at else ""

@@ -235,6 +235,13 @@ def test_fresh_node_takes_what_its_fellows_run_well(world: World) -> None:
     assert world.ask(R3, "-").digest == content("old")  # type: ignore[union-attr]
 
 
+def test_fresh_node_is_told_that_its_fellows_do_not_run_enough_well(world: World) -> None:
+    for node in (R1, R2):
+        world.tell(node, "old", "r1", soaked_for=timedelta(seconds=1))
+    assert "half of the other nodes of this wave" in held(world.ask(R3, "-"), HoldReason.GATE).detail
+    assert "half" not in held(world.ask(R3, "old"), HoldReason.GATE).detail
+
+
 def test_fresh_node_of_a_fresh_fleet_waits_for_its_gate(world: World) -> None:
     world.said.clear()
     started(world.ask(C, "-"))

@@ -127,7 +127,11 @@ def _candidate(asked: Question, candidate: int, wanted: str) -> Start | Shut:
     if not own.is_sure:
         return barred or Shut(HoldReason.EVIDENCE, "this node has no journal and has not yet read its own reports")
     found = _of_fellows(asked, candidate) if own.running == ABSENT else None
-    return found or barred or ask_gate(case) or Start(wanted, revision, Cause.GATE)
+    shut = barred or ask_gate(case)
+    if found is None and shut is not None and own.running == ABSENT and _fellows(asked, candidate):
+        words = "and no release is run well by half of the other nodes of this wave"
+        return replace(shut, detail=f"{shut.detail}; {words}")
+    return found or shut or Start(wanted, revision, Cause.GATE)
 
 
 def _paused(road: Road) -> Shut | None:
@@ -185,19 +189,8 @@ def _is_return(asked: Question, wanted: str, road: Road) -> bool:
 def _of_fellows(asked: Question, candidate: int) -> Start | None:
     """Rule 7: the newest release that enough of the wave's other members report to be well."""
     own, reading = asked.own, asked.reading
-    members = asked.chain.edition(candidate).members
-    if own.node not in members:
-        return None
-    wave = members[own.node].wave
-    fellows = [
-        name
-        for name, member in members.items()
-        if name != own.node
-        and member.wave == wave
-        and member.is_enrolled
-        and not member.is_resting
-        and reading.evidence.has_run(reading.deployment, name)
-    ]
+    fellows = _fellows(asked, candidate)
+    wave = asked.chain.edition(candidate).members[own.node].wave if fellows else 0
     for at in range(candidate, -1, -1) if fellows else ():
         digest = asked.chain.edition(at).digest(own.node)
         if digest == ABSENT:
@@ -207,6 +200,22 @@ def _of_fellows(asked: Question, candidate: int) -> Start | None:
         if _is_well(case, fellows, wave) and _barred(asked, road, digest) is None and ask_halted(case) is None:
             return Start(digest, asked.chain.revisions[at], Cause.FELLOWS)
     return None
+
+
+def _fellows(asked: Question, candidate: int) -> list[str]:
+    """The other members of the node's wave that ever ran the deployment, but those in maintenance."""
+    own, reading = asked.own, asked.reading
+    members = asked.chain.edition(candidate).members
+    wave = members[own.node].wave if own.node in members else None
+    return [
+        name
+        for name, member in members.items()
+        if name != own.node
+        and member.wave == wave
+        and member.is_enrolled
+        and not member.is_resting
+        and reading.evidence.has_run(reading.deployment, name)
+    ]
 
 
 def _is_well(case: Case, fellows: list[str], wave: int) -> bool:
