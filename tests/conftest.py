@@ -8,12 +8,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
 
-# Time is never asserted in tests, so no deadlines; the deep profile is `make test-deep`.
+# Time is never asserted in tests, so no deadlines; the deep profile is `make test-deep`. A mutant has to be seen by the
+# same few examples every time, and nobody reads how small the failing one could be.
 settings.register_profile("commit", deadline=None)
+MUTATION = settings(
+    deadline=None, max_examples=40, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
+settings.register_profile("mutation", MUTATION)
 settings.register_profile("deep", deadline=None, max_examples=2_000)
 settings.load_profile("deep" if IS_DEEP else "commit")
 

@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.reconcile.stage import FLEET, LINE, MINUTE, Stage, app, container
 
-from edgegitops.core.decide import decide
+from edgegitops.core.decide import _bare_scene, _with_permit, decide
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, OperatorHeld
-from edgegitops.core.model.facts import Decision, Desired, Facts, NodeIdentity, Refusals
+from edgegitops.core.model.facts import Decision, Desired, Facts, Hold, NodeIdentity, Proceed, Refusals
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import AlarmRecord, DeploymentRecord, Ledger, OperatorHold, Transition
 from edgegitops.core.model.policy import NodePolicy
-from edgegitops.core.model.reasons import Alarm, FaultCode
+from edgegitops.core.model.reasons import Alarm, FaultCode, HoldReason
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.spec import Condition, DeploymentSpec, NetworkSpec
 from edgegitops.core.model.trust import Floor, Pin
+from edgegitops.core.permit import Permit
 
 ONE, TWO = app("1"), app("2")
 NODE = NodeIdentity(FLEET, "plant", "press-1", Pin(FLEET, "0" * 64, "c" * 40))
@@ -306,3 +307,21 @@ def test_bug_that_the_rollout_meets_stops_what_would_begin_and_no_healing():
     assert kinds(decision) == ["container-ended"]
     waiting = decide(facts_of(healthy(), desired(TWO), **poison))
     assert not [step for work in waiting.works for step in work.steps]
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "holds"),
+    [
+        ("fellows", HoldReason.PAUSED, ""),
+        ("rollback", HoldReason.PAUSED, ""),
+        ("", HoldReason.PAUSED, "paused"),
+        ("fellows", HoldReason.OPERATOR, "operator"),
+    ],
+)
+def test_pause_of_a_release_holds_unless_the_rollout_lets_it_go(cause, reason, holds):
+    """What fellows run and what a rollback goes back to may have been paused when it was new; a person's hold holds."""
+    stage = healthy()
+    facts = facts_of(stage, desired(app("1")))
+    scene = replace(_bare_scene(facts, LINE), gate=Hold(reason, "words"))
+    gate = _with_permit(scene, Permit(app("1"), cause=cause), facts, Proceed()).gate
+    assert (gate.reason if gate else "") == holds

@@ -171,11 +171,15 @@ def _of_tags(facts: Facts, rollouts: Rollouts | None) -> tuple[Sequence[Event], 
 
 
 def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed | Hold) -> Scene:
-    """A hotfix may ignore the windows only where the node's own policy says so; a stale view opens no wave."""
+    """A hotfix may ignore the windows only where the node's own policy says so; a stale view opens no wave. A pause is
+    asked for by the rollout, which knows what it does not hold.
+    """
     is_free = permit.ignores_windows and facts.policy.allow_ignore_windows
     window = None if is_free else scene.window
     stale = freshness if permit.is_opening and isinstance(freshness, Hold) else None
-    return replace(scene, gate=scene.gate or permit.hold or stale, cause=permit.cause, window=window)
+    is_asked = bool(permit.cause) and scene.gate is not None and scene.gate.reason is HoldReason.PAUSED
+    gate = None if is_asked else scene.gate
+    return replace(scene, gate=gate or permit.hold or stale, cause=permit.cause, window=window)
 
 
 def _asked_of(rollouts: Rollouts | None, names: Collection[str]) -> Mapping[str, str]:

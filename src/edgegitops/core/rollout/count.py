@@ -137,7 +137,19 @@ def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -
     for failure in failures:
         at = road.chain.position(failure.revision)
         then = road.chain.edition(at) if at is not None else None
-        members = [edition.members.get(failure.node) for edition in (policy_of, then) if edition is not None]
-        for index in {member.wave for member in members if member is not None} or {0}:
+        now, before = policy_of.members.get(failure.node), then.members.get(failure.node) if then else None
+        places = {now.wave} if now else set()
+        if then is not None and before is not None:
+            places.add(_same_wave(then.policy, before.wave, policy_of.policy))
+        for index in places or {0}:
             found.setdefault(index, set()).add(failure.node)
     return {index: frozenset(names) for index, names in found.items()}
+
+
+def _same_wave(old: RolloutPolicy, index: int, new: RolloutPolicy) -> int:
+    """Where a wave of one policy is in another: under its name. One that is gone counts where it stood, and no later
+    than the rest: what is renamed or taken away forgives nothing.
+    """
+    names = [*(wave.name for wave in new.waves), REST]
+    name = wave_at(old, index).name
+    return names.index(name) if name in names else min(index, len(new.waves))

@@ -4,13 +4,14 @@ ask, and for the twin.
 Rules, in order:
 1. what runs is what the candidate says: nothing to start (but see 8);
 2. a digest that failed here, or that is excluded, is not started;
-3. a removal asks only whether it is halted, and above a few nodes for an approval;
+3. a removal asks whether it is excluded or halted, and above a few nodes for an approval;
 4. a candidate that is paused is not started;
 5. a hotfix by two owners skips waves and evidence, never a halt, by a tag or by failures;
 6. going back to the direct predecessor soon after leaving it skips evidence, halts and failures of others: they concern
-   what is left;
+   what is left; a pause, approvals and the bound of the own wave hold it;
 7. a node that runs nothing takes the newest release that at least half of its fellows run well, also where the
-   candidate may not be started; where there is none, and for every other node, the gate of its wave decides;
+   candidate may not be started: a pause holds the gate, not this; where there is none, and for every other node, the
+   gate of its wave decides;
 8. what runs and is excluded is left for the release that the rollback names, or for the newest kept one that is not.
 Windows, interlocks, holds and health are asked elsewhere, for every one of these moves.
 """
@@ -22,7 +23,7 @@ from enum import StrEnum
 
 from edgegitops.core.model.control import Forgiven
 from edgegitops.core.model.reasons import HoldReason
-from edgegitops.core.model.waves import ABSENT, Chain
+from edgegitops.core.model.waves import ABSENT, Chain, Gate
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, good_of, wave_at
 from edgegitops.core.rollout.exclusion import barring, excluding
@@ -31,11 +32,12 @@ from edgegitops.core.rollout.wave_gate import (
     Case,
     Shut,
     approving,
-    ask_approvals,
     ask_failures,
     ask_gate,
     ask_halted,
+    ask_return,
     case_of,
+    own_wave,
 )
 
 
@@ -123,7 +125,7 @@ def _candidate(asked: Question, candidate: int, wanted: str) -> Start | Shut:
         if hotfix and ask_halted(case) is None:
             return Start(wanted, revision, Cause.HOTFIX, all(tag.ignores_windows for tag in hotfix))
         if _is_return(asked, wanted, road):
-            return ask_approvals(case) or Start(wanted, revision, Cause.RETURN)
+            return ask_return(case) or Start(wanted, revision, Cause.RETURN)
     if not own.is_sure:
         return barred or Shut(HoldReason.EVIDENCE, "this node has no journal and has not yet read its own reports")
     found = _of_fellows(asked, candidate) if own.running == ABSENT else None
@@ -165,8 +167,7 @@ def _removal(case: Case) -> Shut | None:
     ]
     if len(going) <= road.before.policy.direct_most:
         return None
-    member = road.before.members.get(road.node)
-    wave = wave_at(road.before.policy, member.wave if member else len(road.before.policy.waves))
+    wave = own_wave(case, road.before)
     asked = replace(wave.approvals, count=max(1, wave.approvals.count))
     words = f"{len(going)} nodes would lose it"
     return approving(case, replace(wave, approvals=asked), words)
@@ -190,14 +191,15 @@ def _of_fellows(asked: Question, candidate: int) -> Start | None:
     """Rule 7: the newest release that enough of the wave's other members report to be well."""
     own, reading = asked.own, asked.reading
     fellows = _fellows(asked, candidate)
-    wave = asked.chain.edition(candidate).members[own.node].wave if fellows else 0
+    page = asked.chain.edition(candidate)
+    gate = wave_at(page.policy, page.members[own.node].wave).gate if fellows else Gate()
     for at in range(candidate, -1, -1) if fellows else ():
         digest = asked.chain.edition(at).digest(own.node)
         if digest == ABSENT:
             continue
         road = road_to(asked.chain, own.node, ABSENT, at)
         case = case_of(road, asked.log, reading)
-        if _is_well(case, fellows, wave) and _barred(asked, road, digest) is None and ask_halted(case) is None:
+        if _is_well(case, fellows, gate) and _barred(asked, road, digest) is None and ask_halted(case) is None:
             return Start(digest, asked.chain.revisions[at], Cause.FELLOWS)
     return None
 
@@ -218,9 +220,12 @@ def _fellows(asked: Question, candidate: int) -> list[str]:
     ]
 
 
-def _is_well(case: Case, fellows: list[str], wave: int) -> bool:
+def _is_well(case: Case, fellows: list[str], gate: Gate) -> bool:
+    """Whether enough of them run it well: by the gate of their wave now, and of the node's own wave in that release's
+    revision.
+    """
     road, reading = case.road, case.reading
-    well = good_of(wave_at(road.after.policy, wave).gate, fellows, road, reading)
+    well = good_of(gate, fellows, road, reading) & good_of(own_wave(case, road.after).gate, fellows, road, reading)
     return len(well) > 0 and len(well) * 2 >= len(fellows)
 
 

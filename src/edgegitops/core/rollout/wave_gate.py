@@ -65,9 +65,23 @@ def ask_gate(case: Case) -> Shut | None:
     return _ask_under_both(case, _ask_under)
 
 
-def ask_approvals(case: Case) -> Shut | None:
-    """For a return, which skips the rest: whether the approvals of the node's own wave are there, under both."""
-    return _ask_under_both(case, lambda one, edition: approving(one, _own_wave(one, edition)))
+def ask_return(case: Case) -> Shut | None:
+    """For a return, which skips the rest: whether the node's own wave is not too large, and its approvals are there,
+    under both.
+    """
+    return _ask_under_both(case, _ask_return)
+
+
+def _ask_return(case: Case, policy_of: Edition) -> Shut | None:
+    wave, index = own_wave(case, policy_of), _own_index(case, policy_of)
+    size = sum(member.wave == index for member in policy_of.members.values())
+    return _ask_size(wave, size, len(policy_of.members)) or approving(case, wave)
+
+
+def _ask_size(wave: Wave, size: int, selected: int) -> Shut | None:
+    if not is_too_large(wave, size, selected):
+        return None
+    return Shut(HoldReason.WAVE_TOO_LARGE, f"wave {wave.name} has {size} nodes and may have {wave.most}", wave.name)
 
 
 def ask_halted(case: Case) -> Shut | None:
@@ -83,25 +97,28 @@ def _ask_under_both(case: Case, ask: Callable[[Case, Edition], Shut | None]) -> 
     then = ask(case, case.road.before)
     if then is None or then.reason in HARD:
         return then
-    asked = _own_wave(case, case.road.before).approvals
+    asked = own_wave(case, case.road.before).approvals
     lacking = max(1, asked.count) - len(_policy_owners(case))
     if lacking <= 0:
         return None
     words = f"under the policy that this revision replaces: {then.detail}"
-    wave = _own_wave(case, case.road.after).name
+    wave = own_wave(case, case.road.after).name
     return Shut(then.reason, words, wave, lacking, asked.roles, is_about_policy=True)
 
 
 def tallies(case: Case, policy_of: Edition) -> list[Tally]:
     """The waves up to the node's own under an edition's policy."""
-    member = policy_of.members.get(case.road.node)
-    upto = member.wave if member else len(policy_of.policy.waves)
-    return tally(case.road, policy_of, upto, case.reading)
+    return tally(case.road, policy_of, _own_index(case, policy_of), case.reading)
 
 
-def _own_wave(case: Case, policy_of: Edition) -> Wave:
+def own_wave(case: Case, policy_of: Edition) -> Wave:
+    """The wave of the case's node under an edition."""
+    return wave_at(policy_of.policy, _own_index(case, policy_of))
+
+
+def _own_index(case: Case, policy_of: Edition) -> int:
     member = policy_of.members.get(case.road.node)
-    return wave_at(policy_of.policy, member.wave if member else len(policy_of.policy.waves))
+    return member.wave if member else len(policy_of.policy.waves)
 
 
 def ask_failures(case: Case, counted: Sequence[Tally]) -> Shut | None:
@@ -154,9 +171,9 @@ def approving(case: Case, wave: Wave, words: str = "its gate asks for it") -> Sh
 
 def _ask_sizes(counted: Sequence[Tally], selected: int) -> Shut | None:
     for one in counted:
-        if is_too_large(one.wave, one.size, selected):
-            words = f"wave {one.wave.name} has {one.size} nodes and may have {one.wave.most}"
-            return Shut(HoldReason.WAVE_TOO_LARGE, words, one.wave.name)
+        shut = _ask_size(one.wave, one.size, selected)
+        if shut is not None:
+            return shut
     for one in counted[:-1]:
         if one.has_too_many_resting:
             words = f"{len(one.resting)} of the {one.fellows} nodes of wave {one.wave.name} are in maintenance"
@@ -208,8 +225,8 @@ def _owners(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
 
 def _policy_owners(case: Case) -> set[str]:
     """Distinct owners who said that the candidate's policy alone decides, since it last changed."""
-    wave = _own_wave(case, case.road.after).name
-    roles = _own_wave(case, case.road.before).approvals.roles
+    wave = own_wave(case, case.road.after).name
+    roles = own_wave(case, case.road.before).approvals.roles
     return {
         tag.owner
         for tag in case.log.approvals
