@@ -81,6 +81,13 @@ def is_agent_running(config: NodeConfig) -> bool:
         return False
 
 
+def state_problem(config: NodeConfig) -> str:
+    """Why the state directory cannot be written; empty where it can, or where the agent never ran."""
+    from edgegitops.adapters.machine_linux import write_problem
+
+    return write_problem(config.state) if _has_journal(config) else ""
+
+
 def observe(config: NodeConfig) -> "Observed | None":
     """The engine now; None where it does not answer."""
     with suppress(OutsideError):

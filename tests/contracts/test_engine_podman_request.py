@@ -270,6 +270,10 @@ def test_network_says_whether_names_resolve() -> None:
     ("words", "reason"),
     [
         ("write /var/lib: no space left on device", HoldReason.DISK_FULL),
+        ("open /var/lib/containers/storage/overlay/l: read-only file system", HoldReason.DISK_FAILED),
+        ("attempt to write a readonly database", HoldReason.DISK_FAILED),
+        ("readlink /var/lib/containers/storage/overlay: Input/output error", HoldReason.DISK_FAILED),
+        ("runc: mkdirat /run/secrets: read-only file system: OCI runtime error", HoldReason.IMAGE_UNAVAILABLE),
         ("reading blob sha256:ab: Digest did not match, expected x, got y", Refusal.IMAGE_DIGEST_WRONG),
         ("reading manifest: unauthorized: authentication required", HoldReason.CREDENTIAL_DENIED),
         ("StatusCode: 403 (Forbidden)", HoldReason.CREDENTIAL_DENIED),

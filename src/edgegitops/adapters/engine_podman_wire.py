@@ -3,7 +3,8 @@
 1. Requests go out below /v4.0.0/libpod, which Podman 4 and 5 serve alike, and bodies are libpod's own JSON.
 2. A connection is used by one thread at a time; a request that fails gives its connection up.
 3. No answer in time, no socket, or an answer that is no JSON: UnavailableError, reason `engine-unavailable`.
-4. Podman answers 500 for nearly everything, so causes are told apart by their words (`CAUSES`, first match wins).
+4. Podman answers 500 for nearly everything, so causes are told apart by their words (`CAUSES`, first match wins). A
+   disk that turned read-only is no fault of a manifest; what a runtime may not write to inside of a container is.
 """
 
 import json
@@ -30,10 +31,14 @@ TAR_TYPE = "application/x-tar"
 
 Params: TypeAlias = Mapping[str, str]
 
+BROKEN_DISK = ("read-only file system", "readonly database", "input/output error", "structure needs cleaning")
+RUNTIME = "oci runtime"
+
 # Words of causes and messages, in lower case, and what they mean. The first match wins.
 CAUSES: tuple[tuple[str, HoldReason | Refusal], ...] = (
     ("no space left on device", HoldReason.DISK_FULL),
     ("disk quota exceeded", HoldReason.DISK_FULL),
+    *((words, HoldReason.DISK_FAILED) for words in BROKEN_DISK),
     ("rejected by policy", Refusal.ADMISSION_DENIED),
     ("digest did not match", Refusal.IMAGE_DIGEST_WRONG),
     ("does not match expected manifest digest", Refusal.IMAGE_DIGEST_WRONG),
@@ -96,7 +101,9 @@ def denied(action: str, message: str, reason: Refusal) -> DeniedError:
 def judged(action: str, message: str, otherwise: HoldReason | Refusal) -> OutsideError:
     """The error that a cause's words ask for; `otherwise` where they are none of `CAUSES`."""
     words = message.lower()
-    reason = next((meaning for part, meaning in CAUSES if part in words), otherwise)
+    is_inside = RUNTIME in words
+    causes = (meaning for part, meaning in CAUSES if part in words and not (is_inside and part in BROKEN_DISK))
+    reason = next(causes, otherwise)
     if isinstance(reason, HoldReason):
         return unavailable(action, message, reason)
     return denied(action, message, reason)

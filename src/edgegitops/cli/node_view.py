@@ -21,12 +21,13 @@ _MAKES_NONE_YET = frozenset({Phase.PENDING, Phase.PREPARING})
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a node; `observed` None: the engine does not answer."""
+    """One look at a node; `observed` None: the engine does not answer. `state_problem`: why nothing can be recorded."""
 
     now: datetime
     ledger: Ledger
     observed: Observed | None
     is_agent_running: bool
+    state_problem: str = ""
 
 
 def release_tree(release: Release | None, ledger: Ledger) -> Tree:

@@ -31,6 +31,10 @@ HOLDS: Mapping[str, tuple[str, str]] = {
     HoldReason.OPERATOR: ("an operator holds it", "edgegitops unhold, or wait until the hold ends"),
     HoldReason.BACK_OFF: ("the last try did not work; it is tried again by itself", "edgegitops reconcile tries now"),
     HoldReason.DISK_FULL: ("the disk is full", "free some space; it goes on by itself"),
+    HoldReason.DISK_FAILED: (
+        "the disk of the images fails, or turned read-only",
+        "look at the storage (dmesg, mount); it goes on by itself",
+    ),
     HoldReason.IMAGE_UNAVAILABLE: (
         "the image cannot be downloaded now; it is tried for as long as it takes",
         "check that the registry is reachable from this node; edgegitops reconcile tries now",

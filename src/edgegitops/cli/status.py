@@ -1,8 +1,8 @@
 """`edgegitops status`: what runs on this node, at which release, what is held and why; also with the agent dead.
 
 Exit code 0 says that the question was answered; with `--check` 1 says that something is not as wanted: the agent does
-not run, Podman does not answer, the newest commit is refused or invalid, a hold or an alarm stands, or a deployment is
-not healthy.
+not run, its state directory cannot be written, Podman does not answer, the newest commit is refused or invalid, a hold
+or an alarm stands, or a deployment is not healthy.
 """
 
 import json
@@ -52,6 +52,7 @@ def status(ctx: click.Context, file: str, *, check: bool, as_json: bool) -> None
         ledger=bootstrap_node.remember(config),
         observed=bootstrap_node.observe(config),
         is_agent_running=bootstrap_node.is_agent_running(config),
+        state_problem=bootstrap_node.state_problem(config),
     )
     shown = describe(look, config)
     if as_json:
@@ -68,7 +69,8 @@ def describe(look: Look, config: NodeConfig) -> dict[str, Tree]:
     deployments = [_deployment(record, look) for record in records]
     holds = view.standing_holds(ledger, look.now)
     refused = {"commit": ledger.refused_tip, "reason": ledger.refused_reason} if ledger.refused_tip else None
-    is_fine = look.is_agent_running and look.observed is not None and not refused and not ledger.invalid_revision
+    is_able = look.is_agent_running and look.observed is not None and not look.state_problem
+    is_fine = is_able and not refused and not ledger.invalid_revision
     return {
         "site": config.site,
         "node": config.node,
@@ -77,6 +79,7 @@ def describe(look: Look, config: NodeConfig) -> dict[str, Tree]:
         ),
         "daemon": "running" if look.is_agent_running else "not running",
         "engine": "answering" if look.observed else "not answering",
+        "stateProblem": look.state_problem or None,
         "floor": ledger.floor.commit if ledger.floor else None,
         "revision": ledger.snapshot or None,
         "signedBy": _signer(ledger),
@@ -129,6 +132,8 @@ def _print(shown: dict[str, Any], now: datetime) -> None:
         say("The agent does not run: nothing changes here until it does (systemctl start edgegitops).", "yellow")
     if shown["engine"] != "answering":
         say("Podman does not answer: what containers do is not known (edgegitops node check).", "yellow")
+    if shown["stateProblem"]:
+        say(f"{shown['stateProblem']}: nothing new happens here until it can be written; what runs goes on.", "red")
     if shown["refusedTip"]:
         refused = shown["refusedTip"]
         say(f"Commit {refused['commit'][:SHORT]} is refused, what runs stays: {why(refused['reason'])}", "yellow")

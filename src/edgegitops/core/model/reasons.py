@@ -117,6 +117,7 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
     BACK_OFF = "back-off"
     DISK_FULL = "disk-full"
+    DISK_FAILED = "disk-failed"
     IMAGE_UNAVAILABLE = "image-unavailable"
     ARTIFACT_UNAVAILABLE = "artifact-unavailable"
     CREDENTIAL_DENIED = "credential-denied"
