@@ -33,23 +33,27 @@ if TYPE_CHECKING:
     from edgegitops.adapters.journal_sqlite import SqliteJournal
     from edgegitops.adapters.notes_directory import DesiredNotes
     from edgegitops.adapters.podman_listing import PodmanListing
+    from edgegitops.adapters.repository_access import GitCredentials
     from edgegitops.adapters.repository_mirror import GitRepository
     from edgegitops.adapters.wakeup_signals import Wakeup
     from edgegitops.core.model.facts import Decision, Facts, Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
+    from edgegitops.core.model.node_config import Remote
     from edgegitops.core.model.plant import Answer, Interlock
     from edgegitops.core.model.policy import NodePolicy
+    from edgegitops.core.model.report import Reporting
     from edgegitops.daemon.gear import Gear
     from edgegitops.daemon.order import Order
     from edgegitops.daemon.post import Post
     from edgegitops.daemon.resident import Resident, Senses, Worker
-    from edgegitops.ports import Log, Repository
+    from edgegitops.ports import Log, ReportTransport, Repository
 
 T = TypeVar("T")
 DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
 SENSES = 32  # threads are made as they are needed: some probes that hang must not silence the others
 POLL_TIMEOUT = timedelta(seconds=10)
+REPORTERS = 2  # one that hangs is given up, and another goes on
 KEPT_ENTRIES = 20_000
 NOTES = "notes"
 SHOWN_SECRETS = "/run/edgegitops/secrets"
@@ -195,11 +199,18 @@ def _bounded_door() -> "Callable[[Facts], Decision]":
 
 
 def _mirror(config: NodeConfig) -> "GitRepository":
-    from edgegitops.adapters.repository_mirror import FetchLimits, GitCredentials, GitRepository
+    from edgegitops.adapters.repository_mirror import FetchLimits, GitRepository
 
     remote = config.remote
     limits = FetchLimits(bytes=config.fetch_bytes, memory=config.fetch_memory)
-    credentials = GitCredentials(
+    path = str(Path(config.state) / "mirror.git")
+    return GitRepository(path, remote.url, remote.branch, credentials=_credentials(remote), limits=limits)
+
+
+def _credentials(remote: "Remote") -> "GitCredentials":
+    from edgegitops.adapters.repository_access import GitCredentials
+
+    return GitCredentials(
         user=remote.user,
         password_file=remote.token_file,
         ca_file=remote.ca_file,
@@ -207,8 +218,6 @@ def _mirror(config: NodeConfig) -> "GitRepository":
         known_hosts_file=remote.known_hosts_file,
         proxy=remote.proxy,
     )
-    path = str(Path(config.state) / "mirror.git")
-    return GitRepository(path, remote.url, remote.branch, credentials=credentials, limits=limits)
 
 
 def _notes(config: NodeConfig, policy: "NodePolicy") -> "DesiredNotes":
@@ -250,18 +259,14 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
         zones=InstalledZones(),
         askers=_askers(),
         notes=_notes(config, policy),
-        post=_post(config),
+        post=_post(config, policy),
     )
 
 
-def _post(config: NodeConfig) -> "Post | None":
-    """What reports are sent with; None where they go nowhere."""
-    if config.reports is None:
-        return None
-    from edgegitops.adapters.reports_directory import ReportsDirectory
+def _post(config: NodeConfig, policy: "NodePolicy") -> "Post":
+    """What reports are sent with."""
+    from edgegitops.adapters.pool_threads import DaemonPool
     from edgegitops.adapters.reports_store import ReportsStore
-    from edgegitops.core.trust import signing
-    from edgegitops.core.trust.reports import NAMESPACE
     from edgegitops.daemon.post import Post
 
     key = Path(config.reports.signing_key)
@@ -272,12 +277,52 @@ def _post(config: NodeConfig) -> "Post | None":
         except (OSError, ValueError) as error:
             raise DeniedError("reports", f"sign with {key}", str(error), reason="credential-denied") from error
 
+    def sign(payload: bytes) -> bytes:
+        from edgegitops.core.trust import signing
+        from edgegitops.core.trust.reports import NAMESPACE
+
+        return with_key(lambda private: signing.sign(payload, private, NAMESPACE))
+
+    def key_line() -> str:
+        from edgegitops.core.trust import signing
+
+        return with_key(signing.public_line)
+
     return Post(
-        (ReportsDirectory(Path(config.reports.directory)),),
+        lambda said: report_transports(config, said, policy),
         ReportsStore(Path(config.state) / "reports"),
-        lambda payload: with_key(lambda private: signing.sign(payload, private, NAMESPACE)),
-        lambda: with_key(signing.public_line),
+        sign,
+        key_line,
+        DaemonPool(REPORTERS, "report"),
+        config.reports.is_own,
+        config.reports.left_to_fleet,
     )
+
+
+def report_transports(config: NodeConfig, said: "Reporting", policy: "NodePolicy") -> "list[ReportTransport]":
+    """Where this node's reports go under what its fleet says. A way that is said and not taken denies each call."""
+    from edgegitops.core.reporting import ways_of
+
+    ways = ways_of(config, said, policy)
+    found: list[ReportTransport] = []
+    refused = ways.refused
+    if ways.git is not None:
+        from edgegitops.adapters.repository_reports import GitReports
+
+        try:
+            place = Path(config.state) / "reports.git"
+            found.append(GitReports(place, ways.git.url, credentials=_credentials(ways.git)))
+        except InvalidConfigError as error:
+            refused = "; ".join(word for word in (refused, str(error)) if word)
+    if ways.directory:
+        from edgegitops.adapters.reports_share import ReportsShare
+
+        found.append(ReportsShare(Path(ways.directory)))
+    if refused:
+        from edgegitops.adapters.reports_refused import RefusedReports
+
+        found.append(RefusedReports(refused))
+    return found
 
 
 def vault_of(config: NodeConfig) -> "Vault":

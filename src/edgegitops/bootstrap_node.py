@@ -166,7 +166,8 @@ def _facts(config: NodeConfig, ledger: Ledger) -> "Facts | None":
         observed=Observed(at),
         objects=GitRepository(str(mirror), config.remote.url, config.remote.branch).objects(),
         schemas=bootstrap.load_schemas(),
-        is_reporting=config.reports is not None,
+        is_reporting=config.reports.is_own,
+        fleet_may_say=config.reports.left_to_fleet,
     )
 
 

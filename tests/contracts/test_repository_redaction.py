@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from edgegitops.adapters.repository_fetch import explain
 from edgegitops.adapters.repository_mirror import FetchLimits, GitRepository
+from edgegitops.adapters.repository_remote import explain
 from edgegitops.adapters.tip_listing import list_tip
 from edgegitops.errors import UnavailableError
 

@@ -2,40 +2,29 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from tests.core.trust.conftest import Forge
 
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.journal_memory import MemoryJournal
+from edgegitops.adapters.reports_memory import MemoryReports
 from edgegitops.adapters.reports_store import ReportsStore
 from edgegitops.core.model.facts import NodeIdentity
-from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState
+from edgegitops.core.model.report import (
+    HEARTBEAT,
+    Report,
+    ReportedDeployment,
+    ReportedFailure,
+    ReportedState,
+    Reporting,
+)
 from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
 from edgegitops.daemon.post import SOONEST, Post, Postman
 from edgegitops.errors import UnavailableError
 
 ME, PEER = "plant/press-1", "plant/press-2"
-HEARTBEAT = timedelta(minutes=15)
-
-
-class Transport:
-    """A folder in memory; `wrong` is raised by every call."""
-
-    def __init__(self):
-        self.shown = {}
-        self.wrong = None
-
-    def publish(self, name, data):
-        if self.wrong:
-            raise self.wrong
-        self.shown[name] = data
-
-    def collect(self, names):
-        if self.wrong:
-            raise self.wrong
-        return {name: self.shown[name] for name in names if name in self.shown}
 
 
 class Node:
@@ -43,8 +32,9 @@ class Node:
 
     def __init__(self, path):
         self.forge = Forge().enrol()
-        self.transport, self.store = Transport(), ReportsStore(path)
+        self.transport, self.store = MemoryReports(), ReportsStore(path)
         self.others = ()
+        self.said = Reporting()
         self.journal = MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 5, 4, 12, tzinfo=UTC))
 
@@ -62,15 +52,15 @@ class Node:
     def work(self, *wanted):
         """One worker's post until nothing is under way."""
         sign = lambda payload: self.forge.signer("press-1").sign(payload, NAMESPACE)  # noqa: E731 - one expression
-        post = Post((self.transport, *self.others), self.store, sign, lambda: self.key(ME))
+        post = Post(lambda _: (self.transport, *self.others), self.store, sign, lambda: self.key(ME))
         identity = NodeIdentity(self.forge.fleet, "plant", "press-1", self.forge.pin)
         with ThreadPoolExecutor(2) as pool:
             postman = Postman(post, identity, self.journal, self.clock, pool)
-            postman.turn({}, {name: self.key(name) for name in wanted}, HEARTBEAT)
+            postman.turn({}, {name: self.key(name) for name in wanted}, self.said)
             while postman.under_way:
                 for one in postman.under_way:
                     one.exception()
-                postman.turn({}, {name: self.key(name) for name in wanted}, HEARTBEAT)
+                postman.turn({}, {name: self.key(name) for name in wanted}, self.said)
         return postman
 
     @property
@@ -138,7 +128,7 @@ def test_transport_that_fails_in_whatever_way_is_an_alarm_and_the_next_report_is
     node.transport.wrong = wrong
     postman = node.work(PEER)
     assert any("reports-unreachable" in key for key in node.journal.ledger().alarms)
-    assert postman.due_at(HEARTBEAT) >= node.clock.now() + SOONEST
+    assert postman.due_at() >= node.clock.now() + SOONEST
 
 
 def test_instant_that_has_no_utc_is_no_report(node):
@@ -168,7 +158,7 @@ def test_lost_journal_latches_again_what_failed_and_says_so_under_the_same_seque
 
 def test_lost_journal_takes_over_nothing_while_one_of_two_transports_does_not_answer(node):
     node.transport.shown[ME] = failing(node, sequence=7)
-    node.others = (Transport(),)
+    node.others = (MemoryReports(),)
     node.others[0].wrong = UnavailableError("reports", "collect", "not mounted")
     node.work()
     assert not node.journal.ledger().is_sure

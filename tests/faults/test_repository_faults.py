@@ -85,7 +85,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_a_server_that_sins_is_named_and_costs_nothing_else(
     site: Site, behaviour: dict[str, object], reason: str, words: str
 ) -> None:
-    """Red where adapters/repository_fetch.py has `pass` for `signal.setitimer(signal.ITIMER_REAL,
+    """Red where adapters/errand_process.py has `pass` for `signal.setitimer(signal.ITIMER_REAL,
     limits["wall"])`.
     """
     site.server.behave(**behaviour)
@@ -122,7 +122,7 @@ def test_a_connection_that_is_reset_is_told(tmp_path: Path) -> None:
 
 
 def test_a_redirect_to_another_host_is_not_followed(site: Site) -> None:
-    """Red where adapters/repository_fetch.py has `followRedirects = true` for `followRedirects = false`."""
+    """Red where adapters/repository_remote.py has `followRedirects = true` for `followRedirects = false`."""
     with HttpServer(site.source.folder) as elsewhere:
         site.server.behave(redirect=f"http://localhost:{elsewhere.port}")
         assert "redirect" in site.refused().message
@@ -197,14 +197,14 @@ def test_user_information_in_the_address_is_never_shown(tmp_path: Path) -> None:
 
 
 def test_more_bytes_than_the_cap_are_refused(site: Site) -> None:
-    """Red where adapters/repository_fetch.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
+    """Red where adapters/repository_remote.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
     site.source.commit(os.urandom(300_000).hex())
     limits = FetchLimits(bytes=100_000, wall_for=timedelta(seconds=30))
     assert "more than 100000 bytes" in site.refused(limits).message
 
 
 def test_more_objects_than_the_cap_are_refused(site: Site) -> None:
-    """Red where adapters/repository_fetch.py has `if False:` for `if stats.total_objects > limits["objects"]:`."""
+    """Red where adapters/repository_remote.py has `if False:` for `if stats.total_objects > limits["objects"]:`."""
     for number in range(4):
         site.source.commit(f"many {number}")
     assert "limit of 5" in site.refused(FetchLimits(objects=5)).message
@@ -282,7 +282,7 @@ def test_a_pack_bomb_beyond_the_memory_is_refused(site: Site) -> None:
 
 
 def test_an_endless_pack_ends_at_the_byte_limit(site: Site) -> None:
-    """Red where adapters/repository_fetch.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
+    """Red where adapters/repository_remote.py has `if False:` for `if stats.received_bytes > limits["bytes"]:`."""
     site.server.behave(tip="6" * 40, pack=ENDLESS_PACK, is_endless=True)
     error = site.refused(FetchLimits(bytes=1_000_000, wall_for=timedelta(seconds=20)))
     assert "more than 1000000 bytes" in error.message

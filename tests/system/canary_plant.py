@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from tests.system.agent_plant import (
@@ -35,7 +36,7 @@ from edgegitops.core.model.ledger import Transition
 from edgegitops.core.model.release import Phase
 from edgegitops.core.trust.objects import Tag, parse_tag
 from edgegitops.lab import fleet as fleets
-from edgegitops.lab.commands import attempt, environment
+from edgegitops.lab.commands import attempt, environment, run
 from edgegitops.lab.images import App
 from edgegitops.lab.lab import Lab
 from edgegitops.lab.node import VirtualNode
@@ -91,19 +92,37 @@ class Reports:
     """Where the nodes' reports lie for everyone, and for whoever means ill."""
 
     def __init__(self, lab: Lab) -> None:
-        self._folder = lab.directory / "reports"
+        self._repository = lab.directory / "git" / "reports.git"
 
     def read(self, site: str) -> bytes:
         """The report that a node published last."""
-        return (self._folder / site / "gw.report").read_bytes()
+        return self._git("cat-file", "blob", f"{_ref(site)}:report")
 
     def put(self, site: str, data: bytes) -> None:
         """Put something in place of a node's report."""
-        (self._folder / site / "gw.report").write_bytes(data)
+        blob = self._git("hash-object", "-w", "--stdin", data=data).decode().strip()
+        tree = self._git("mktree", data=f"100644 blob {blob}\treport\n".encode()).decode().strip()
+        words = ("-c", "user.name=mallory", "-c", "user.email=mallory@lab.example", "commit-tree", tree)
+        self._git("update-ref", _ref(site), self._git(*words, data=b"report\n").decode().strip())
 
     def delete(self, site: str) -> None:
         """Take a node's report away."""
-        (self._folder / site / "gw.report").unlink()
+        self._git("update-ref", "-d", _ref(site))
+
+    def copied(self, folder: Path) -> Path:
+        """All of them as files in a folder."""
+        shutil.rmtree(folder, ignore_errors=True)
+        for ref in self._git("for-each-ref", "--format=%(refname)", "refs/edgegitops/reports").decode().split():
+            (folder / ref.split("/")[3]).mkdir(parents=True)
+            (folder / ref.split("/")[3] / "gw.report").write_bytes(self._git("cat-file", "blob", f"{ref}:report"))
+        return folder
+
+    def _git(self, *words: str, data: bytes | None = None) -> bytes:
+        return run(["git", "--git-dir", str(self._repository), *words], data=data, env=environment({}))
+
+
+def _ref(site: str) -> str:
+    return f"refs/edgegitops/reports/{site}/gw"
 
 
 class CanaryPlant:
@@ -192,7 +211,7 @@ class CanaryPlant:
 
     def shut(self, wave: str) -> set[str]:
         """Why a wave waits, by `edgegitops rollout status` in the clone."""
-        reports = self.lab.directory / "reports"
+        reports = self.reports.copied(self.lab.directory / "fleet" / "seen")
         settings = environment({"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"})
         argv = [sys.executable, "-m", "edgegitops", "rollout", "status", APP, "--reports", str(reports), "--json"]
         done = attempt(argv, env=settings, cwd=str(self.lab.fleet.work), seconds=PATIENCE)

@@ -27,8 +27,8 @@ from edgegitops.adapters.clock_system import SystemClock
 from edgegitops.core.model import events as e
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
-from edgegitops.core.model.report import ReportedDeployment, ReportedState
-from edgegitops.core.trust.reports import NAMESPACE, payload_of, report_in, sealed
+from edgegitops.core.model.report import Report, ReportedDeployment, ReportedState
+from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
 from edgegitops.core.trust.signing import sign
 from edgegitops.lab.lab import Lab
 
@@ -156,15 +156,13 @@ def test_of_two_releases_in_quick_succession_only_the_second_goes_on(plant):
 
 def test_node_installed_anew_in_mid_rollout_runs_what_its_wave_runs(plant):
     wave = plant.serving(THIRD)
-    before = report_in(plant.reports.read(FRESH))
+    before = _told(plant, FRESH)
     plant.reinstall(FRESH)
     plant.keeps(wave, [FRESH])
     plant.waits_for(HoldReason.GATE, [FRESH])
     (start,) = starts_in(plant.entries(FRESH)[-_journalled(plant, FRESH) :])
     assert (start.version, start.cause) == (wave, "fellows")
-    after = report_in(plant.reports.read(FRESH))
-    assert before is not None
-    assert after is not None
+    after = _told(plant, FRESH)
     assert after.sequence > before.sequence
     assert after.installation != before.installation
 
@@ -246,9 +244,14 @@ def test_reports_tell_no_more_than_they_should(plant):
 
 def _told_failures(plant: CanaryPlant, site: str) -> list[str]:
     """The revisions whose failure a node has published."""
-    report = report_in(plant.reports.read(site))
-    assert report is not None
-    return [one.revision for one in report.deployments[APP].failures]
+    return [one.revision for one in _told(plant, site).deployments[APP].failures]
+
+
+def _told(plant: CanaryPlant, site: str) -> Report:
+    """The report that a node published last."""
+    found = statement_in(plant.reports.read(site))
+    assert found is not None
+    return found.report
 
 
 def _journalled(plant: CanaryPlant, site: str) -> int:
@@ -258,8 +261,7 @@ def _journalled(plant: CanaryPlant, site: str) -> int:
 
 def _forged(plant: CanaryPlant, revision: str) -> bytes:
     """What the canary would say if it ran a release well; signed by another node that somebody broke into."""
-    true = report_in(plant.reports.read(CANARY))
-    assert true is not None
+    true = _told(plant, CANARY)
     transition = record(plant.node(CANARY), APP).transition
     assert transition is not None
     assert transition.new is not None

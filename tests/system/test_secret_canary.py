@@ -6,7 +6,6 @@ into the label of the container, and by a log line of what was opened.
 """
 
 import base64
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -70,11 +69,9 @@ def plant() -> Iterator[object]:
         keys = {"ageKey": make_identity(node.home / "age.key"), "reportKey": enrolment.report_key(node)}
         text = _document("NodeKeys", "lab", {"nodes": {node.name: keys}})
         made.commit("security: keys of the nodes", "security", {"trust/nodes/lab.yaml": text})
+        made.lab.enrol(node.name, poll="1s", reports=["directory"])
         with (node.home / "node.yaml").open("a") as file:
             file.write('  metrics: {listen: "127.0.0.1:9464"}\n')
-            (made.lab.directory / "reports").mkdir()
-            told = {"directory": str(made.lab.directory / "reports"), "signingKeyFile": str(node.home / "report.key")}
-            file.write(f"  reports: {json.dumps(told)}\n")
         yield made
 
 

@@ -3,14 +3,19 @@
 The folder is nobody's to trust: what lies there is read up to a limit, only plain files are, links are not followed,
 neither in the name nor in the site's folder, and whether it is believed is decided elsewhere. What cannot be read is
 not there. UnavailableError: the folder is not there, or cannot be written.
+
+Run as `python -m edgegitops.adapters.reports_directory` it is the child of reports_share, for one errand.
 """
 
+import base64
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from edgegitops.adapters.errand_process import confine, receive, reply
 from edgegitops.errors import UnavailableError
 
 SIZE_MOST = 256 * 1024
@@ -99,3 +104,27 @@ def _replace(folder: int, file: str, data: bytes) -> None:
             os.fchmod(handle, 0o644)
         os.fsync(handle)
     os.replace(beside, file, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """The whole errand, or `{"message": words}`."""
+    reports = ReportsDirectory(Path(request["path"]))
+    try:
+        if request["errand"] == "publish":
+            reports.publish(request["name"], base64.b64decode(request["report"]))
+            return {}
+        found = reports.collect(request["names"])
+    except UnavailableError as error:
+        return {"message": error.message}
+    return {"found": {name: base64.b64encode(data).decode() for name, data in found.items()}}
+
+
+def main() -> None:
+    """Read the request, do it, answer."""
+    request = receive()
+    confine(request["limits"])
+    reply(answer(request))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,14 +18,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from edgegitops.adapters.repository_child import NoAnswerError, ask_child
+from edgegitops.adapters.repository_access import Access, FetchLimits, GitCredentials
 from edgegitops.core.model.objects import Header, RawObject
 from edgegitops.errors import InvalidConfigError, UnavailableError
 
@@ -35,47 +33,11 @@ if TYPE_CHECKING:
 TIP: Final = "refs/edgegitops/tip"
 SHOWN_TAGS: Final = "controls.json"
 QUARANTINES: Final = "quarantines"
+CHILD: Final = "edgegitops.adapters.repository_fetch"
 OID: Final = re.compile(r"[0-9a-f]{40}")
-SCP_LIKE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:]")
 NO_BRANCH: Final = re.compile(  # git-check-ref-format(1)
     r"[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|(^|/)(\.|/|$)|^$|\.lock(/|$)|\.$"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """What one fetch may cost: bytes received, objects, address space in bytes, CPU time, wall time, and `stall_after`
-    without a byte (a hung server is given up then). With more than `packs` packs the mirror is repacked.
-    """
-
-    bytes: int = 512 * 1024 * 1024
-    objects: int = 2_000_000
-    memory: int = 1024 * 1024 * 1024
-    cpu_for: timedelta = timedelta(seconds=120)
-    wall_for: timedelta = timedelta(seconds=120)
-    stall_after: timedelta = timedelta(seconds=20)
-    packs: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class GitCredentials:
-    """How to show who we are; files are read at each fetch, so they can be rotated. Empty: not used.
-
-    `password_file` holds a password or token; `ca_file` PEM certificates that replace the system's; `proxy` a URL.
-    """
-
-    user: str = ""
-    password_file: str = ""
-    ca_file: str = ""
-    ssh_key_file: str = ""
-    known_hosts_file: str = ""
-    proxy: str = ""
-
-    def told(self) -> str:
-        """The files that may have to be changed, for an error about them: ` (repository.tokenFile: /…)`."""
-        keys = {"tokenFile": self.password_file, "keyFile": self.ssh_key_file, "knownHostsFile": self.known_hosts_file}
-        named = ", ".join(f"repository.{key}: {file}" for key, file in keys.items() if file)
-        return f" ({named})" if named else ""
 
 
 class GitRepository:
@@ -93,14 +55,11 @@ class GitRepository:
         credentials: GitCredentials | None = None,
         limits: FetchLimits | None = None,
     ) -> None:
-        self._over = transport(url)
+        self._access = Access(url, credentials or GitCredentials(), limits or FetchLimits())
         if NO_BRANCH.search(branch):
             raise InvalidConfigError(f"{branch!r} is not a branch name", key="repository.branch")
         self._path = Path(path).absolute()
-        self._url = url
         self._branch = branch
-        self._credentials = credentials or GitCredentials()
-        self._limits = limits or FetchLimits()
         self.tags_failed = ""
         self._loaded: MirrorStore | None = None
         self._loading = Lock()  # a first fetch and a first look begin at the same time
@@ -108,13 +67,10 @@ class GitRepository:
     def fetch(self) -> str:
         """Fetch the branch into quarantine, promote it, and return its tip's commit id."""
         with self._quarantine() as quarantine:
-            try:
-                said = ask_child(self._request("fetch", quarantine), self._patience)
-            except NoAnswerError as error:
-                raise self._failed(str(error)) from error
+            said = self._ask_child(self._request("fetch", quarantine))
             tip = said.get("tip", "")
             if not OID.fullmatch(tip):
-                raise self._failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
+                raise self._access.failed(said.get("message", "the fetch child gave no tip"), said.get("reason", ""))
             self._promote(quarantine, tip, _tags(said.get("tags", "")))
         self.tags_failed = said.get("tags_failed", "")
         if self._is_piled_up():
@@ -160,10 +116,6 @@ class GitRepository:
                 self._loaded = MirrorStore(self._path)
             return self._loaded
 
-    @property
-    def _patience(self) -> timedelta:
-        return self._limits.wall_for + timedelta(seconds=2)
-
     @contextlib.contextmanager
     def _quarantine(self) -> Iterator[Path]:
         self._store().open()
@@ -173,46 +125,24 @@ class GitRepository:
             place.mkdir(mode=0o700, exist_ok=True)
             folder = Path(tempfile.mkdtemp(dir=place))
         except OSError as error:
-            raise self._failed(f"no quarantine at {place}: {error}") from error
+            raise self._access.failed(f"no quarantine at {place}: {error}") from error
         try:
             yield folder
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
     def _request(self, errand: str, quarantine: Path) -> dict[str, Any]:
-        credentials = self._credentials
-        limits = self._limits
         return {
             "errand": errand,
-            "url": self._url,
-            "over": self._over,
             "branch": self._branch,
             "mirror": str(self._path),
             "quarantine": str(quarantine),
             "haves": self._store().haves(),
-            "user": credentials.user,
-            "password": self._secret(credentials.password_file),
-            "ca_file": credentials.ca_file,
-            "ssh_key": credentials.ssh_key_file,
-            "known_hosts": credentials.known_hosts_file,
-            "proxy": credentials.proxy,
-            "limits": {
-                "bytes": limits.bytes,
-                "objects": limits.objects,
-                "memory": limits.memory,
-                "cpu": max(1, int(limits.cpu_for.total_seconds())),
-                "wall": limits.wall_for.total_seconds(),
-                "stall": max(1, int(limits.stall_after.total_seconds())),
-            },
         }
 
-    def _secret(self, file: str) -> str:
-        if not file:
-            return ""
-        try:
-            return Path(file).read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise self._failed(f"the credential file {file} cannot be read: {error}", "credential-denied") from error
+    def _ask_child(self, request: dict[str, Any]) -> dict[str, str]:
+        """Run the fetch child; its answer."""
+        return {str(key): str(value) for key, value in self._access.ask(CHILD, request).items()}
 
     def _promote(self, quarantine: Path, tip: str, tags: Mapping[str, str] | None) -> None:
         """Move what arrived into the mirror, durably, and then the refs; `tags` None: nobody knows what is shown."""
@@ -225,7 +155,7 @@ class GitRepository:
                 fresh.replace(self._path / SHOWN_TAGS)
             self._store().point(tip)
         except (OSError, ValueError) as error:
-            raise self._failed(f"what arrived could not be stored in {self._path}: {error}") from error
+            raise self._access.failed(f"what arrived could not be stored in {self._path}: {error}") from error
 
     def _take(self, quarantine: Path) -> None:
         # A pack counts from its index on, so indexes come last.
@@ -241,13 +171,13 @@ class GitRepository:
         much as one fetch may bring, must not fill the disk.
         """
         sizes = sorted(index.with_suffix(".pack").stat().st_size for index in self._packs())
-        return len(sizes) > self._limits.packs or sum(sizes[:-1]) > self._limits.bytes
+        return len(sizes) > self._access.limits.packs or sum(sizes[:-1]) > self._access.limits.bytes
 
     def _repack(self) -> None:
         """One pack instead of many. What goes wrong here is no failure of the fetch: the many packs serve as well."""
         old = self._packs()
-        with contextlib.suppress(UnavailableError, NoAnswerError, OSError), self._quarantine() as quarantine:
-            if "tip" not in ask_child(self._request("repack", quarantine), self._patience):
+        with contextlib.suppress(UnavailableError, OSError), self._quarantine() as quarantine:
+            if "tip" not in self._ask_child(self._request("repack", quarantine)):
                 return
             new = {self._path / index.relative_to(quarantine) for index in quarantine.rglob("*.idx")}
             self._take(quarantine)
@@ -255,12 +185,6 @@ class GitRepository:
                 for file in (index, *index.parent.glob(f"{index.stem}.*")):
                     file.unlink(missing_ok=True)
             self._store().forget()
-
-    def _failed(self, words: str, reason: str = "") -> UnavailableError:
-        where = re.sub(r"//[^/\s]*@", "//", self._url)
-        if reason == "credential-denied":
-            words = f"{words}{self._credentials.told()}"
-        return UnavailableError("repository", "fetch", f"{where}: {words}", reason=reason or "fetch-failed")
 
 
 class LateObjects:
@@ -276,18 +200,6 @@ class LateObjects:
     def read(self, oid: str) -> RawObject | None:
         """The object's bytes, hashed again on the way; None where there is none."""
         return self._objects().read(oid)
-
-
-def transport(url: str) -> str:
-    """`ssh` or `libgit2`: who fetches this URL. InvalidConfigError where nobody may."""
-    scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if scheme == "ssh" or SCP_LIKE.match(url):
-        return "ssh"
-    if scheme in {"http", "https", "git", "file"} or url.startswith("/"):
-        return "libgit2"
-    raise InvalidConfigError(
-        f"{url!r} is no repository address; use https, ssh, git, file or an absolute path", key="repository.url"
-    )
 
 
 def _tags(text: str) -> dict[str, str] | None:
@@ -316,4 +228,4 @@ def _move(source: Path, target: Path) -> None:
         os.close(folder)
 
 
-__all__ = ["FetchLimits", "GitCredentials", "GitRepository", "transport"]
+__all__ = ["FetchLimits", "GitCredentials", "GitRepository"]

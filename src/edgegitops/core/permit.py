@@ -189,7 +189,9 @@ class Rollouts:
     @property
     def _is_sure(self) -> bool:
         """Whether this node knows what it has published; one that publishes nothing has nothing to know."""
-        return self.facts.ledger.is_sure or not self.facts.is_reporting
+        facts, said = self.facts, self.desired.reporting
+        is_told_to = any(getattr(said, way) for way in facts.fleet_may_say)
+        return facts.ledger.is_sure or not (facts.is_reporting or is_told_to)
 
     @property
     def _name(self) -> str:

@@ -46,7 +46,6 @@ from edgegitops.errors import BrokenInvariantError, DeniedError, UnavailableErro
 PULLS = 4
 SIDE_BY_SIDE = 32  # threads are made as they are needed; each waits for the engine, which has deadlines
 PATIENCE = timedelta(seconds=2)
-HEARTBEAT = timedelta(minutes=15)
 TURNS = 50_000
 BETWEEN_QUESTIONS = 1.0
 GRACE = 0.3  # seconds in which most fetches end: what they bring is then read once, instead of the old before it
@@ -157,7 +156,8 @@ class Cycle:
         self._seen = facts.observed if is_only_journalled else None
         self._hand_over(decision.handover)
         if self._postman is not None:
-            self._postman.turn(decision.heads, decision.reports_wanted, HEARTBEAT)
+            reporting = decision.desired.reporting if decision.desired is not None else None
+            self._postman.turn(decision.heads, decision.reports_wanted, reporting)
         return decision
 
     def _under_way(self, fetching: "Future[AlarmRaised | None] | None") -> "list[Future[Any]]":
@@ -167,7 +167,7 @@ class Cycle:
 
     def _with_heartbeat(self, handover: Handover) -> Handover:
         """The next look is in time for the next report."""
-        due = self._postman.due_at(HEARTBEAT) if self._postman is not None else None
+        due = self._postman.due_at() if self._postman is not None else None
         return replace(handover, next_look=earliest(handover.next_look, due))
 
     def _recalled(self, ledger: Ledger) -> Desired | None:
@@ -218,7 +218,8 @@ class Cycle:
             reports=self._postman.heard if self._postman is not None else {},
             asked_every=self._identity.interval,
             tags={} if is_local else gear.repository.tags(),
-            is_reporting=gear.post is not None,
+            is_reporting=gear.post is not None and gear.post.is_own,
+            fleet_may_say=gear.post.left if gear.post is not None else frozenset(),
         )
 
     def _blamed(self, order: Order, ledger: Ledger) -> tuple[Event, ...]:

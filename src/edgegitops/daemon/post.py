@@ -1,9 +1,11 @@
 """Law: a node speaks when there is news, under a sequence that was journalled before; it hears whom its gates ask for.
 
-Speaking and hearing run beside the loop and never delay healing. What could not be sent is not remembered as sent, so
-the next worker makes a newer report of it. What was heard once is kept in the node's own store, if its node signed it:
-else whoever writes to a shared folder could fill the disk, and push bad news out. A transport that does not answer is
-an alarm, and a hold for good news only: bad news that is in the store counts.
+Speaking and hearing run beside the loop and never delay healing; what does not end in time is given up, and no worker
+waits for it. Each transport is for itself: what one of them took is sent, and one that does not show it is given it
+again whenever it is heard. What none took is not remembered as sent, so the next worker makes a newer report of it.
+What was heard once is kept in the node's own store, if its node signed it: else whoever writes to a shared folder could
+fill the disk, and push bad news out. A transport that does not answer is an alarm that names it, and a hold for good
+news only: bad news that is in the store counts.
 A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
 (core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
@@ -14,28 +16,45 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReportMade
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.model.report import Report, Statement
+from edgegitops.core.model.report import HEARTBEAT, Report, Reporting, Statement
 from edgegitops.core.rollout.takeover import take_over
 from edgegitops.core.rollout.telling import Voice, is_news, report_of, soaks_asked
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
 SOONEST = timedelta(minutes=1)
+GIVEN_UP_AFTER = timedelta(seconds=150)  # each transport gives up before
+_ALARM = f"{Alarm.REPORTS_UNREACHABLE} fleet"
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a node speaks with: its transports, its store, and its report key: payload to armor, and the public line."""
+    """What a node speaks with: its transports under what the fleet says, its store, and its report key: payload to
+    armor, and the public line. `pool` has threads that hold up nobody's end; None: those of the steps. `is_own`: the
+    node's own configuration says where reports go; of the ways in `left` (`git`, `directory`) the fleet may say it.
+    """
 
-    transports: Sequence[ReportTransport]
+    transports: Callable[[Reporting], Sequence[ReportTransport]]
     store: ReportStore
     sign: Callable[[bytes], bytes]
     key_line: Callable[[], str]
+    pool: Executor | None = None
+    is_own: bool = True
+    left: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """Something under way beside the loop; its result is what went wrong."""
+
+    future: "Future[tuple[str, ...]]"
+    ends_at: timedelta
 
 
 class Postman:
@@ -46,12 +65,14 @@ class Postman:
         self._node = node
         self._journal = journal
         self._clock = clock
-        self._pool = pool
+        self._pool = post.pool or pool
         self._name = f"{node.site}/{node.node}"
         self._stored: Mapping[str, tuple[bytes, ...]] = post.store.stored()
+        self._said: Reporting | None = None
+        self._transports: Sequence[ReportTransport] = ()
         self._asked: frozenset[str] = frozenset()
-        self._sending: Future[str] | None = None
-        self._hearing: Future[str] | None = None
+        self._errands: dict[str, _Errand] = {}
+        self._wrong: dict[str, tuple[str, ...]] = {}
         self._tried: Report | None = None
         self._has_heard_itself = False
 
@@ -61,27 +82,55 @@ class Postman:
         return self._stored
 
     @property
-    def under_way(self) -> list["Future[str]"]:
+    def under_way(self) -> list["Future[tuple[str, ...]]"]:
         """What is waited for."""
-        return [one for one in (self._sending, self._hearing) if one is not None]
+        return [one.future for one in self._errands.values()]
 
-    def due_at(self, heartbeat: timedelta) -> datetime:
-        """When the next report is due at the latest. Never at once: while nothing can be sent, workers would come in
-        vain, one after the other.
+    def due_at(self) -> datetime | None:
+        """When the next report is due at the latest; None where none goes anywhere. While a transport does not answer
+        it is tried again after pauses that double, up to a heartbeat. Never at once: while nothing can be sent, workers
+        would come in vain, one after the other.
         """
-        last, now = self._tried or self._last(), self._clock.now()
-        return max((last.issued_at if last is not None else now) + heartbeat, now + SOONEST)
+        if not self._transports:
+            return None
+        last, now, heartbeat = self._tried or self._last(), self._clock.now(), self._heartbeat
+        due = (last.issued_at if last is not None else now) + heartbeat
+        standing = self._journal.ledger().alarms.get(_ALARM)
+        if standing is not None:
+            due = min(due, now + min(now - standing.since, heartbeat))
+        return max(due, now + SOONEST)
 
-    def turn(self, heads: Mapping[str, tuple[str, ...]], wanted: Mapping[str, str], heartbeat: timedelta) -> None:
+    @property
+    def _heartbeat(self) -> timedelta:
+        return max(self._said.heartbeat if self._said is not None else HEARTBEAT, SOONEST)
+
+    def turn(
+        self, heads: Mapping[str, tuple[str, ...]], wanted: Mapping[str, str], said: Reporting | None = None
+    ) -> None:
         """Speak and hear where there is reason to. JournalError: nothing is sent. `wanted` maps nodes to their report
-        keys.
+        keys; `said` is how the fleet reports, None: nobody knows yet.
         """
         self.take()
-        if self._hearing is None and not self._asked >= self._names(wanted):
+        if self._errands:
+            return
+        self._follow(said or self._said or Reporting())
+        if self._transports and not self._asked >= self._names(wanted):
             self._asked = self._names(wanted)
-            self._hearing = self._pool.submit(self._hear, dict(wanted))
-        if self._sending is None and self._hearing is None and self._may_speak():
-            self._speak(heads, heartbeat)
+            self._begin("hear", lambda: self._hear(dict(wanted)))
+        elif self._transports and self._may_speak():
+            self._speak(heads)
+        if not self._errands:
+            self._tell()
+
+    def _follow(self, said: Reporting) -> None:
+        """The transports under what the fleet says now; others than before have not been heard."""
+        if said != self._said:
+            self._said, self._transports = said, self._post.transports(said)
+            self._asked, self._has_heard_itself = frozenset(), False
+            self._wrong = {}
+
+    def _begin(self, what: str, act: Callable[[], tuple[str, ...]]) -> None:
+        self._errands[what] = _Errand(self._pool.submit(act), self._clock.monotonic() + GIVEN_UP_AFTER)
 
     def _names(self, wanted: Collection[str]) -> frozenset[str]:
         return frozenset(wanted) | {self._name}
@@ -90,7 +139,7 @@ class Postman:
         """A journal that does not know what this node has published has to have taken it over."""
         return self._journal.ledger().is_sure
 
-    def _speak(self, heads: Mapping[str, tuple[str, ...]], heartbeat: timedelta) -> None:
+    def _speak(self, heads: Mapping[str, tuple[str, ...]]) -> None:
         from edgegitops.core.trust.reports import payload_of, sealed
 
         ledger = self._journal.ledger()
@@ -99,7 +148,7 @@ class Postman:
         sequence = ledger.report_sequence + 1
         report = report_of(ledger, voice, heads, sequence=sequence, now=self._clock.now())
         asked = soaks_asked(ledger)
-        if not is_news(self._tried or self._last(), report, heartbeat=heartbeat, asked=asked):
+        if not is_news(self._tried or self._last(), report, heartbeat=self._heartbeat, asked=asked):
             return
         fresh = {
             name: tuple(
@@ -113,44 +162,49 @@ class Postman:
             payload = payload_of(report)
             data = sealed(payload, self._post.sign(payload))
         except ValueError:  # whoever has this node's key may have used up all sequences
-            self._tell(f"no report can be made under sequence {sequence}; give this node another report key")
+            words = f"no report can be made under sequence {sequence}; give this node another report key"
+            self._wrong["send"] = (words,)
             return
         except DeniedError as error:
-            self._tell(error.message)
+            self._wrong["send"] = (error.message,)
             return
         self._append([ReportMade(sequence, sha256_hex(payload), installation, first)])
-        self._sending = self._pool.submit(self._send, data)
+        self._begin("send", lambda: self._send(data))
 
-    def _send(self, data: bytes) -> str:
-        """What went wrong; empty where every transport took it."""
-        wrong = []
-        for transport in self._post.transports:
-            try:
-                transport.publish(self._name, data)
-            except (UnavailableError, DeniedError) as error:
-                wrong.append(error.message)
-        try:
-            if not wrong:
-                self._post.store.keep({self._name: data})
-        except UnavailableError as error:
-            wrong.append(error.message)
-        return "; ".join(wrong)
+    def _send(self, data: bytes) -> tuple[str, ...]:
+        """What went wrong. One transport that took it is enough: the others are given it when they are heard."""
+        wrong = [_error_of(partial(one.publish, self._name, data)) for one in self._transports]
+        if not all(wrong):
+            wrong.append(_error_of(partial(self._post.store.keep, {self._name: data})))
+        return _words(wrong)
 
-    def _hear(self, wanted: Mapping[str, str]) -> str:
-        wrong: list[str] = []
+    def _hear(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
+        """What went wrong. Who denies itself will not be heard by trying again, and is not waited for."""
         keys = dict(wanted)
         try:
             keys[self._name] = self._post.key_line()
         except DeniedError as error:
-            wrong.append(error.message)
-        for transport in self._post.transports:
-            try:
-                found = transport.collect(sorted(keys))
-                self._post.store.keep({name: data for name, data in found.items() if self._is_signed(name, data, keys)})
-            except (UnavailableError, DeniedError) as error:
-                wrong.append(error.message)
-        self._has_heard_itself = self._has_heard_itself or not wrong
-        return "; ".join(wrong)
+            return (error.message,)
+        wrong = [_error_of(partial(self._hear_from, one, keys)) for one in self._transports]
+        is_sure = all(one is None or isinstance(one, DeniedError) for one in wrong)
+        self._has_heard_itself = self._has_heard_itself or is_sure
+        return _words(wrong)
+
+    def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str]) -> None:
+        found = transport.collect(sorted(keys))
+        said = {name: data for name, data in found.items() if self._is_signed(name, data, keys)}
+        self._post.store.keep(said)
+        if found.get(self._name) == b"":
+            raise UnavailableError("reports", "collect", f"the own report ({self._name}) could not be had")
+        self._remind(transport, said.get(self._name, b""))
+
+    def _remind(self, transport: ReportTransport, shown: bytes) -> None:
+        """Give our last word to a transport that shows none, or an older one."""
+        from edgegitops.core.trust.reports import statement_in
+
+        told, own = statement_in(shown) if shown else None, self._own()
+        if own and (told is None or told.report.sequence < own[-1][0].sequence):
+            transport.publish(self._name, own[-1][1])
 
     def _is_signed(self, name: str, data: bytes, keys: Mapping[str, str]) -> bool:
         from edgegitops.core.trust.reports import read_report
@@ -160,15 +214,17 @@ class Postman:
 
     def take(self) -> None:
         """Take what ended, before the next decision: it may be about that. JournalError: it is not remembered."""
-        for what in ("_sending", "_hearing"):
-            future: Future[str] | None = getattr(self, what)
-            if future is not None and future.done():
-                setattr(self, what, None)
-                self._stored = self._post.store.stored()
-                if what == "_hearing":
-                    self._take_over()
-                error = future.exception()
-                self._tell(f"{type(error).__name__}: {error}" if error is not None else future.result())
+        for what, errand in tuple(self._errands.items()):
+            if errand.future.done():
+                self._wrong[what] = errand.future.result()
+            elif self._clock.monotonic() >= errand.ends_at:
+                self._wrong[what] = (f"no end after {GIVEN_UP_AFTER.total_seconds():.0f} s: given up",)
+            else:
+                continue
+            del self._errands[what]
+            self._stored = self._post.store.stored()
+            if what == "hear":
+                self._take_over()
 
     def _take_over(self) -> None:
         """What this node published and its journal does not know; nothing while a transport may show more of it."""
@@ -182,8 +238,10 @@ class Postman:
         if event is not None:
             self._append([event])
 
-    def _tell(self, wrong: str) -> None:
-        standing = self._journal.ledger().alarms.get(f"{Alarm.REPORTS_UNREACHABLE} fleet")
+    def _tell(self) -> None:
+        """One alarm for all that went wrong in this worker."""
+        wrong = "; ".join(dict.fromkeys(word for words in self._wrong.values() for word in words))
+        standing = self._journal.ledger().alarms.get(_ALARM)
         if wrong and (standing is None or standing.detail != wrong):
             self._append([AlarmRaised(Alarm.REPORTS_UNREACHABLE, "fleet", wrong)])
         elif not wrong and standing is not None:
@@ -192,9 +250,31 @@ class Postman:
     def _append(self, events: Sequence[Event]) -> None:
         self._journal.append(events, self._clock.now())
 
-    def _last(self) -> Report | None:
-        """The last report that was sent."""
+    def _own(self) -> list[tuple[Report, bytes]]:
+        """Our own reports that were sent, with their bytes, oldest first."""
         from edgegitops.core.trust.reports import statement_in
 
-        found = [one.report for one in map(statement_in, self._stored.get(self._name, ())) if one is not None]
-        return max(found, key=lambda one: one.sequence, default=None)
+        found = [(statement_in(data), data) for data in self._stored.get(self._name, ())]
+        return sorted(((one.report, data) for one, data in found if one), key=lambda pair: pair[0].sequence)
+
+    def _last(self) -> Report | None:
+        """The last report that was sent."""
+        own = self._own()
+        return own[-1][0] if own else None
+
+
+def _error_of(act: Callable[[], None]) -> Exception | None:
+    """What went wrong, whatever it is: one transport's fault is not the other's."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - as above; it is told
+        return error
+    return None
+
+
+def _words(wrong: Sequence[Exception | None]) -> tuple[str, ...]:
+    return tuple(
+        one.message if isinstance(one, UnavailableError | DeniedError) else f"{type(one).__name__}: {one}"
+        for one in wrong
+        if one is not None
+    )

@@ -4,8 +4,7 @@ it trusts, and a policy that allows the lab's registry and nothing more. Text is
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from edgegitops.core.model.trust import Pin
 from edgegitops.lab.commands import run
@@ -14,8 +13,8 @@ from edgegitops.lab.node import VirtualNode
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place in a fleet: `url` of the repository, the pin, how often to look (`2s`), and the folder of reports
-    (None: it makes none).
+    """A node's place in a fleet: `url` of the repository, the pin, how often to look (`2s`), and where reports go, by
+    the keys of node.yaml (nothing: as the fleet says).
     """
 
     site: str
@@ -23,7 +22,7 @@ class Seat:
     url: str
     pin: Pin
     poll: str = "2s"
-    reports: Path | None = None
+    reports: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(node: VirtualNode, seat: Seat, registries: tuple[str, ...]) -> None:
@@ -48,10 +47,8 @@ def keys_manifest(site: str, keys: Mapping[str, str]) -> str:
 
 
 def _reports(node: VirtualNode, seat: Seat) -> str:
-    if seat.reports is None:
-        return ""
-    key = json.dumps(str(node.home / "report.key"))
-    return f"  reports:\n    directory: {json.dumps(str(seat.reports))}\n    signingKeyFile: {key}\n"
+    told = {**seat.reports, "signingKeyFile": str(node.home / "report.key")}
+    return "  reports:\n" + "".join(f"    {key}: {json.dumps(value)}\n" for key, value in told.items())
 
 
 def _config(node: VirtualNode, seat: Seat) -> str:

@@ -1,6 +1,6 @@
 """Law: a real Git server over smart HTTP: Git's own `git http-backend` behind a small threading server, a process of
-its own that outlives the command that started it. Everyone who reaches the address may fetch; pushes are taken only
-from this machine (whose source address is the server's own), never from a node.
+its own that outlives the command that started it. Everyone who reaches the address may fetch. Pushes to the repository
+of reports are taken from everyone, any other only from this machine (whose source address is the server's own).
 """
 
 import http.client
@@ -17,6 +17,7 @@ from edgegitops.lab.commands import environment, run, until
 from edgegitops.lab.processes import MARK, Process, start
 
 PORT = 8080
+REPORTS = "reports"
 _CHUNK = 64 * 1024
 _ARGUMENTS = 3
 
@@ -37,7 +38,8 @@ class _Exchange(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         is_push = "git-receive-pack" in self.path
         is_local = self.client_address[0] == self.connection.getsockname()[0]
-        if is_push and not is_local:
+        may_push = is_local or url.path.startswith(f"/{REPORTS}.git/")
+        if is_push and not may_push:
             self._refuse()
             return
         body = self._body()
@@ -52,7 +54,7 @@ class _Exchange(BaseHTTPRequestHandler):
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             "REMOTE_ADDR": self.client_address[0],
-            "REMOTE_USER": "lab" if is_local else "",
+            "REMOTE_USER": "lab" if may_push else "",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
         }

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -86,7 +86,8 @@ class Lab:
         lab = cls(place, wiring, _nodes(place, wiring, names))
         _, served = registry.serve(place / "registry", wiring.address, str(place))
         served.write(place / "registry" / "pid")
-        git_server.create(_made(place / "git"), "fleet")
+        for name in ("fleet", git_server.REPORTS):
+            git_server.create(_made(place / "git"), name)
         _, served = git_server.serve(place / "git", wiring.address, str(place))
         served.write(place / "git" / "pid")
         for node in lab.nodes.values():
@@ -113,6 +114,11 @@ class Lab:
     def git_url(self) -> str:
         """The fleet repository's URL, for this machine and for the nodes."""
         return f"http://{self.wiring.address}:{git_server.PORT}/fleet.git"
+
+    @property
+    def reports_url(self) -> str:
+        """The URL of the repository that nodes push their reports to."""
+        return f"http://{self.wiring.address}:{git_server.PORT}/{git_server.REPORTS}.git"
 
     @property
     def fleet(self) -> Fleet:
@@ -149,13 +155,22 @@ class Lab:
         return founded
 
     def enrol(
-        self, name: str, *, site: str = SITE, node: str | None = None, poll: str = "2s", reports: bool = False
+        self,
+        name: str,
+        *,
+        site: str = SITE,
+        node: str | None = None,
+        poll: str = "2s",
+        reports: bool | Collection[str] = False,
     ) -> None:
         """Write node.yaml and policy.yaml: node `name` is `node` (default: the same name) of `site`. With `reports` it
-        makes and reads reports in a folder that all nodes share.
+        makes and reads reports: through Git, or in the ways that are named, `git` and `directory` (all share it).
         """
-        folder = _made(self.directory / "reports") if reports else None
-        seat = enrolment.Seat(site, node or name, self.git_url, self.fleet.pin(), poll, folder)
+        ways = {"git"} if reports is True else set(reports or ())
+        told = {"git": self.reports_url} if "git" in ways else {}
+        if "directory" in ways:
+            told["directory"] = str(_made(self.directory / "reports"))
+        seat = enrolment.Seat(site, node or name, self.git_url, self.fleet.pin(), poll, told)
         enrolment.write(self.nodes[name], seat, (self.registry.name, self.registry.address))
 
     def _learn_keys(self, speakers: Mapping[tuple[str, str], str]) -> None:

@@ -82,7 +82,6 @@ def test_numbers_and_lists_are_read_by_their_type() -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("reports: {git: 'ssh://git@git.example/reports.git'}", FaultCode.NOT_SUPPORTED_YET),
         ("fleet: press", FaultCode.UNKNOWN_FIELD),  # the pin says it
         ("metrics: {listen: 0.0.0.0:9464}", FaultCode.WRONG_FORMAT),  # nothing protects it
         ("metrics: {listen: 'gw.example:9464'}", FaultCode.WRONG_FORMAT),

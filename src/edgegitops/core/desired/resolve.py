@@ -97,7 +97,10 @@ def desired_for(
         return Faults(snapshot.revision, faults)
     target = target_of(snapshot, node.site, node.node)
     if target is None:
-        return Desired(snapshot.revision, is_enrolled=False, max_staleness=snapshot.fleet.max_staleness)
+        fleet = snapshot.fleet
+        return Desired(
+            snapshot.revision, is_enrolled=False, max_staleness=fleet.max_staleness, reporting=fleet.reporting
+        )
     releases, contents, faults = resolve(snapshot, node.site, node.node, objects, judge)
     if any(not fault.is_warning for fault in faults):
         return Faults(snapshot.revision, faults)
@@ -117,6 +120,7 @@ def desired_for(
         refused=Refusals({name: refusals for name, refusals in judged.items() if refusals}),
         is_in_maintenance=target.node.is_in_maintenance,
         max_staleness=snapshot.fleet.max_staleness,
+        reporting=snapshot.fleet.reporting,
         plant=node_plant(snapshot, target),
     )
 

@@ -20,6 +20,7 @@ from edgegitops.core.model.manifests import (
     Site,
 )
 from edgegitops.core.model.quantities import parse_duration
+from edgegitops.core.model.report import Reporting
 
 
 def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
@@ -33,7 +34,13 @@ def read_fleet(tree: Mapping[str, Tree], origin: Origin) -> Fleet:
         minimum_profile=spec.get("minimumProfile", "privileged"),  # unwritten: the fleet demands nothing
         mirrors=_read_mirrors(spec),
         max_staleness=parse_duration(spec["maxStaleness"]) if "maxStaleness" in spec else None,
+        reporting=_read_reporting(spec.get("reports", {})),
     )
+
+
+def _read_reporting(said: Mapping[str, Tree]) -> Reporting:
+    heartbeat = {"heartbeat": parse_duration(said["heartbeat"])} if "heartbeat" in said else {}
+    return Reporting(said.get("git", ""), said.get("directory", ""), **heartbeat)
 
 
 def read_node_keys(tree: Mapping[str, Tree], origin: Origin) -> NodeKeys:

@@ -50,10 +50,7 @@ spec:
 """
 
 NOT_YET: Mapping[str, Mapping[str, str]] = {
-    "nodeconfig": {
-        "reports.git": "reports go through a shared folder: reports.directory",
-        "reports.keyFile": "it is for reports.git",
-    },
+    "nodeconfig": {},
     "nodepolicy": {},
 }
 
@@ -210,12 +207,20 @@ def _not_yet(spec: Mapping[str, Any], kind: str, page: Page) -> Iterator[Fault]:
             yield page.key_fault(FaultCode.NOT_SUPPORTED_YET, f"{path} is not obeyed by this version yet: {why}", below)
 
 
-def _reports(spec: Mapping[str, Any]) -> Reports | None:
-    """Where reports go; None where they go nowhere."""
-    if "directory" not in spec:
-        return None
+def _reports(spec: Mapping[str, Any]) -> Reports:
+    """Where reports go, as far as this file says it."""
     key = {"signing_key": spec["signingKeyFile"]} if "signingKeyFile" in spec else {}
-    return Reports(spec["directory"], **key)
+    return Reports(
+        git=spec.get("git"),
+        directory=spec.get("directory"),
+        key_file=spec.get("keyFile", ""),
+        token_file=spec.get("tokenFile", ""),
+        user=spec.get("user", ""),
+        known_hosts_file=spec.get("knownHostsFile", ""),
+        ca_file=spec.get("caFile", ""),
+        proxy=spec.get("proxy", "").rstrip("/"),
+        **key,
+    )
 
 
 def _senseless(spec: Mapping[str, Any], page: Page) -> Iterator[Fault]:

@@ -46,12 +46,7 @@ _BY_KIND: dict[str, tuple[Gap, ...]] = {
         *(Gap(("spec", "overrides", "*", "patch", *gap.path), gap.sentence, gap.applies) for gap in _APPLICATION),
     ),
     "Site": (),
-    "Fleet": _rows(
-        "",
-        {
-            "spec/reports": "say it in each node's node.yaml (reports.directory) yet",
-        },
-    ),
+    "Fleet": (),
     "Policy": (),
 }
 

@@ -14,6 +14,7 @@ from edgegitops.core.model.plant import Answers, FixedZones, Interlock, Plant, Z
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
+from edgegitops.core.model.report import Reporting
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.snapshots import SnapshotSeen
 from edgegitops.core.model.spec import Probe
@@ -45,7 +46,7 @@ class Desired:
     `secrets` age files by name and version (`db.2`).
     `is_enrolled` is False where the node's own entry is missing: then nothing is started and nothing removed. `plant`
     is what site and policies say for every deployment of the node, also for those that go. `max_staleness`: how old
-    the newest freshness statement may be; None: none is asked for.
+    the newest freshness statement may be; None: none is asked for. `reporting` is how the fleet reports.
     """
 
     revision: str
@@ -57,6 +58,7 @@ class Desired:
     max_staleness: timedelta | None = None
     plant: Plant = field(default_factory=Plant)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+    reporting: Reporting = field(default_factory=Reporting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Facts:
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
     `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
     it changes no decision, and may be emptied at any time. `snapshots` are the copies of volumes on disk.
-    What others say is asked for again after `asked_every`. `is_reporting`: this node publishes reports.
+    What others say is asked for again after `asked_every`. `is_reporting`: this node publishes reports
+    by its own configuration; of the ways in `fleet_may_say` (fields of `Reporting`) it does where its fleet says so.
     """
 
     now: datetime
@@ -92,6 +95,7 @@ class Facts:
     asked_every: timedelta = timedelta(seconds=60)
     snapshots: tuple[SnapshotSeen, ...] = ()
     is_reporting: bool = False
+    fleet_may_say: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

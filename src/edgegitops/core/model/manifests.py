@@ -11,6 +11,7 @@ from datetime import timedelta
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
 from edgegitops.core.model.plant import Interlock, Window
+from edgegitops.core.model.report import Reporting
 from edgegitops.core.model.selector import Selector
 from edgegitops.core.model.waves import RolloutPolicy
 
@@ -68,7 +69,9 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """`fleet.yaml`. `max_staleness`: how old the newest freshness statement may be; None: none is asked for."""
+    """`fleet.yaml`. `max_staleness`: how old the newest freshness statement may be; None: none is asked for.
+    `reporting`: where reports go that no node.yaml says otherwise, and how often.
+    """
 
     origin: Origin
     repository: str
@@ -77,6 +80,7 @@ class Fleet:
     minimum_profile: str = "privileged"
     max_staleness: timedelta | None = None
     mirrors: tuple[Mirror, ...] = ()
+    reporting: Reporting = field(default_factory=Reporting)
 
 
 @dataclass(frozen=True, slots=True)

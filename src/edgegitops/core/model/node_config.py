@@ -46,10 +46,29 @@ class RegistryAccess:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Where this node's reports go and others' come from: a folder that all share; `signing_key` signs them."""
+    """Where this node's reports go and others' come from: a Git repository, a folder that all share, or both; None: as
+    the fleet says, empty: not this way. `signing_key` signs them; the other files are proofs for the Git repository.
+    """
 
-    directory: str
+    git: str | None = None
+    directory: str | None = None
     signing_key: str = "/etc/edgegitops/report.key"
+    key_file: str = ""
+    token_file: str = ""
+    user: str = ""
+    known_hosts_file: str = ""
+    ca_file: str = ""
+    proxy: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this file names a way."""
+        return bool(self.git or self.directory)
+
+    @property
+    def left_to_fleet(self) -> frozenset[str]:
+        """The ways that the fleet may say, as fields of `Reporting`."""
+        return frozenset(way for way, said in (("git", self.git), ("directory", self.directory)) if said is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +96,7 @@ class NodeConfig:
     fetch_memory: int = 1024 * 1024 * 1024
     fetch_bytes: int = 512 * 1024 * 1024
     registry: RegistryAccess = RegistryAccess()
-    reports: Reports | None = None
+    reports: Reports = Reports()
 
     @property
     def control_socket(self) -> str:

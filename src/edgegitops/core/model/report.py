@@ -8,6 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+HEARTBEAT = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """How a fleet reports (`fleet.yaml spec.reports`): URL of a Git repository, a folder, and the longest time between
+    two reports of a node. Empty: not said.
+    """
+
+    git: str = ""
+    directory: str = ""
+    heartbeat: timedelta = HEARTBEAT
+
 
 class ReportedState(StrEnum):
     """How a deployment is on a node. Only `healthy` can be evidence for a gate."""
