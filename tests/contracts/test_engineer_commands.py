@@ -291,3 +291,17 @@ def test_a_fleet_in_a_folder_of_its_repository_is_planned_too(fleet: Path, tmp_p
     assert asked(inside).nodes == asked(fleet).nodes
     with pytest.raises(InvalidDocumentError):
         asked(top)
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [(("--node", "goteborg-1/gw-vison"), "goteborg-1/gw-vison; it has"), ((), "lab/node-1; name some with --node")],
+)
+def test_a_lab_refuses_nodes_that_its_fleet_does_not_have_and_names_those_that_it_has(
+    fleet: Path, words: tuple[str, ...], missing: str
+) -> None:
+    done = edgegitops("lab", "up", "--fleet", str(fleet), *words, "--dir", str(fleet / "lab"))
+    assert done.returncode == 3
+    assert f"has no node {missing}" in done.stderr
+    assert "toledo-1/gw-vision" in done.stderr
+    assert not (fleet / "lab").exists()

@@ -266,6 +266,12 @@ def test_a_registry_whose_header_contradicts_its_bytes_is_not_believed(guarded: 
         ImageRegistry([guarded[0]]).digest(f"{guarded[0]}/app:1")
 
 
+def test_a_registry_that_does_not_answer_is_told_in_words_and_not_by_number() -> None:
+    with pytest.raises(UnavailableError) as told:
+        ImageRegistry(["127.0.0.1:1"]).digest("127.0.0.1:1/line/web:1")
+    assert told.value.message == "Connection refused"
+
+
 def test_an_image_that_names_no_registry_is_not_guessed() -> None:
     with pytest.raises(DeniedError, match=r"write docker\.io/busybox:1"):
         ImageRegistry().digest("busybox:1")

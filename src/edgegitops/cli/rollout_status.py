@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 _EVERY_SECONDS = 5
 _CLEAR = "\x1b[H\x1b[2J"
+_SOAKING = "soaking"
 _HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
     "no-report": "reports nothing of it",
     "runs-another-release": "runs another release",
     "not-healthy": "is not healthy",
-    "soaking": "has not soaked yet",
+    _SOAKING: "has not soaked yet",
     "report-too-old": "its last report is too old",
     "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
     "told-two-things-at-once": "told two things under one number, so nothing good of it counts",
@@ -106,9 +107,9 @@ def _all(view: "RolloutView") -> Iterator["Waiting"]:
 def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
     situation = desk.situation
     yield f"{situation.deployment} at {view.revision[:12]}: {_state(view)}"
-    for wave in view.waves:
-        if wave.tally.size:
-            yield from _wave(desk, wave)
+    waves = [wave for wave in view.waves if wave.tally.size]
+    for wave in waves:
+        yield from _wave(desk, wave, is_last=wave is waves[-1])
     for one in view.leaving:
         yield f"  to be removed from {count(len(one.nodes), 'node')}: {names(one.nodes)}"
         yield from _held(desk, one)
@@ -119,17 +120,21 @@ def _state(view: "RolloutView") -> str:
     """In one word or a few; a halt by a person is told before one by failures."""
     stops = {one.shut.reason for one in _all(view) if one.shut}
     hard = next((word for reason, word in _HARD.items() if reason in stops), "")
-    return hard or ("every node runs what it should" if view.is_through else "under way")
+    if hard or not view.is_through:
+        return hard or "under way"
+    is_well = all(lack == _SOAKING for wave in view.waves for _, lack in wave.missing)
+    return "every node runs what it should" if is_well else "every node has it, and not all have shown to be well"
 
 
-def _wave(desk: "Desk", wave: "WaveView") -> Iterator[str]:
+def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
     one = wave.tally
-    yield f"  wave {one.wave.name}: {count(one.size, 'node')}, {_numbers(wave)}"
+    yield f"  wave {one.wave.name}: {count(one.size, 'node')}, {_numbers(wave, is_last=is_last)}"
     if one.failed:
         yield f"    failed: {names(sorted(one.failed))}"
     reasons: dict[str, list[str]] = {}
     for node, lack in wave.missing:
-        reasons.setdefault(lack, []).append(node)
+        if not (is_last and lack == _SOAKING):  # nobody waits for that
+            reasons.setdefault(lack, []).append(node)
     for why, nodes in reasons.items():
         yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
     if one.resting:
@@ -141,17 +146,17 @@ def _wave(desk: "Desk", wave: "WaveView") -> Iterator[str]:
 def _lack(desk: "Desk", wave: "WaveView", lack: str, nodes: list[str]) -> str:
     told = [desk.situation.told(node) for node in nodes]
     soaked = [one.soaked_for for one in told if one is not None]
-    if lack == "soaking" and soaked:
+    if lack == _SOAKING and soaked:
         return f"soaked for {span(min(soaked))} of {span(wave.tally.wave.gate.soak)}"
     return LACKS[lack]
 
 
-def _numbers(wave: "WaveView") -> str:
+def _numbers(wave: "WaveView", *, is_last: bool) -> str:
     one = wave.tally
     if not one.covered:
         return "nothing changes for it" if not wave.waiting else "none of them counts as evidence"
-    covered = f"{len(one.covered)} covered"
-    return f"{covered}, {len(one.good)} of {one.need} needed good, {len(one.failed)} failed of {one.allowed} allowed"
+    good = "" if is_last else f", {len(one.good)} of {one.need} needed good"
+    return f"{len(one.covered)} covered{good}, {len(one.failed)} failed of {one.allowed} allowed"
 
 
 def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:

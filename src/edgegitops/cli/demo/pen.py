@@ -35,7 +35,8 @@ def impatient(source: Path) -> Iterator[Path]:
             text = re.sub(r"soak: \w+", f"soak: {SOAK}", path.read_text())
             path.write_text(re.sub(r"deadline: \w+", "deadline: 40s", text))
         for path in copy.glob("apps/*/app.yaml"):
-            path.write_text(re.sub(r"interval: \w+", "interval: 2s", path.read_text()))
+            text = re.sub(r"interval: \w+", "interval: 2s", path.read_text())
+            path.write_text(re.sub(r"(?m)^spec:$", "spec:\n  update: {minReady: 1s}", text))
         yield copy
 
 
