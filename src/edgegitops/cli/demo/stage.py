@@ -33,6 +33,8 @@ class Screen:
 
     def __init__(self) -> None:
         self._console = Console()
+        if not self._console.is_terminal:
+            self._console = Console(width=_PIPE)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._shown = ""
         self._began = time.monotonic()
@@ -85,7 +87,7 @@ class Screen:
         table = Table("claim", "observed", title=title)
         for sentence, is_seen in rows:
             table.add_row(sentence, "[green]yes[/]" if is_seen else "[red]no[/]")
-        self._console.print(table, width=None if self._console.is_terminal else _PIPE)
+        self._console.print(table)
 
 
 def _coloured(lines: Sequence[str]) -> Text:
