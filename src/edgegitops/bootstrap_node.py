@@ -7,13 +7,14 @@ inside the functions, as in `bootstrap`.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgegitops import bootstrap
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import Ledger
+from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.node_config import NodeConfig
 from edgegitops.errors import (
     DeniedError,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from edgegitops.core.model.observed import Observed
     from edgegitops.core.model.steps import Step
     from edgegitops.core.model.trust import Refused
+    from edgegitops.core.overview.own_gate import OwnGate
     from edgegitops.core.rollout.control_log import ControlLog
+    from edgegitops.core.trust.control_tags import Signers
     from edgegitops.daemon.checkup import Machine
 
 T = TypeVar("T")
@@ -129,22 +132,60 @@ def kept_tags(config: NodeConfig, ledger: Ledger, deployment: str) -> "list[tupl
     from edgegitops.core.model.control import ControlTag
     from edgegitops.core.model.trust import Refused, TrustLimits
     from edgegitops.core.model.view import CONTROL_TAGS
-    from edgegitops.core.trust.control_tags import SIZE_MOST, Signers, read_control_tag
+    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag
     from edgegitops.core.trust.lookup import Lookup
-    from edgegitops.core.trust.root import roots_ever
 
-    facts, floor = _facts(config, ledger), ledger.floor
-    if facts is None or facts.objects is None or floor is None:
+    facts = _facts(config, ledger)
+    signers = _signers(config, facts) if facts else None
+    if facts is None or facts.objects is None or signers is None:
         return []
     lookup = Lookup(facts.objects, TrustLimits())
-    roots = roots_ever(config.pin, lookup, floor.tree)
-    if isinstance(roots, Refused):
-        raise DeniedError("trust", "read the roots", f"{roots.subject}: {roots.detail}", reason=roots.doubt)
-    signers = Signers(config.pin.repository, roots, max(facts.now, floor.clock))
     kept = [one for one in ledger.controls.values() if one.ref.startswith(f"{CONTROL_TAGS}{deployment}/")]
     data = ((one, lookup.read(one.object, "tag", limit=SIZE_MOST)) for one in kept)
     read = ((one, raw if isinstance(raw, Refused) else read_control_tag(one.ref, raw, signers)) for one, raw in data)
     return [(one.ref, one.object, found) for one, found in read if isinstance(found, ControlTag)]
+
+
+def _signers(config: NodeConfig, facts: "Facts") -> "Signers | None":
+    """Whose signatures count, by the roots of the floor; None before the first belief. DeniedError: no sound roots."""
+    from edgegitops.core.model.trust import Refused, TrustLimits
+    from edgegitops.core.trust.control_tags import Signers
+    from edgegitops.core.trust.lookup import Lookup
+    from edgegitops.core.trust.root import roots_ever
+
+    floor = facts.ledger.floor
+    if facts.objects is None or floor is None:
+        return None
+    roots = roots_ever(config.pin, Lookup(facts.objects, TrustLimits()), floor.tree)
+    if isinstance(roots, Refused):
+        raise DeniedError("trust", "read the roots", f"{roots.subject}: {roots.detail}", reason=roots.doubt)
+    return Signers(config.pin.repository, roots, max(facts.now, floor.clock))
+
+
+def gate_of(
+    config: NodeConfig, ledger: Ledger, desired: "Desired | None", record: DeploymentRecord
+) -> "tuple[OwnGate, Mapping[str, tuple[str, ...]]] | None":
+    """The gate of what the newest revision gives this node of a deployment, from the local mirror and the stored
+    reports, and who holds each role that its approvals may have. None where there is none, or it cannot be told.
+    """
+    from edgegitops.adapters.reports_store import ReportsStore
+    from edgegitops.core.model.trust import Refused
+    from edgegitops.core.overview.own_gate import own_gate
+    from edgegitops.core.permit import Rollouts
+
+    try:
+        facts = _facts(config, ledger)
+        if facts is None or desired is None:
+            return None
+        heard = replace(facts, reports=ReportsStore(Path(config.state) / "reports").stored())
+        rollouts = Rollouts(heard, desired)
+        chain = rollouts.history
+        found = None if isinstance(chain, Refused) else own_gate(rollouts.question(chain, record.name, record))
+        signers = _signers(config, facts) if found else None
+    except EdgegitopsError:
+        return None
+    roles = {*found.asked.roles, *(found.shut.roles if found.shut else ())} if found else set()
+    return (found, {role: signers.holders(role) for role in roles}) if found and signers else None
 
 
 def _facts(config: NodeConfig, ledger: Ledger) -> "Facts | None":

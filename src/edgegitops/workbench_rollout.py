@@ -55,9 +55,7 @@ class Desk:
 
     def holders(self, role: str) -> list[str]:
         """Whose keys hold a role in the root in force, and count now."""
-        root = self.signers.roots[-1]
-        keys = root.roles[role].keys if role in root.roles else ()
-        return sorted({self.signers.owner(key) or key[:12] for key in keys if role in self.signers.current(key)})
+        return list(self.signers.holders(role))
 
 
 @dataclass(frozen=True)

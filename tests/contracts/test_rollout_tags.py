@@ -1,14 +1,17 @@
 """`edgegitops rollout` with real git and real keys: the effect is shown, the tag is signed, read again, and pushed."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contracts.rollout_desk import APP, RolloutDesk
 
 from edgegitops import bootstrap_node
+from edgegitops.adapters.reports_store import ReportsStore
 from edgegitops.cli.explain import _said, _said_line
-from edgegitops.core.model.ledger import KeptTag, Ledger
+from edgegitops.cli.explain_gate import Gate, lines, tree
+from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.node_config import NodeConfig, Remote
 from edgegitops.core.overview.waves import Force, force_of
 from edgegitops.workbench_trust import verify_clone
@@ -149,3 +152,29 @@ def test_node_that_keeps_tags_can_tell_what_they_do(desk, tmp_path):
         "000001 halt by engineer",
         "000002 resume by release-manager",
     ]
+
+
+def test_node_tells_its_gate_from_what_it_heard(desk, tmp_path):
+    """What `explain` says of the gate, over a mirror and a store of reports as the node has them."""
+    desk.tell("a", desk.second)
+    state = tmp_path / "state"
+    subprocess.run(["git", "clone", "-q", "--mirror", str(desk.bare), str(state / "mirror.git")], check=True)
+    found = verify_clone(desk.fleet.work, "HEAD", pin={"repository": "", "root_sha256": "", "checkpoint": ""})
+    ReportsStore(state / "reports").keep({"a/gw": (desk.reports / "a" / "gw.report").read_bytes()})
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
+    config = NodeConfig(
+        "b", "gw", state=str(state), remote=Remote(str(desk.bare)), pin=desk.fleet.pin(), policy_file=str(policy)
+    )
+    ledger = Ledger(floor=found.belief.floor, report_sequence=1, installation="one")
+    desired = bootstrap_node.wanted(config, ledger)
+    assert desired is not None
+    running = replace(desired.releases[APP], digest=desk.digest(desk.first, "b"))
+    told = bootstrap_node.gate_of(config, ledger, desired, DeploymentRecord(APP, serving=running))
+    assert told is not None
+    gate = Gate(*told)
+    assert gate.own.waves[0].tally.good == {"a/gw"}
+    assert any(
+        one.startswith("would help now: 1 approval by release-manager (release-manager)") for one in lines(gate, APP)
+    )
+    assert tree(gate)["approvals"]["lacking"] == 1

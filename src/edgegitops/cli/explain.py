@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgegitops.cli import explain_gate
 from edgegitops.cli import node_view as view
+from edgegitops.cli.explain_gate import Gate
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
 from edgegitops.cli.plain_words import (
@@ -37,6 +39,7 @@ from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase, Release
+from edgegitops.core.model.view import CONTROL_TAGS
 
 if TYPE_CHECKING:
     from edgegitops.core.model.control import ControlTag
@@ -76,6 +79,7 @@ class _Case:
     desired: Desired | None
     last: tuple[Tree, ...]
     said: "ControlLog | None" = None
+    gate: Gate | None = None
 
 
 @click.command(epilog="Example: edgegitops explain vision-qa")
@@ -100,7 +104,8 @@ def explain(ctx: click.Context, deployment: str, file: str, *, as_json: bool) ->
     record = ledger.deployments.get(deployment) or DeploymentRecord(deployment)
     story = _last_story(bootstrap_node.history(config), deployment, ledger.seq)
     said = bootstrap_node.control_log(config, ledger, desired, deployment)
-    case = _Case(look, record, desired, story, said)
+    gate = bootstrap_node.gate_of(config, ledger, desired, record)
+    case = _Case(look, record, desired, story, said, Gate(*gate) if gate else None)
     told = describe(case, site=config.site, node=config.node)
     click.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told, case)))
 
@@ -135,6 +140,7 @@ def describe(case: _Case, *, site: str, node: str) -> dict[str, Tree]:
         "notAdmitted": [visible(f"{fault.file}: {fault.message}") for fault in refusals],
         "isAsWanted": view.is_as_wanted(record, rows) and _is_target(case),
         "reasons": _reasons(case),
+        "gate": explain_gate.tree(case.gate) if case.gate else None,
         "knownGood": [view.release_tree(release, ledger) for release in record.lkg],
         "copies": [*_copied(record), *_failed(case)],
         "said": [_said(case.said, tag) for tag in _newest(case.said)] if case.said else [],
@@ -208,6 +214,11 @@ def _reasons(case: _Case) -> list[Tree]:
         end = view.waits_until(record, look.now)
         found.append(_reason(record.hold_reason, detail, advice, since=record.hold_since, until=end))
     found += _of_the_node(case)
+    tags = f"{CONTROL_TAGS}{record.name}/"
+    for alarm in ledger.alarms.values():
+        if alarm.code == Alarm.CONTROL_TAG_MOVED and alarm.subject.startswith(tags):
+            advice = f"edgegitops rollout restore-log {record.name} --on-node shows it again"
+            found.append(_reason(alarm.code, f"alarm: {alarm.code}: {alarm.detail}", advice, since=alarm.since))
     codes = {f"{alarm.code}: {alarm.detail}": alarm for alarm in ledger.alarms.values() if alarm.subject == record.name}
     for text, alarm in codes.items():
         if not (latch and alarm.code == Alarm.RELEASE_FAILED):  # the latch has told it
@@ -310,7 +321,7 @@ def _told(entry: e.Entry, text: str, *, is_begin: bool = False) -> Tree:
 
 
 def _lines(told: dict[str, Any], case: _Case) -> list[str]:
-    now = case.look.now
+    now, record = case.look.now, case.record
     phase = Phase(told["phase"])
     lines = [f"{told['name']} on {told['site']}/{told['node']}", ""]
     runs = _release_line(told["release"]) if told["release"] else ["nothing of it"]
@@ -321,12 +332,13 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
         policy = case.record.transition.new.policy if case.record.transition and case.record.transition.new else None
         soaked = f", ready without a break for {span(case.record.soaked_for)}"
         lines += _row("", f"{soaked.removeprefix(', ')}{f' of {span(policy.soak)}' if policy else ''}")
-    lines += _row("containers", *(_container_line(row, now) for row in told["containers"]))
+    lines += _row("containers", *(_container_line(row, now, _which(row, told)) for row in told["containers"]))
     lines += _row("jobs", *(f"{one['job']}: {job_words(one, now)}" for one in told["jobs"]))
     lines += _row("wanted", *_wanted(told))
     for number, reason in enumerate(told["reasons"]):
         label = "note" if phase is Phase.HEALTHY and _is_target(case) else "why not"
         lines += _row("" if number else label, *_reason_lines(reason, now))
+    lines += _row("gate", *(explain_gate.lines(case.gate, record.name) if case.gate else ()))
     if told["knownGood"]:
         lines += _row("known good", *(_short(one) for one in told["knownGood"]))
     lines += _row("volumes", *(f"{one} was copied before this update" for one in _copied(case.record)))
@@ -364,7 +376,14 @@ def _release_line(release: dict[str, Any]) -> list[str]:
     return [_short(release), f"from commit {release['revision'][:SHORT]}{signer}{at}"]
 
 
-def _container_line(row: dict[str, Any], now: datetime) -> str:
+def _which(row: dict[str, Any], told: dict[str, Any]) -> str:
+    """Of two containers of one name, which is which; empty where there is one."""
+    word = view.which(row, told["containers"])
+    release = told["release"] if word == "old" else told["next"]
+    return f" ({word}{f', {_short(release)}' if release else ''})" if word else ""
+
+
+def _container_line(row: dict[str, Any], now: datetime, which: str = "") -> str:
     state = row["state"] or "not known"
     since = f" for {span(now - datetime.fromisoformat(row['since']))}" if row["since"] else ""
     code = f" with exit code {row['exitCode']}" if row["state"] == "exited" else ""
@@ -373,7 +392,7 @@ def _container_line(row: dict[str, Any], now: datetime) -> str:
     health = f", {'' if row['state'] else 'was '}{row['health']}" if is_told else ""
     detail = f" ({row['healthDetail']})" if row["healthDetail"] and row["health"] != "ready" else ""
     ends = f", ended {row['ends']} time{'s'[: row['ends'] > 1]} in 30 min" if row["ends"] else ""
-    return visible(f"{row['container']}: {state}{code}{since}{health}{detail}{rests}{ends}")
+    return visible(f"{row['container']}{which}: {state}{code}{since}{health}{detail}{rests}{ends}")
 
 
 def _wanted(told: dict[str, Any]) -> list[str]:

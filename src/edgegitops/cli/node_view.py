@@ -4,6 +4,7 @@ Containers are those of the releases that serve or are on their way, under the e
 the engine does not tell (it does not answer) is null, never guessed from memory.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,25 +47,35 @@ def release_tree(release: Release | None, ledger: Ledger) -> Tree:
     }
 
 
-def containers(record: DeploymentRecord, look: Look) -> list[Tree]:
+def containers(record: DeploymentRecord, look: Look) -> list[dict[str, Tree]]:
     """The containers of what serves, then of what is on its way and not shared with it, as far as they are made: what
     waits for its turn lacks nothing.
     """
     coming = record.transition.new if record.transition else None
-    rows: dict[str, Tree] = {}
-    for release in (record.serving, coming):
+    rows: dict[str, dict[str, Tree]] = {}
+    for of, release in (("serving", record.serving), ("coming", coming)):
         for name in release.spec.containers if release else ():
             engine_name = container_name(record.name, name, release.spec.container_digest(name)) if release else ""
-            if release is coming and _is_yet_to_be_made(record, engine_name, look):
+            if engine_name in rows:
+                rows[engine_name]["of"] = "both"
+                continue
+            if of == "coming" and _is_yet_to_be_made(record, engine_name, look):
                 continue
             remembered = record.containers.get(engine_name) or ContainerRecord()
-            rows.setdefault(engine_name, _container(name, engine_name, remembered, look))
+            rows[engine_name] = {"of": of, **_container(name, engine_name, remembered, look)}
     return list(rows.values())
 
 
 def _is_yet_to_be_made(record: DeploymentRecord, engine_name: str, look: Look) -> bool:
     is_there = look.observed is not None and look.observed.named(engine_name) is not None
     return record.phase in _MAKES_NONE_YET and not is_there
+
+
+def which(row: Mapping[str, Tree], rows: Sequence[Mapping[str, Tree]]) -> str:
+    """`old` or `new`, of two containers of one name; empty where there is one."""
+    if not any(one["container"] == row["container"] and one is not row for one in rows):
+        return ""
+    return "old" if row["of"] == "serving" else "new"
 
 
 def jobs(record: DeploymentRecord) -> list[Tree]:
@@ -101,7 +112,7 @@ def _run(engine_name: str, run: JobRun) -> Tree:
     }
 
 
-def _container(name: str, engine_name: str, remembered: ContainerRecord, look: Look) -> Tree:
+def _container(name: str, engine_name: str, remembered: ContainerRecord, look: Look) -> dict[str, Tree]:
     seen = look.observed.named(engine_name) if look.observed else None
     is_running = seen is not None and seen.state is ContainerState.RUNNING
     is_told = is_running or look.observed is None  # what does not run is not well because it once was
@@ -168,7 +179,7 @@ def is_shown(record: DeploymentRecord) -> bool:
     return record.phase is not Phase.ABSENT or bool(record.hold_reason) or bool(record.latches)
 
 
-def is_as_wanted(record: DeploymentRecord, rows: list[Tree]) -> bool:
+def is_as_wanted(record: DeploymentRecord, rows: Sequence[Mapping[str, Tree]]) -> bool:
     """Healthy, nothing waits, and every container runs and is ready, or rests as it may."""
     if record.phase not in REST or record.hold_reason or record.transition is not None:
         return False

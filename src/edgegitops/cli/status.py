@@ -173,7 +173,9 @@ def _table(deployments: list[dict[str, Any]], now: datetime) -> Table:
         for row in one["containers"]:
             state = "unknown" if row["state"] is None else row["state"]
             health = Text(visible(_health(row)), COLOURS.get(row["health"], ""))
-            table.add_row(f"  {row['container']}", state, _for(row["since"], now), health)
+            word = view.which(row, one["containers"])
+            name = f"  {row['container']}{f' ({word})' if word else ''}"
+            table.add_row(name, state, _for(row["since"], now), health)
         for job in one["jobs"]:
             table.add_row(f"  {job['job']}", "job", "", Text(job_words(job, now), _job_style(job)))
     return table

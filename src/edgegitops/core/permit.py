@@ -152,6 +152,10 @@ class Rollouts:
             if node.report
         }
 
+    def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
+        """What is asked of the rollout for a deployment."""
+        return Question(self._own(record), history.chain(name), self.log(name), self._reading(name))
+
     def permit(self, name: str, record: DeploymentRecord) -> Permit:
         """What the node may start of a deployment."""
         wanted = self.desired.releases.get(name)
@@ -166,7 +170,7 @@ class Rollouts:
         history = self.history
         if isinstance(history, Refused):
             return Permit(wanted, Hold(HoldReason.EVIDENCE, f"the history cannot be read: {history.detail}"))
-        found = next_release(Question(self._own(record), history.chain(name), log, self._reading(name)))
+        found = next_release(self.question(history, name, record))
         told = Permit(wanted, events=_retried(name, record, log, self._name), reports=self._fellows(history, name))
         match found:
             case Settled():

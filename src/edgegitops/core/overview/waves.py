@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.report import ReportedState
-from edgegitops.core.model.waves import Gate
+from edgegitops.core.model.waves import Edition, Gate
 from edgegitops.core.overview.effect import newest_change
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.rollout.control_log import MAY, ControlLog
-from edgegitops.core.rollout.count import Tally, tally
+from edgegitops.core.rollout.count import Reading, Tally, tally
 from edgegitops.core.rollout.evidence import is_ahead, is_fresh
 from edgegitops.core.rollout.next_release import Settled, Start
 from edgegitops.core.rollout.road import Road
@@ -92,7 +92,9 @@ def view_of(situation: Situation) -> RolloutView:
         for at, kinds in grouped.items()
     }
     waves = tuple(
-        WaveView(one, waiting.get(at, ()), tuple((node, _lack(situation, one, node)) for node in one.missing))
+        WaveView(
+            one, waiting.get(at, ()), tuple((node, lack_of(case.reading, edition, one, node)) for node in one.missing)
+        )
         for at, one in enumerate(counted)
     )
     return RolloutView(edition.revision, waves, waiting.get(-1, ()))
@@ -112,10 +114,11 @@ def _main_road(situation: Situation) -> Road:
     return Road(situation.chain, node, max(at - 1, 0), situation.candidate, is_from_nothing=at == 0)
 
 
-def _lack(situation: Situation, counted: Tally, node: str) -> Lack:
+def lack_of(reading: Reading, edition: Edition, counted: Tally, node: str) -> Lack:
     """Why a covered member is not good: the first of the reasons in their order."""
-    evidence, standpoint = situation.reading.evidence, situation.reading.standpoint
-    report, told = evidence.latest.get(node), situation.told(node)
+    evidence, standpoint = reading.evidence, reading.standpoint
+    report = evidence.latest.get(node)
+    told = report.deployments.get(reading.deployment) if report else None
     if node in counted.failed:
         return Lack.FAILED
     if report is None or told is None:
@@ -124,7 +127,7 @@ def _lack(situation: Situation, counted: Tally, node: str) -> Lack:
         return Lack.LIED
     gate: Gate = counted.wave.gate
     asked = (
-        (told.digest != situation.edition.digest(node), Lack.OTHER),
+        (told.digest != edition.digest(node), Lack.OTHER),
         (told.state is not ReportedState.HEALTHY, Lack.STATE),
         (not is_fresh(report, gate.max_report_age, standpoint), Lack.OLD),
         (is_ahead(report, standpoint), Lack.AHEAD),

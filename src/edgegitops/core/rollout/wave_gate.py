@@ -162,7 +162,7 @@ def _ask_under(case: Case, policy_of: Edition) -> Shut | None:
 def approving(case: Case, wave: Wave, words: str = "its gate asks for it") -> Shut | None:
     """Whether the approvals of a wave are there."""
     asked = wave.approvals
-    lacking = asked.count - len(_owners(case, wave.name, asked.roles))
+    lacking = asked.count - len(approvers(case, wave.name, asked.roles))
     if lacking <= 0:
         return None
     detail = f"wave {wave.name} waits for {lacking} approval{'s'[: lacking > 1]}: {words}"
@@ -213,7 +213,7 @@ def _is_few(case: Case, policy_of: Edition) -> bool:
     return len(touched) <= policy_of.policy.direct_most and len({name.partition("/")[0] for name in touched}) <= 1
 
 
-def _owners(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
+def approvers(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
     """Distinct owners who approved this wave at a revision after which this node's digest did not change."""
     last = max(case.road.own_changes, default=0)
     return {

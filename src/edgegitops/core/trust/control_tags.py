@@ -70,6 +70,12 @@ class Signers:
         """Whose key it is, as the newest root that knows it says."""
         return next((one.owner_of(key) for one in reversed(self._authorities) if key in one.root.keys), "")
 
+    def holders(self, role: str) -> tuple[str, ...]:
+        """Whose keys hold a role in the root in force, and count now."""
+        root = self.roots[-1]
+        keys = root.roles[role].keys if role in root.roles else ()
+        return tuple(sorted({self.owner(key) or key[:12] for key in keys if role in self.current(key)}))
+
     def current(self, key: str) -> frozenset[str]:
         """The roles that a key holds under the root in force; none where it does not count now."""
         authority = self._authorities[-1]
