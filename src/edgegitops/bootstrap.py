@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgegitops.adapters.engine_podman_secrets import Vault
     from edgegitops.adapters.image_registry import ImageRegistry
     from edgegitops.adapters.journal_sqlite import SqliteJournal
-    from edgegitops.adapters.notes_directory import DesiredNotes
+    from edgegitops.adapters.notes_directory import DesiredNotes, ManifestNotes
     from edgegitops.adapters.podman_listing import PodmanListing
     from edgegitops.adapters.repository_access import GitCredentials
     from edgegitops.adapters.repository_mirror import GitRepository
@@ -183,9 +183,10 @@ def work(
 
         policy = policy_of(config, notes=Path(config.state) / NOTES)
         journal = _journal(config, stack)
-        gear = _gear(config, journal, repository, policy)
+        schemas = load_schemas()
+        gear = replace(_gear(config, journal, repository, policy), manifests=_manifest_notes(config, schemas))
         journal.prune(KEPT_ENTRIES, gear.clock.now())
-        identity = Identity(config.identity(), policy, load_schemas(), __version__, config.remote.interval)
+        identity = Identity(config.identity(), policy, schemas, __version__, config.remote.interval)
         cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
         return cycle.run(order, is_stopping=is_stopping)
 
@@ -225,6 +226,12 @@ def _notes(config: NodeConfig, policy: "NodePolicy") -> "DesiredNotes":
     from edgegitops.core.model.codec import to_tree
 
     return DesiredNotes(NotesDirectory(Path(config.state) / NOTES), to_tree(config.identity()), to_tree(policy))
+
+
+def _manifest_notes(config: NodeConfig, schemas: SchemaSet) -> "ManifestNotes":
+    from edgegitops.adapters.notes_directory import ManifestNotes, NotesDirectory
+
+    return ManifestNotes(NotesDirectory(Path(config.state) / NOTES), dict(schemas.texts))
 
 
 def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository", policy: "NodePolicy") -> "Gear":

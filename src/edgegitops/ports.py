@@ -4,7 +4,7 @@ Every method may raise UnavailableError (may work later) or DeniedError (will no
 Nothing here decides: a port does what it is told, says what it saw, and is idempotent where its words say "done".
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -149,6 +149,17 @@ class DesiredNotes(Protocol):
         """Note it for the next worker."""
 
 
+class ManifestNotes(Protocol):
+    """What earlier workers read in manifest files."""
+
+    @property
+    def known(self) -> MutableMapping[str, object]:
+        """What is known, by blob id and path; texts in it can be kept."""
+
+    def keep(self) -> None:
+        """Note it for the next worker."""
+
+
 class Snapshots(Protocol):
     """Copies of volumes on this node, each under a key. Two threads may ask at once, but not about one volume."""
 
@@ -241,6 +252,7 @@ __all__ = [
     "Journal",
     "Lock",
     "Log",
+    "ManifestNotes",
     "NodeFiles",
     "Prober",
     "ReportStore",

@@ -19,9 +19,10 @@ from edgegitops.errors import DeniedError
 if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.repository_pygit2 import MirrorObjects
-    from edgegitops.core.history import History, Page
+    from edgegitops.core.history import History
     from edgegitops.core.overview.effect import Touched
     from edgegitops.core.overview.situation import Situation
+    from edgegitops.core.pages import Page
     from edgegitops.core.plan.compare import Change
     from edgegitops.core.rollout.evidence import Evidence
     from edgegitops.core.trust.control_tags import Signers

@@ -1,14 +1,14 @@
 """A note gives back what was kept, for the same bytes and version only; a note that is lost or changed is none."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from edgegitops.adapters import notes_directory
-from edgegitops.adapters.notes_directory import DesiredNotes, NotesDirectory
+from edgegitops.adapters.notes_directory import DesiredNotes, ManifestNotes, NotesDirectory
 from edgegitops.adapters.notes_memory import MemoryNotes
 from edgegitops.adapters.objects_directory import DirectoryObjects
 from edgegitops.bootstrap import load_schemas, read_config
@@ -18,7 +18,9 @@ from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.facts import Desired, Refusals
 from edgegitops.core.model.faults import Fault, Position
 from edgegitops.core.model.manifests import Snapshot
+from edgegitops.core.model.objects import Header, RawObject
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.pages import Page, read_page
 from edgegitops.core.trust.listing import list_manifests
 from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
 from edgegitops.ports import DesiredNotes as Notes
@@ -83,6 +85,52 @@ def test_folder_that_takes_no_note_hinders_nobody(desired: Desired, tmp_path: Pa
     notes = DesiredNotes(NotesDirectory(tmp_path / "file"))
     notes.keep(desired)
     assert notes.recall("r1") is None
+
+
+@dataclass
+class Counting:
+    """A lookup that tells which objects were read."""
+
+    objects: DirectoryObjects
+    read_ids: list[str] = field(default_factory=list)
+
+    def header(self, oid: str) -> Header | None:
+        return self.objects.header(oid)
+
+    def read(self, oid: str) -> RawObject | None:
+        self.read_ids.append(oid)
+        return self.objects.read(oid)
+
+
+def test_site_that_an_earlier_process_judged_is_not_read_again(tmp_path: Path) -> None:
+    objects = Counting(DirectoryObjects(FLEET, MANIFEST_FILES | MANIFEST_FOLDERS, largest=2**20))
+    tree, schemas = objects.objects.tree, load_schemas()
+    first = ManifestNotes(NotesDirectory(tmp_path), "key")
+    before = read_page(tree, objects, schemas, first)
+    assert isinstance(before, Page)
+    first.keep()
+    many = {oid for path, oid in before.files.items() if path.startswith(("sites/", "trust/nodes/"))}
+    assert many <= set(objects.read_ids)
+    objects.read_ids.clear()
+    after = read_page(tree, objects, schemas, ManifestNotes(NotesDirectory(tmp_path), "key"))
+    assert isinstance(after, Page)
+    assert not many & set(objects.read_ids)
+    assert [after.snapshot.sites[name] for name in after.snapshot.sites] == list(before.snapshot.sites.values())
+    assert (after.snapshot.keys, after.files) == (before.snapshot.keys, before.files)
+    other = ManifestNotes(NotesDirectory(tmp_path), "another key")
+    assert len(other) == 0
+
+
+def test_files_that_nobody_asked_for_are_not_noted_again(tmp_path: Path) -> None:
+    first = ManifestNotes(NotesDirectory(tmp_path))
+    first.update({"a": "1", "b": "2", "c": object()})
+    first.keep()
+    second = ManifestNotes(NotesDirectory(tmp_path))
+    assert dict(second._known) == {"a": "1", "b": "2"}
+    assert second["a"] == "1"
+    second["d"] = "4"
+    second.keep()
+    assert set(ManifestNotes(NotesDirectory(tmp_path))) == {"a", "d"}
 
 
 def test_configuration_is_read_again_when_a_byte_or_a_variable_is_another(

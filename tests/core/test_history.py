@@ -10,12 +10,16 @@ from edgegitops.bootstrap import load_schemas
 from edgegitops.core.documents.judge import value_judge
 from edgegitops.core.history import FleetChain, History, Library, history_of
 from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.manifests import Faults
 from edgegitops.core.model.policy import NodePolicy
-from edgegitops.core.model.trust import Pin, TrustLimits
+from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.trust import Pin, Refused, TrustLimits
 from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.pages import Page, read_page
 from edgegitops.core.trust.lookup import Lookup
 
 IMAGE = f"registry.example/app:1@sha256:{'1' * 64}"
+AGE_KEY = "age1" + "q" * 58
 WHO = b"anna <anna@example.org> 1780000000 +0000"
 
 
@@ -82,6 +86,12 @@ class Repo:
         assert isinstance(found, History)
         return found
 
+    def page(self, known: dict[str, object]) -> Page | Faults | Refused:
+        data = self.store.objects().read(self.commits[-1])
+        assert data is not None
+        tree = data.data.split()[1].decode()
+        return read_page(tree, self.store.objects(), load_schemas(), known)
+
     def chain(self) -> FleetChain:
         return self.history().chain("app")
 
@@ -99,6 +109,21 @@ def test_chain_goes_from_the_checkpoint_to_the_head(repo: Repo) -> None:
     assert list(chain.revisions) == repo.commits
     assert chain.position(repo.commits[1]) == 1
     assert chain.position("0" * 40) is None
+
+
+def test_fault_between_files_is_found_though_each_file_is_known(repo: Repo) -> None:
+    """Each of the two was sound where it stood alone."""
+    keys = {name: manifest("NodeKeys", name, {"nodes": {"gw": {"ageKey": AGE_KEY}}}) for name in "ab"}
+    known: dict[str, object] = {}
+    for changes in ({"trust/nodes/a.yaml": keys["a"]}, {"trust/nodes/a.yaml": None, "trust/nodes/b.yaml": keys["b"]}):
+        repo.commit(**changes)
+        assert isinstance(repo.page(known), Page)
+    repo.commit(**{"trust/nodes/a.yaml": keys["a"]})
+    found = repo.page(known)
+    assert isinstance(found, Faults)
+    assert [fault.code for fault in found.faults] == [FaultCode.DUPLICATE_NAME]
+    repo.commit(**{"trust/nodes/a.yaml": None})
+    assert isinstance(repo.page(known), Page)
 
 
 def test_release_changes_the_digests_of_its_members_and_nothing_else_does(repo: Repo) -> None:

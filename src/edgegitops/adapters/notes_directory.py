@@ -13,8 +13,9 @@ import base64
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -67,6 +68,55 @@ class _Noted:
     desired: Desired
     contents: Mapping[str, str]
     secrets: Mapping[str, str]
+
+
+class ManifestNotes(MutableMapping[str, object]):
+    """`ports.ManifestNotes` in a folder: what manifest files say, by blob id and path, where it is a text; all else is
+    forgotten with the process. What this process did not ask for is not noted again.
+    """
+
+    def __init__(self, notes: NotesDirectory, *parts: object) -> None:
+        self._notes = notes
+        self._key = key_of(*parts)
+        self._asked: set[str] = set()
+        self._is_news = False
+
+    @property
+    def known(self) -> MutableMapping[str, object]:
+        """Itself."""
+        return self
+
+    @cached_property
+    def _known(self) -> dict[str, object]:
+        return dict(self._notes.recall(dict[str, str], "manifests", self._key) or {})
+
+    def __getitem__(self, place: str) -> object:
+        found = self._known[place]
+        self._asked.add(place)
+        return found
+
+    def __setitem__(self, place: str, said: object) -> None:
+        self._is_news = self._is_news or isinstance(said, str)
+        self._asked.add(place)
+        self._known[place] = said
+
+    def __delitem__(self, place: str) -> None:
+        del self._known[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def keep(self) -> None:
+        """Note what was asked for, if there is news."""
+        if self._is_news:
+            asked = {place: self._known[place] for place in self._asked}
+            self._notes.keep(
+                "manifests", self._key, {place: said for place, said in asked.items() if type(said) is str}
+            )
+            self._is_news = False
 
 
 class DesiredNotes:

@@ -5,6 +5,7 @@ a desired state that was computed for the revision in force is taken as it is (`
 that cannot be read any more is an alarm, and what runs is kept.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, SnapshotAccepted, SnapshotRefused
@@ -13,7 +14,6 @@ from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Alarm, FaultCode
 from edgegitops.core.model.trust import Refused
-from edgegitops.core.trust.listing import list_manifests
 
 if TYPE_CHECKING:
     from edgegitops.core.model.manifests import Faults
@@ -63,16 +63,15 @@ def _read(facts: Facts, objects: Objects, revision: str, tree: str) -> "Desired 
     # What reads and judges manifests is most of a worker: it is loaded where there is something to read.
     from edgegitops.core.desired.resolve import desired_for
     from edgegitops.core.documents.judge import value_judge
-    from edgegitops.core.documents.snapshot import read_snapshot
     from edgegitops.core.model.manifests import Faults
+    from edgegitops.core.pages import read_page
 
-    files = list_manifests(objects, tree)
-    if isinstance(files, Refused):
-        return _whole(revision, f"{files.doubt}: {files.subject}: {files.detail}")
-    snapshot = read_snapshot(revision, files, objects, facts.schemas)
-    if isinstance(snapshot, Faults):
-        return snapshot
-    return desired_for(snapshot, facts.node, objects, facts.policy, value_judge)
+    page = read_page(tree, objects, facts.schemas, facts.files)
+    if isinstance(page, Refused):
+        return _whole(revision, f"{page.doubt}: {page.subject}: {page.detail}")
+    if isinstance(page, Faults):
+        return replace(page, revision=revision)
+    return desired_for(replace(page.snapshot, revision=revision), facts.node, objects, facts.policy, value_judge)
 
 
 def _whole(revision: str, message: str) -> "Faults":

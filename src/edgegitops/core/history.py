@@ -16,27 +16,21 @@ from edgegitops.core.desired.deployments import Means
 from edgegitops.core.desired.editions import members_of, resolve_release
 from edgegitops.core.desired.resolve import desired_for, target_of
 from edgegitops.core.desired.values import Judge, Target
-from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.canonical import digest
 from edgegitops.core.model.facts import Desired, NodeIdentity
-from edgegitops.core.model.manifests import DeploymentManifest, Faults, Snapshot
+from edgegitops.core.model.manifests import DeploymentManifest
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.model.waves import ABSENT, Edition, Member
-from edgegitops.core.trust.listing import list_manifests
+from edgegitops.core.pages import Page, read_page
 from edgegitops.core.trust.lookup import Lookup, about
 from edgegitops.core.trust.objects import first_parent, parse_commit
 from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A valid revision: its snapshot, and the blob id of each of its files."""
-
-    snapshot: Snapshot
-    files: dict[str, str]
+WHO = frozenset({"fleet.yaml", "sites", "trust"})
+"""What says who the members of a deployment are, but the deployment itself."""
 
 
 @dataclass
@@ -48,9 +42,11 @@ class Library:
     judge: Judge
     contents: dict[str, str] = field(default_factory=dict)
     files: MutableMapping[str, object] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page | None] = field(default_factory=dict)
     digests: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     memberships: dict[tuple[str, str], dict[str, Member]] = field(default_factory=dict)
+    targets: dict[tuple[str, str], Target | None] = field(default_factory=dict)
 
     def page(self, tree: str) -> Page | None:
         """The page of a top tree; None where it is not valid."""
@@ -66,28 +62,27 @@ class Library:
             known = MANIFEST_FILES | MANIFEST_FOLDERS
             told = [one for one in rows if one.name in known] if not isinstance(rows, Refused) else [("", tree, "")]
             self.contents[tree] = digest([list(one) for one in told])
+            self.places[tree] = digest([list(one) for one in told if one[1] in WHO])
         return self.contents[tree]
 
     def _page(self, tree: str) -> Page | None:
-        files = list_manifests(self.lookup.objects, tree)
-        if isinstance(files, Refused):
-            return None
-        read = read_snapshot("", files, self.lookup.objects, self.schemas, self.files)
-        return None if isinstance(read, Faults) else Page(read, dict(files))
+        read = read_page(tree, self.lookup.objects, self.schemas, self.files)
+        return read if isinstance(read, Page) else None
 
     def members(self, tree: str, deployment: str) -> dict[str, Member]:
         """The members of a deployment at a top tree that is valid."""
-        key = (self._content(tree), deployment)
+        page = self.page(tree)
+        manifest = page.snapshot.deployments.get(deployment) if page else None
+        if page is None or manifest is None:
+            return {}
+        key = (self.places[tree], page.files[manifest.origin.file])
         if key not in self.memberships:
-            page = self.page(tree)
-            self.memberships[key] = members_of(page.snapshot, deployment) if page else {}
+            self.memberships[key] = members_of(page.snapshot, deployment)
         return self.memberships[key]
 
     def digest(self, tree: str, deployment: str, node: str) -> str | None:
         """A node's release digest at a top tree that is valid; None where the release cannot be resolved."""
-        page = self.page(tree)
-        site, _, name = node.partition("/")
-        target = target_of(page.snapshot, site, name) if page else None
+        page, target = self.page(tree), self._target(tree, node)
         if page is None or target is None or deployment not in page.snapshot.deployments:
             return ABSENT
         key = _place(page, deployment, target)
@@ -98,11 +93,17 @@ class Library:
 
     def note(self, tree: str, release: Release, node: str) -> None:
         """What somebody else resolved for a node at a top tree that is valid need not be resolved again."""
-        page = self.page(tree)
-        site, _, name = node.partition("/")
-        target = target_of(page.snapshot, site, name) if page else None
+        page, target = self.page(tree), self._target(tree, node)
         if page is not None and target is not None:
             self.digests[_place(page, release.deployment, target)] = release.digest
+
+    def _target(self, tree: str, node: str) -> Target | None:
+        """What a node is resolved for at a top tree; None where the tree is not valid, or does not have the node."""
+        key = (self._content(tree), node)
+        if key not in self.targets:
+            page, (site, _, name) = self.page(tree), node.partition("/")
+            self.targets[key] = target_of(page.snapshot, site, name) if page else None
+        return self.targets[key]
 
     @property
     def means(self) -> Means:

@@ -77,7 +77,8 @@ class Rollouts:
             return known
         if self.facts.objects is None or self.facts.schemas is None:
             raise ValueError("no objects to read history from")
-        made = Library(Lookup(self.facts.objects, TrustLimits()), self.facts.schemas, value_judge)
+        lookup = Lookup(self.facts.objects, TrustLimits())
+        made = Library(lookup, self.facts.schemas, value_judge, files=self.facts.files)
         self.facts.memo[_LIBRARY] = made
         return made
 

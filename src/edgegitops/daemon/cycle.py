@@ -9,7 +9,7 @@ What is to be watched is told whenever it changes: a worker may live for hours, 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -81,6 +81,7 @@ class Cycle:
         self._desk = Desk(gear.askers, gear.clock)
         self._questions: tuple[Interlock, ...] = ()
         self._memo: dict[str, object] = {}
+        self._files: MutableMapping[str, object] = gear.manifests.known if gear.manifests is not None else {}
         self._postman: Postman | None = None
 
     def run(self, order: Order, *, is_stopping: Callable[[], bool] = lambda: False) -> Handover:
@@ -184,6 +185,8 @@ class Cycle:
         if self._gear.notes is not None and desired is not None and desired is not self._noted:
             self._gear.notes.keep(desired)
             self._noted = desired
+        if self._gear.manifests is not None:
+            self._gear.manifests.keep()
 
     def _hand_over(self, handover: Handover) -> None:
         """Tell what is to be watched from now on; when to look again is told at the end."""
@@ -215,6 +218,7 @@ class Cycle:
             zones=gear.zones,
             answers=self._desk.ask(self._questions),
             memo=self._memo,
+            files=self._files,
             reports=self._postman.heard if self._postman is not None else {},
             asked_every=self._identity.interval,
             tags={} if is_local else gear.repository.tags(),

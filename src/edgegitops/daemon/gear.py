@@ -18,6 +18,7 @@ from edgegitops.ports import (
     FloorCopy,
     Journal,
     Log,
+    ManifestNotes,
     Repository,
     Secrets,
     Snapshots,
@@ -41,6 +42,7 @@ class Gear:
     zones: Zones = field(default_factory=FixedZones)
     askers: Mapping[str, Callable[[Interlock], Answer]] = field(default_factory=dict)
     notes: DesiredNotes | None = None
+    manifests: ManifestNotes | None = None
     post: Post | None = None
 
 

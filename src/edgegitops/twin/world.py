@@ -8,7 +8,7 @@ from edgegitops.core.desired.editions import seats
 from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.plant import node_plant, policies_of
 from edgegitops.core.desired.resolve import resolve, target_of
-from edgegitops.core.history import Library, Page
+from edgegitops.core.history import Library
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.facts import Desired, NodeIdentity, Refusals
 from edgegitops.core.model.faults import Fault
@@ -17,6 +17,7 @@ from edgegitops.core.model.plant import Answer, Answers, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.trust import Floor, Pin
+from edgegitops.core.pages import Page
 from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.twin.hands import TwinClock
 from edgegitops.twin.post import Heard

@@ -5,12 +5,12 @@ schema; then come what no schema can tell (empty selectors, unwritten values in 
 what this release does not obey yet. Names are unique by kind. References between documents are left to resolution.
 
 What one file gives depends on its path and its bytes alone, so it may be kept in a memo for as long as the schemas stay
-the same.
+the same. Of sites and node keys a large fleet has thousands: they are kept as texts, which may outlive the process.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from edgegitops.core.documents.judge import Page, in_order, judge
 from edgegitops.core.documents.layout import FLEET_FILE, PLACES, Layout, Leaf, kind_fault, lay_out
@@ -27,10 +27,12 @@ from edgegitops.core.documents.node_keys import keys_twice
 from edgegitops.core.documents.plant import rule_faults
 from edgegitops.core.documents.rollout import rollout_faults
 from edgegitops.core.documents.selectors import selector_faults
+from edgegitops.core.documents.shelf import Sheet, Shelf, text_of
 from edgegitops.core.documents.unsupported import unsupported_faults
 from edgegitops.core.documents.validators import PATCH, Validators, schema_problem, validators_of
 from edgegitops.core.documents.written import keep_written, unwritten_faults, without_nulls
 from edgegitops.core.documents.yaml_reader import MAX_SIZE, Document, read_yaml
+from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault, Position
 from edgegitops.core.model.manifests import (
@@ -53,9 +55,10 @@ Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyMa
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A manifest without faults of its own."""
+    """A manifest without faults of its own; `text` is it as a text, where such are kept."""
 
-    value: Manifest
+    value: Manifest | Sheet[Manifest]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Unsound:
     faults: tuple[Fault, ...]
 
 
+MANY = ("Site", "NodeKeys")
+_DISTINCT = "distinct"
 _READERS: dict[str, Callable[[Mapping[str, Tree], Origin], Manifest]] = {
     "Fleet": read_fleet,
     "Site": read_site,
@@ -115,12 +120,36 @@ def read_partly(
             faults.extend(result.faults)
     unsound = {(leaf.kind, leaf.name) for leaf, result in found if isinstance(result, Unsound)}
     values = [result.value for _, result in found if isinstance(result, Sound)]
-    faults.extend(keys_twice([value for value in values if isinstance(value, NodeKeys)]))
-    return _assemble(revision, layout, values, unsound), tuple(sorted(faults, key=in_order))
+    many: dict[str, Shelf[Manifest]] = {
+        kind: Shelf({leaf.name: one.value for leaf, one in found if leaf.kind == kind and isinstance(one, Sound)})
+        for kind in MANY
+    }
+    faults.extend(_keys_twice(layout, many["NodeKeys"], memo))
+    return _assemble(revision, layout, values, unsound, many), tuple(sorted(faults, key=in_order))
+
+
+def _keys_twice(
+    layout: Layout, keys: Mapping[str, Manifest], memo: MutableMapping[str, object] | None
+) -> Sequence[Fault]:
+    """Keys that stand in two places; files among which none did are not compared again."""
+    told = sha256_hex(
+        "\n".join(f"{leaf.oid}:{leaf.file}" for leaf in layout.leaves if leaf.kind == "NodeKeys").encode()
+    )
+    place = f"keys:{told}"
+    if memo is not None and memo.get(place) == _DISTINCT:
+        return ()
+    faults = tuple(keys_twice([one for one in keys.values() if isinstance(one, NodeKeys)]))
+    if memo is not None and not faults:
+        memo[place] = _DISTINCT
+    return faults
 
 
 def _assemble(
-    revision: str, layout: Layout, values: Sequence[Manifest], unsound: Collection[tuple[str, str]]
+    revision: str,
+    layout: Layout,
+    values: Sequence[Manifest | Sheet[Manifest]],
+    unsound: Collection[tuple[str, str]],
+    many: Mapping[str, Mapping[str, Any]],
 ) -> Snapshot | None:
     fleet = next((value for value in values if isinstance(value, Fleet)), None)
     applications = [value for value in values if isinstance(value, Application)]
@@ -130,11 +159,11 @@ def _assemble(
     return Snapshot(
         revision=revision,
         fleet=fleet,
-        sites={value.name: value for value in values if isinstance(value, Site)},
+        sites=many["Site"],
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
         deployments={value.name: value for value in _answerable(deployments, unsound)},
         policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
-        keys={value.site: value for value in values if isinstance(value, NodeKeys)},
+        keys=many["NodeKeys"],
         secrets=layout.secrets,
     )
 
@@ -179,8 +208,12 @@ def _recall(
         return _read(leaf, objects, validators)
     key = f"{leaf.oid}:{leaf.file}"
     kept = memo.get(key)
-    if not isinstance(kept, Sound | Unsound):
-        kept = memo[key] = _read(leaf, objects, validators)
+    if not isinstance(kept, Sound | Unsound | str):
+        read = _read(leaf, objects, validators)
+        kept = memo[key] = read.text if isinstance(read, Sound) and read.text else read
+    if isinstance(kept, str):
+        origin = Origin(leaf.file, PositionsOnDemand(leaf.file, leaf.oid, objects))
+        return Sound(Sheet(kept, origin, _READERS[leaf.kind]))
     return kept
 
 
@@ -196,7 +229,8 @@ def _read(leaf: Leaf, objects: Objects, validators: Validators) -> Sound | Unsou
     if faults:
         return Unsound(faults)
     origin = Origin(leaf.file, PositionsOnDemand(leaf.file, leaf.oid, objects))
-    return Sound(_READERS[leaf.kind](document.tree, origin))
+    text = text_of(document.tree) if leaf.kind in MANY else ""
+    return Sound(_READERS[leaf.kind](document.tree, origin), text)
 
 
 def _bytes(leaf: Leaf, objects: Objects) -> bytes | Fault:

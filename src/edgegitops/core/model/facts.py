@@ -67,7 +67,8 @@ class Facts:
     desired state of the decision before, valid while its revision, the node and the policy are the same. `answers` are
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
     `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
-    it changes no decision, and may be emptied at any time. `snapshots` are the copies of volumes on disk.
+    it changes no decision, and may be emptied at any time; so does `files`, for manifest files by blob id and path, and
+    the texts in it may come from an earlier process. `snapshots` are the copies of volumes on disk.
     What others say is asked for again after `asked_every`. `is_reporting`: this node publishes reports
     by its own configuration; of the ways in `fleet_may_say` (fields of `Reporting`) it does where its fleet says so.
     """
@@ -92,6 +93,7 @@ class Facts:
     tags: Mapping[str, str] = field(default_factory=dict)
     reports: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
+    files: MutableMapping[str, object] = field(default_factory=dict, compare=False)
     asked_every: timedelta = timedelta(seconds=60)
     snapshots: tuple[SnapshotSeen, ...] = ()
     is_reporting: bool = False

@@ -8,7 +8,7 @@ These rules make a revision invalid, not untrusted: the floor moves on past it, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import Doubt
@@ -21,8 +21,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _KINDS = {"120000": "a symlink", "160000": "a submodule"}
 
 
-def list_manifests(objects: Objects, tree: str, *, limits: TrustLimits | None = None) -> Mapping[str, str] | Refused:
-    """Blob ids of all manifest paths of the tree, sorted by path."""
+def list_manifests(
+    objects: Objects, tree: str, *, limits: TrustLimits | None = None, known: Container[str] = ()
+) -> Mapping[str, str] | Refused:
+    """Blob ids of all manifest paths of the tree, sorted by path. Files of which `known` has `<blob id>:<path>` were
+    read before, and are not looked at.
+    """
     lookup = Lookup(objects, limits or TrustLimits())
     top = lookup.tree(tree)
     if isinstance(top, Refused):
@@ -34,11 +38,11 @@ def list_manifests(objects: Objects, tree: str, *, limits: TrustLimits | None = 
         if (entry.mode == MODE_TREE) != (entry.name in MANIFEST_FOLDERS):
             kind = "folder" if entry.name in MANIFEST_FOLDERS else "file"
             return Refused(entry.name, Doubt.TREE_REFUSED, f"{entry.name!r} must be a {kind}")
-    refused = _take(lookup, "", manifests, (found, waiting))
+    refused = _take(lookup, "", manifests, (found, waiting), known)
     while waiting and not refused:
         path, oid = waiting.pop()
         entries = lookup.tree(oid)
-        refused = entries if isinstance(entries, Refused) else _take(lookup, path, entries, (found, waiting))
+        refused = entries if isinstance(entries, Refused) else _take(lookup, path, entries, (found, waiting), known)
         if refused and refused.subject == oid:
             refused = about(path, refused)
     return refused or dict(sorted(found.items()))
@@ -49,6 +53,7 @@ def _take(
     folder: str,
     entries: tuple[TreeEntry, ...] | list[TreeEntry],
     to: tuple[dict[str, str], list[tuple[str, str]]],
+    known: Container[str],
 ) -> Refused | None:
     """Put the entries of one folder to the files or to the folders to look into."""
     files, folders = to
@@ -69,7 +74,7 @@ def _take(
         if entry.mode == MODE_TREE:
             folders.append((path, entry.oid))
             continue
-        doubt = lookup.blob_doubt(entry.oid)
+        doubt = None if f"{entry.oid}:{path}" in known else lookup.blob_doubt(entry.oid)
         if doubt:
             return about(path, doubt, where=repr(path))
         files[path] = entry.oid
