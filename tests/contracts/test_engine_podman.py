@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.contracts.engine_fixtures import PodmanRig, labels
@@ -55,6 +56,18 @@ def test_volume_keeps_its_data_when_the_container_is_made_anew(podman: PodmanRig
     podman.engine.perform(RemoveContainer(NAME))
     podman.run(NAME, mounts=mount)
     assert podman.inside(NAME, "cat /data/file") == "kept\n"
+
+
+def test_container_whose_layer_a_power_loss_took_is_removed_and_can_be_made_anew(podman: PodmanRig) -> None:
+    podman.create(NAME)
+    podman.create(PEER)
+    shown = podman.engine._inspect(NAME)
+    assert shown is not None
+    (Path(shown["GraphDriver"]["Data"]["UpperDir"]).parent / "lower").write_text("")
+    with pytest.raises(UnavailableError, match="created again"):
+        podman.engine.perform(StartContainer(NAME))
+    assert set(podman.states()) == {PEER}
+    podman.run(NAME)
 
 
 def test_config_files_are_mounted_read_only_with_their_mode_and_owner(podman: PodmanRig) -> None:

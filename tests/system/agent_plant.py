@@ -240,6 +240,11 @@ def only(node: VirtualNode, name: str, part: str = "web") -> str:
     return found
 
 
+def pid_of(node: VirtualNode, container: str) -> str:
+    """The process id of a container's first process, as the node counts."""
+    return node.run(["podman", "inspect", "--format", "{{.State.Pid}}", container]).strip()
+
+
 def starts(node: VirtualNode, name: str) -> list[str]:
     """The lines that the application wrote into its volume: one a start, with the version."""
     file = node.home / "root/volumes" / f"{name}.data" / "_data/starts"

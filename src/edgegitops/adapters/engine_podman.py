@@ -84,6 +84,7 @@ ANSWER_WITHIN = timedelta(seconds=60)
 UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 
 # What a runtime says of the remains of a start that was interrupted: no start will work, only a new container.
+WOUNDED = "graph driver info"  # Podman's words where files of a container's layer are empty or gone
 REMAINS = ("already exists", "container state improper", "is stopping", "stopping state")
 
 
@@ -184,10 +185,20 @@ class PodmanEngine:
         answer = self._wire.ask("GET", path)
         if answer.status == NOT_FOUND:
             return None
+        if not answer.is_ok and kind == "containers" and WOUNDED in answer.text():
+            return self._wounded(name)
         if not answer.is_ok:
             raise judged(f"GET {path}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
         tree: Mapping[str, Any] = answer.json()
         return tree
+
+    def _wounded(self, name: str) -> Mapping[str, Any] | None:
+        """What the list still tells of a container whose layer a power loss took: it can be removed, and no more."""
+        rows = self._read("/containers/json", all="true")
+        row = next((one for one in rows if name in (one["Id"], *(one.get("Names") or ()))), None)
+        if row is None:
+            return None
+        return {"Id": row["Id"], "Config": {"Labels": row.get("Labels")}, "State": {"Status": "exited"}, WOUNDED: True}
 
     def place(self, volume: str) -> str:
         """Where the data of a volume lies on the engine's host. UnavailableError: there is no such volume."""
@@ -390,7 +401,7 @@ class PodmanEngine:
         present = self._ours("containers", name, "start")
         if present is None:
             raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
-        if self._is_lost(present):
+        if WOUNDED in present or self._is_lost(present):
             self._delete(name)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
         self._put_secrets(name, present)

@@ -5,7 +5,9 @@
 2. Each registry is shown the login that is kept for it, and no other; a login that is not accepted names its file.
 3. Errors of a pull come inside of an answer that says 200, so the answer is read to its end. Then the engine is asked
    which digest it has: another one than was asked for is removed and refused.
-4. An image that a container uses, or that somebody gave a name of his own, is not removed, and that is no error.
+4. What was fetched is on the disk before anybody is told: Podman does not wait for that, and a power loss within half a
+   minute would leave an image of empty files.
+5. An image that a container uses, or that somebody gave a name of his own, is not removed, and that is no error.
 
 This is the one door to podman-py, which is loaded by the first pull: where nothing is fetched, nobody pays for it.
 """
@@ -15,11 +17,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, unavailable
 from edgegitops.adapters.registry_logins import login_of, pull_header
+from edgegitops.adapters.sync_linux import sync
 from edgegitops.core.model.node_config import RegistryAccess
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.steps import PullImage, RemoveImage
@@ -39,8 +43,21 @@ def pull(wire: Wire, step: PullImage, registry: RegistryAccess) -> None:
         with suppress(OutsideError):
             _fetch(wire, mirror, registry)
             _rename(wire, mirror, step.subject)
+            _keep(wire)
             return
     _fetch(wire, step.subject, registry)
+    _keep(wire)
+
+
+def _keep(wire: Wire) -> None:
+    """Wait until the disk of the images has all that was written to it."""
+    store = wire.ask("GET", "/info").json().get("store") or {}
+    try:
+        sync(Path(str(store.get("graphRoot"))))
+    except FileNotFoundError:  # its disk is not this machine's
+        return
+    except OSError as broken:
+        raise unavailable("sync the images", str(broken), HoldReason.DISK_FAILED) from broken
 
 
 def remove_image(wire: Wire, step: RemoveImage) -> None:

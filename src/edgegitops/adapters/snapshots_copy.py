@@ -5,13 +5,14 @@ where the file system can (reflink), else the kernel copies. The whole is on dis
 is not, and the target is worth nothing.
 """
 
-import ctypes
 import errno
 import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from edgegitops.adapters.sync_linux import sync
 
 _CHUNK = 64 * 1024 * 1024
 _FICLONE = 0x40049409
@@ -176,13 +177,3 @@ def _dress(source: Path, target: Path) -> None:
     for name in os.listxattr(source, follow_symlinks=False):
         os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)
     os.utime(target, ns=(there.st_atime_ns, there.st_mtime_ns), follow_symlinks=False)
-
-
-def sync(folder: Path) -> None:
-    """Write everything of the file system that holds this folder to its disk: once, not once a file."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-            raise OSError(ctypes.get_errno(), f"syncfs {folder}")
-    finally:
-        os.close(handle)

@@ -20,7 +20,8 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from edgegitops.adapters.snapshots_copy import copy_folder, remove_folder, size_of, sync
+from edgegitops.adapters.snapshots_copy import copy_folder, remove_folder, size_of
+from edgegitops.adapters.sync_linux import sync
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.errors import DeniedError, OutsideError, UnavailableError
