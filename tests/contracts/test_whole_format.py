@@ -17,6 +17,7 @@ from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.documents.validators import written_out
 from edgegitops.core.documents.yaml_reader import read_yaml
 from edgegitops.core.model.manifests import Snapshot
+from edgegitops.core.model.report import Reporting
 from edgegitops.core.model.spec import Concurrency, Condition, Missed, Restart, Runs
 from edgegitops.core.trust.listing import list_manifests
 from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
@@ -89,6 +90,9 @@ def test_all_that_is_supported_reaches_the_spec_as_written():
     objects = DirectoryObjects(FLEET, MANIFEST_FILES | MANIFEST_FOLDERS, largest=1024 * 1024)
     snapshot = read_snapshot("r1", list_manifests(objects, objects.tree), objects, load_schemas())
     assert isinstance(snapshot, Snapshot)
+    assert snapshot.fleet.reporting == Reporting(
+        "ssh://git@git.example/reports.git", "/mnt/reports", timedelta(minutes=10)
+    )
     releases, contents, faults = resolve(snapshot, "goteborg-1", "gw-a", objects, value_judge)
     assert faults == ()
     release = releases["all"]

@@ -1,8 +1,9 @@
 """A node's post between transports that lie, fail and forget, and a journal that may be lost."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.core.trust.conftest import Forge
@@ -10,6 +11,7 @@ from tests.core.trust.conftest import Forge
 from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.reports_memory import MemoryReports
+from edgegitops.adapters.reports_refused import RefusedReports
 from edgegitops.adapters.reports_store import ReportsStore
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.report import (
@@ -21,7 +23,7 @@ from edgegitops.core.model.report import (
     Reporting,
 )
 from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
-from edgegitops.daemon.post import SOONEST, Post, Postman
+from edgegitops.daemon.post import GIVEN_UP_AFTER, SOONEST, Post, Postman
 from edgegitops.errors import UnavailableError
 
 ME, PEER = "plant/press-1", "plant/press-2"
@@ -175,3 +177,134 @@ def test_last_sequence_that_there_is_ends_no_worker(node):
     node.work()
     (alarm,) = node.journal.ledger().alarms.values()
     assert "another report key" in alarm.detail
+
+
+def two(node):
+    """A second transport beside the first."""
+    other = MemoryReports()
+    node.others = (other,)
+    return other
+
+
+def test_transport_that_fails_stops_no_other_and_is_named_alone(node):
+    """Red where daemon/post.py has `if not any(wrong):` for `if not all(wrong):`."""
+    other = two(node)
+    node.work()  # a journal that is new hears all of them first
+    node.clock.advance(HEARTBEAT)
+    node.transport.wrong = UnavailableError("reports", "publish", "git://reports: gone")
+    other.shown[PEER] = node.report(PEER)
+    node.work(PEER)
+    assert statement_in(other.shown[ME]).report.sequence == 2
+    assert node.store.stored()[PEER] == (other.shown[PEER],)
+    (alarm,) = node.journal.ledger().alarms.values()
+    assert (alarm.code, alarm.detail) == ("reports-unreachable", "git://reports: gone")
+    node.transport.wrong = None
+    node.work(PEER)
+    assert not node.journal.ledger().alarms
+
+
+def test_transport_that_lost_our_word_is_given_it_again_without_a_new_sequence(node):
+    node.work()
+    said = node.transport.shown.pop(ME)
+    node.work()
+    assert node.transport.shown[ME] == said
+    node.transport.shown[ME] = node.report(ME, sequence=50, by="mallory")
+    node.work()
+    assert node.transport.shown[ME] == said
+
+
+def test_newer_word_of_our_own_is_never_replaced_by_an_older_one(node):
+    node.work()
+    node.transport.shown[ME] = node.report(ME, sequence=9)
+    node.work()
+    assert node.told.sequence >= 9
+
+
+def test_own_word_that_is_there_and_cannot_be_had_lets_nothing_be_said(node):
+    """Red where daemon/post.py has `if False:` for `if found.get(self._name) == b"":`."""
+    node.transport.shown[ME] = b""
+    node.work()
+    assert not node.journal.ledger().is_sure
+    assert node.journal.ledger().report_sequence == 0
+    assert any("could not be had" in one.detail for one in node.journal.ledger().alarms.values())
+
+
+def test_way_that_is_denied_for_good_is_told_and_holds_up_nobody(node):
+    node.others = (RefusedReports("the policy does not allow it"),)
+    node.work()
+    assert node.told.sequence == 1
+    assert [one.detail for one in node.journal.ledger().alarms.values()] == ["the policy does not allow it"]
+
+
+class Hung(MemoryReports):
+    """A transport whose collection never ends until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_over = threading.Event()
+
+    def collect(self, names):
+        self.is_over.wait()
+        return super().collect(names)
+
+
+def test_transport_that_never_ends_is_given_up_and_keeps_no_worker(node):
+    hung = Hung()
+    post = Post(lambda _: (hung,), node.store, lambda payload: payload, lambda: node.key(ME))
+    identity = NodeIdentity(node.forge.fleet, "plant", "press-1", node.forge.pin)
+    with ThreadPoolExecutor(1) as pool:
+        postman = Postman(post, identity, node.journal, node.clock, pool)
+        postman.turn({}, {})
+        assert postman.under_way
+        node.clock.advance(GIVEN_UP_AFTER)
+        postman.turn({}, {})
+        assert not postman.under_way
+        hung.is_over.set()
+    assert any("given up" in one.detail for one in node.journal.ledger().alarms.values())
+
+
+def test_heartbeat_is_the_fleets_and_never_below_a_minute(node):
+    node.said = Reporting(heartbeat=4 * HEARTBEAT)
+    node.work()
+    node.clock.advance(2 * HEARTBEAT)
+    node.work()
+    assert node.told.sequence == 1
+    node.clock.advance(2 * HEARTBEAT)
+    assert node.work().due_at() == node.clock.now() + 4 * HEARTBEAT
+    node.said = Reporting(heartbeat=timedelta(seconds=1))
+    assert node.work().due_at() == node.clock.now() + SOONEST
+
+
+def test_what_cannot_be_sent_is_tried_again_after_pauses_that_double_up_to_a_heartbeat(node):
+    node.work()
+    node.transport.wrong = UnavailableError("reports", "collect", "gone")
+    node.work(PEER)
+    pauses = []
+    for _ in range(8):
+        due = node.work(PEER).due_at()
+        pauses.append(due - node.clock.now())
+        node.clock.advance(pauses[-1])
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (SOONEST, HEARTBEAT)
+
+
+def test_fleet_that_says_another_place_has_it_heard_before_anything_is_said_there(node):
+    first, second = MemoryReports(), MemoryReports()
+    second.shown[ME] = node.report(ME, sequence=30)
+    places = {"": first, "https://git.example/r.git": second}
+    post = Post(
+        lambda said: (places[said.git],),
+        node.store,
+        lambda payload: node.forge.signer("press-1").sign(payload, NAMESPACE),
+        lambda: node.key(ME),
+    )
+    identity = NodeIdentity(node.forge.fleet, "plant", "press-1", node.forge.pin)
+    with ThreadPoolExecutor(2) as pool:
+        postman = Postman(post, identity, node.journal, node.clock, pool)
+        for said in (Reporting(), Reporting("https://git.example/r.git")):
+            for _ in range(4):
+                postman.turn({}, {}, said)
+                for one in postman.under_way:
+                    one.exception()
+    assert statement_in(first.shown[ME]).report.sequence == 1
+    assert statement_in(second.shown[ME]).report.sequence > 30

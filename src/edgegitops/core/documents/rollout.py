@@ -5,6 +5,7 @@ implicit last one, and a gate that nothing healthy would open.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -14,21 +15,24 @@ from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.quantities import parse_duration
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.report import HEARTBEAT
 from edgegitops.core.model.waves import REST, Approvals, Gate, RolloutPolicy, Wave
 
 _WAVES = ("spec", "rollout", "waves")
+REPORTS_THAT_COUNT = 3
+"""How many heartbeats old a report may be, where no `maxReportAge` is written."""
 
 
-def read_rollout(spec: Mapping[str, Tree]) -> RolloutPolicy:
-    """`spec.rollout` of a judged deployment."""
+def read_rollout(spec: Mapping[str, Tree], heartbeat: timedelta = HEARTBEAT) -> RolloutPolicy:
+    """`spec.rollout` of a judged deployment, in a fleet whose nodes report at least once a `heartbeat`."""
     rollout = spec.get("rollout", {})
     told: dict[str, Any] = {"is_paused": rollout.get("paused", False)}
     if "maxNodes" in rollout.get("direct", {}):
         told["direct_most"] = rollout["direct"]["maxNodes"]
-    return RolloutPolicy(tuple(_wave(one) for one in rollout.get("waves", ())), **told)
+    return RolloutPolicy(tuple(_wave(one, heartbeat) for one in rollout.get("waves", ())), **told)
 
 
-def _wave(tree: Mapping[str, Tree]) -> Wave:
+def _wave(tree: Mapping[str, Tree], heartbeat: timedelta) -> Wave:
     most = tree.get("max")
     approvals = tree.get("approvals", {})
     asked = {"roles": tuple(approvals["roles"])} if "roles" in approvals else {}
@@ -37,15 +41,16 @@ def _wave(tree: Mapping[str, Tree]) -> Wave:
         selector=read_selector(tree["selector"]) if "selector" in tree else None,
         percent=tree.get("percent"),
         most=most if isinstance(most, int) or most is None else _share(most),
-        gate=_gate(tree.get("gate", {})),
+        gate=_gate(tree.get("gate", {}), heartbeat),
         approvals=Approvals(count=approvals.get("count", 0), **asked),
     )
 
 
-def _gate(tree: Mapping[str, Tree]) -> Gate:
+def _gate(tree: Mapping[str, Tree], heartbeat: timedelta) -> Gate:
     shares = {"minHealthy": "min_healthy", "maxFailures": "max_failures"}
     spans = {"soak": "soak", "maxReportAge": "max_report_age"}
-    told: dict[str, Any] = {ours: _share(tree[key]) for key, ours in shares.items() if key in tree}
+    told: dict[str, Any] = {"max_report_age": REPORTS_THAT_COUNT * heartbeat}
+    told |= {ours: _share(tree[key]) for key, ours in shares.items() if key in tree}
     told |= {ours: parse_duration(tree[key]) for key, ours in spans.items() if key in tree}
     if "minCount" in tree:
         told["min_count"] = tree["minCount"]

@@ -25,7 +25,7 @@ from edgegitops.core.documents.manifests import (
 from edgegitops.core.documents.marks import Positions
 from edgegitops.core.documents.node_keys import keys_twice
 from edgegitops.core.documents.plant import rule_faults
-from edgegitops.core.documents.rollout import rollout_faults
+from edgegitops.core.documents.rollout import read_rollout, rollout_faults
 from edgegitops.core.documents.selectors import selector_faults
 from edgegitops.core.documents.shelf import Sheet, Shelf, text_of
 from edgegitops.core.documents.unsupported import unsupported_faults
@@ -48,6 +48,7 @@ from edgegitops.core.model.manifests import (
 )
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.reasons import FaultCode
+from edgegitops.core.model.report import HEARTBEAT
 from edgegitops.core.model.schemas import SchemaSet
 
 Manifest: TypeAlias = Fleet | Site | Application | DeploymentManifest | PolicyManifest | NodeKeys
@@ -161,11 +162,19 @@ def _assemble(
         fleet=fleet,
         sites=many["Site"],
         applications={value.name: replace(value, files=layout.beside.get(value.name, {})) for value in applications},
-        deployments={value.name: value for value in _answerable(deployments, unsound)},
+        deployments={value.name: _in_fleet(value, fleet) for value in _answerable(deployments, unsound)},
         policies={value.name: value for value in values if isinstance(value, PolicyManifest)},
         keys=many["NodeKeys"],
         secrets=layout.secrets,
     )
+
+
+def _in_fleet(deployment: DeploymentManifest, fleet: Fleet) -> DeploymentManifest:
+    """How old reports may be follows from how often the fleet reports, where the deployment does not say it."""
+    heartbeat = fleet.reporting.heartbeat
+    if heartbeat == HEARTBEAT:
+        return deployment
+    return replace(deployment, rollout=read_rollout(deployment.spec, heartbeat))
 
 
 def _answerable(
