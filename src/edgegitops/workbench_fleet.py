@@ -7,7 +7,6 @@ in it; UnavailableError: the reports cannot be read.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgegitops import workbench_rollout
@@ -30,7 +29,9 @@ class Filter:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The fleet at one look; `version` maps (deployment, digest) to the application's version where that is known."""
+    """The fleet at one look; `versions` maps (deployment, digest) to the application's version where that is known,
+    `unheard` is why reports could not be had.
+    """
 
     now: datetime
     revision: str
@@ -38,6 +39,7 @@ class Fleet:
     rows: "tuple[Row, ...]"
     versions: dict[tuple[str, str], str]
     places: dict[str, int]
+    unheard: str = ""
 
     def distance(self, commit: str) -> int | None:
         """How many commits a believed commit is behind the newest that this clone believes; None where unknown."""
@@ -45,16 +47,17 @@ class Fleet:
         return None if at is None else len(self.places) - 1 - at
 
 
-def look(path: Path, reports: Path | None, asked: Filter, silent_after: timedelta) -> Fleet:
-    """One look."""
+def look(
+    reports: workbench_rollout.Source, asked: Filter, silent_after: timedelta, base: workbench_rollout.Base
+) -> Fleet:
+    """One look at what was read of a clone."""
     from edgegitops.core.overview.fleet import Question, rows_of
 
-    base = workbench_rollout.open_base(path)
-    evidence, refused = workbench_rollout.evidence_of(reports, base.page, base.pin.repository)
+    heard = workbench_rollout.evidence_of(reports, base)
     posts = list(_posts(base.history, asked))
-    rows = rows_of(posts, evidence, Question(base.now, silent_after, refused, asked.deployment))
+    rows = rows_of(posts, heard.evidence, Question(base.now, silent_after, heard.refused, asked.deployment))
     versions = _versions(base.history, rows)
-    return Fleet(base.now, base.floor.commit, base.doubt, rows, versions, base.history.places)
+    return Fleet(base.now, base.floor.commit, base.doubt, rows, versions, base.history.places, heard.wrong)
 
 
 def _posts(history: "History", asked: Filter) -> "Iterator[Post]":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgegitops.core.overview.lost_tags import Held, Losses, Sought, Turn
     from edgegitops.core.trust.control_tags import Signers
     from edgegitops.core.trust.lookup import Lookup
-    from edgegitops.workbench_rollout import Desk
+    from edgegitops.workbench_rollout import Desk, Source
 
 _PORT = "rollout"
 
@@ -53,7 +53,7 @@ class Archive:
             self.git.keep(one.ref, one.object)
 
 
-def of_clone(path: Path, deployment: str, remote: str, others: Iterable[Path], reports: Path | None) -> Archive:
+def of_clone(path: Path, deployment: str, remote: str, others: Iterable[Path], reports: "Source") -> Archive:
     """The archive of a clone."""
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.tags_git import Tags

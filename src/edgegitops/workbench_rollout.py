@@ -5,16 +5,16 @@ functions. It vouches for itself: nothing is pinned here. DeniedError: no clone,
 deployment; UnavailableError: the reports cannot be read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.trust import Floor, Pin, Refused, TrustLimits
-from edgegitops.errors import DeniedError
+from edgegitops.errors import DeniedError, InvalidConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from edgegitops.core.rollout.evidence import Evidence
     from edgegitops.core.trust.control_tags import Signers
     from edgegitops.core.trust.lookup import Lookup
+    from edgegitops.ports import ReportTransport
 
 _PORT = "rollout"
 _PREFIX = "refs/tags/rollout/"
+_BELIEVED_FOR = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Desk:
     refused: Mapping[str, str] = field(default_factory=dict)
     numbers: frozenset[int] = frozenset()
     refused_head: str = ""
+    unheard: str = ""
 
     def changes(self, groups: "tuple[Touched, ...]") -> "list[tuple[Touched, Change | None]]":
         """What becomes of the containers of each group."""
@@ -59,11 +62,28 @@ class Desk:
         return list(self.signers.holders(role))
 
 
+Source = Path | str | None
+"""Where reports are: a folder, the address of a Git repository, or None: as fleet.yaml says."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What nodes reported, why a report was refused by node, and why some could not be had."""
+
+    evidence: "Evidence"
+    refused: Mapping[str, str]
+    wrong: str = ""
+
+
 @dataclass(frozen=True)
 class Base:
-    """A clone as far as it is believed: the newest valid page, the roots, and in `doubt` what nodes do not believe."""
+    """A clone as far as it is believed: its tip, the newest valid page, the roots, and in `doubt` what nodes do not
+    believe. It was read at `read_at`.
+    """
 
     clone: "Clone"
+    tip: str
+    read_at: datetime
     now: datetime
     pin: Pin
     floor: Floor
@@ -73,8 +93,8 @@ class Base:
     page: "Page"
 
 
-def open_base(path: Path) -> Base:
-    """Read and verify the clone at `path`."""
+def open_base(path: Path, known: Base | None = None) -> Base:
+    """Read and verify the clone at `path`; `known` is taken again for a while where its tip is still the newest."""
     from edgegitops.adapters.clock_system import SystemClock
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.repository_pygit2 import MirrorObjects
@@ -85,9 +105,11 @@ def open_base(path: Path) -> Base:
     from edgegitops.core.trust.root import roots_ever
 
     clone = Clone(path)
+    tip, now = clone.newest().id, SystemClock().now().replace(microsecond=0)
+    if known is not None and known.tip == tip and now - known.read_at < _BELIEVED_FOR:
+        return replace(known, clone=clone, now=now, signers=replace(known.signers, now=max(now, known.floor.clock)))
     objects = MirrorObjects(lambda: clone.odb, str(path))
-    now = SystemClock().now().replace(microsecond=0)
-    pin, floor, doubt = _believed(objects, clone.newest().id, path, now)
+    pin, floor, doubt = _believed(objects, tip, path, now)
     library = Library(Lookup(objects, TrustLimits()), load_schemas(), value_judge)
     history = history_of(floor.commit, pin.checkpoint, library)
     roots = roots_ever(pin, library.lookup, floor.tree)
@@ -95,46 +117,44 @@ def open_base(path: Path) -> Base:
         wrong = history if isinstance(history, Refused) else roots
         raise DeniedError(_PORT, f"read {path}", f"{wrong.subject}: {wrong.detail}")  # type: ignore[union-attr] # refused
     signers = Signers(pin.repository, roots, max(now, floor.clock))
-    return Base(clone, now, pin, floor, doubt, history, signers, newest_page(history))
+    return Base(clone, tip, now, now, pin, floor, doubt, history, signers, newest_page(history))
 
 
-def open_desk(path: Path, deployment: str, reports: Path | None) -> Desk:
-    """Look at a deployment in the clone at `path`, with the reports of a folder."""
+def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = None) -> Desk:
+    """Look at a deployment in the clone at `path`, with the reports of a source; `base` spares reading it again."""
     from edgegitops.core.overview.situation import Situation
     from edgegitops.core.rollout.control_log import ControlLog
     from edgegitops.core.rollout.count import Reading
     from edgegitops.core.rollout.evidence import Standpoint
 
-    base = open_base(path)
+    base = base or open_base(path)
     history, signers, now = base.history, base.signers, base.now
     tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment)
     if deployment not in base.page.snapshot.deployments and not tags:
         there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
         raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
-    evidence, _ = evidence_of(reports, base.page, base.pin.repository)
+    heard = evidence_of(reports, base)
     version, known = signers.roots[-1].version, frozenset(one.payload for one in tags)
     standpoint = Standpoint(now, is_clock_trusted=True, root_version=version, payloads=known)
-    reading = Reading(deployment, evidence, standpoint)
+    reading = Reading(deployment, heard.evidence, standpoint)
     situation = Situation(deployment, history.chain(deployment), ControlLog(frozenset(tags), now), reading)
-    return Desk(situation, history, signers, base.pin.repository, base.floor.commit, now, refused, numbers, base.doubt)
+    return Desk(
+        situation,
+        history,
+        signers,
+        base.pin.repository,
+        base.floor.commit,
+        now,
+        refused,
+        numbers,
+        base.doubt,
+        heard.wrong,
+    )
 
 
-def with_waves(path: Path) -> list[str]:
-    """The deployments of the newest revision that have waves."""
-    from edgegitops.adapters.repository_clone import Clone
-    from edgegitops.adapters.repository_pygit2 import MirrorObjects
-    from edgegitops.core.documents.judge import value_judge
-    from edgegitops.core.history import Library
-    from edgegitops.core.trust.lookup import Lookup
-
-    clone = Clone(path)
-    lookup = Lookup(MirrorObjects(lambda: clone.odb, str(path)), TrustLimits())
-    page = Library(lookup, load_schemas(), value_judge).page(clone.newest().tree)
-    if page is None:
-        raise DeniedError(
-            _PORT, "read the manifests", "the newest revision is not valid; edgegitops validate tells why"
-        )
-    return sorted(name for name, one in page.snapshot.deployments.items() if one.rollout.waves)
+def with_waves(base: Base) -> list[str]:
+    """The deployments of the newest valid revision that have waves."""
+    return sorted(name for name, one in base.page.snapshot.deployments.items() if one.rollout.waves)
 
 
 def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> tuple[Pin, Floor, str]:
@@ -182,25 +202,56 @@ def _tags(
     return tags, refused, frozenset(int(one) for one in taken if one.isdecimal() and one.isascii())
 
 
-def evidence_of(folder: Path | None, page: "Page", fleet: str) -> "tuple[Evidence, dict[str, str]]":
-    """What nodes of the newest valid revision reported, and why a report was refused, by node."""
-    from edgegitops.adapters.reports_directory import ReportsDirectory
+def evidence_of(source: Source, base: Base) -> Heard:
+    """What nodes of the newest valid revision reported. `source` None: as fleet.yaml says, and what cannot be had is
+    told instead of raised. UnavailableError: the source cannot be read.
+    """
     from edgegitops.core.model.report import Statement
     from edgegitops.core.rollout.evidence import Evidence
     from edgegitops.core.trust.reports import read_report
 
-    if folder is None:
-        return Evidence(), {}
     keys = {
         f"{site}/{name}": own.report
-        for site, nodes in page.snapshot.keys.items()
+        for site, nodes in base.page.snapshot.keys.items()
         for name, own in nodes.nodes.items()
         if own.report
     }
-    sent = ReportsDirectory(folder).collect(keys)
-    read = {name: read_report(data, fleet=fleet, name=name, key_line=keys[name]) for name, data in sent.items()}
-    refused = {name: f"{one.doubt}: {one.detail}" for name, one in read.items() if isinstance(one, Refused)}
-    return Evidence(frozenset(one for one in read.values() if isinstance(one, Statement))), refused
+    sent, wrong = _collected(source, base, keys)
+    fleet = base.pin.repository
+    read = {
+        place: read_report(data, fleet=fleet, name=place[0], key_line=keys[place[0]]) for place, data in sent.items()
+    }
+    refused = {place[0]: f"{one.doubt}: {one.detail}" for place, one in read.items() if isinstance(one, Refused)}
+    return Heard(Evidence(frozenset(one for one in read.values() if isinstance(one, Statement))), refused, wrong)
+
+
+def _collected(source: Source, base: Base, names: Collection[str]) -> tuple[dict[tuple[str, int], bytes], str]:
+    """Reports by node and way, and what went wrong on the ways that fleet.yaml names."""
+    if source is not None:
+        return {(name, 0): data for name, data in _way(source, base).collect(names).items() if data}, ""
+    reporting = base.page.snapshot.fleet.reporting
+    ways: list[Path | str] = [reporting.git] if reporting.git else []
+    ways += [Path(reporting.directory)] if reporting.directory else []
+    found: dict[tuple[str, int], bytes] = {}
+    wrong = []
+    for at, way in enumerate(ways):
+        try:
+            found |= {(name, at): data for name, data in _way(way, base).collect(names).items() if data}
+        except (UnavailableError, InvalidConfigError) as error:
+            wrong.append(str(error))
+    return found, "; ".join(wrong)
+
+
+def _way(source: Path | str, base: Base) -> "ReportTransport":
+    """A folder, or a Git repository whose mirror lies in the clone's own `.git`; a person's ssh shows who asks."""
+    if isinstance(source, Path):
+        from edgegitops.adapters.reports_directory import ReportsDirectory
+
+        return ReportsDirectory(source)
+    from edgegitops.adapters.repository_reports import GitReports
+    from edgegitops.core.model.canonical import sha256_hex
+
+    return GitReports(base.clone.store / "edgegitops" / f"reports-{sha256_hex(source.encode())[:12]}.git", source)
 
 
 # --- tags -------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,15 @@
 """`edgegitops rollout status` and `history` over a real clone and signed reports: the same answers that nodes get."""
 
 import json
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from tests.contracts.rollout_desk import APP, RolloutDesk, check
+
+from edgegitops.adapters.repository_reports import GitReports
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +90,25 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     desk.fleet.git("tag", "-d", f"rollout/{APP}/000002")
     assert desk.look("history")["tags"][1]["force"] == "behind-a-hole-or-in-a-fork"
     assert "a tag is missing here" in desk.run("history", APP)
+
+
+def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:
+    """By its address, and where none is given, as fleet.yaml says; what cannot be had is told."""
+    desk = RolloutDesk(tmp_path)
+    bare = tmp_path / "reports.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+        GitReports(tmp_path / f"{site}.git", str(bare)).publish(
+            f"{site}/gw", (desk.reports / site / "gw.report").read_bytes()
+        )
+    told = json.loads(desk.run("status", "--reports", str(bare), "--json", command="fleet"))
+    assert told["sums"]["as-wanted"] == 4
+    fleet = (desk.fleet.work / "fleet.yaml").read_text(encoding="utf-8")
+    manifest = yaml.safe_load(fleet)
+    manifest["spec"]["reports"] = {"directory": str(desk.reports)}
+    desk.fleet.commit("security: reports", key="security", files={"fleet.yaml": json.dumps(manifest)})
+    desk.fleet.push()
+    assert desk.look("status")["isThrough"]
+    desk.reports.rename(tmp_path / "away")
+    assert "reports could not be had" in desk.run("status", APP)

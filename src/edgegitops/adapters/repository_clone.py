@@ -51,6 +51,11 @@ class Clone:
         self._folder = "" if inside == Path() else inside.as_posix()
 
     @property
+    def store(self) -> Path:
+        """The folder of the repository itself (`.git`)."""
+        return Path(self._repo.path)
+
+    @property
     def odb(self) -> pygit2.Odb:
         """The object store."""
         return self._repo.odb

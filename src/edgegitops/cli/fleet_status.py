@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from edgegitops.cli.options import REPORTS
 from edgegitops.cli.plain_words import SHORT, span, terminal_width, visible
 from edgegitops.cli.rollout_words import count, names
 from edgegitops.core.model.codec import Tree, to_tree
@@ -60,7 +61,7 @@ _COURSES = {
 
 @click.command(epilog="Example: edgegitops fleet status --reports /mnt/reports --select 'region=emea' --watch")
 @click.argument("path", type=_FOLDER, default=".")
-@click.option("--reports", type=_FOLDER, help="The folder with the nodes' reports. Without it everybody is silent.")
+@REPORTS
 @click.option("--site", default="", help="Only the nodes of this site.")
 @click.option("--select", "selector", default="", metavar="SELECTOR", help="Only the nodes that it selects, by tags.")
 @click.option("--deployment", default="", help="Only this deployment, and the nodes that should run it.")
@@ -74,7 +75,7 @@ def status(  # noqa: PLR0913 - one parameter an option
     ctx: click.Context,
     path: Path,
     *,
-    reports: Path | None,
+    reports: Path | str | None,
     site: str,
     selector: str,
     deployment: str,
@@ -90,11 +91,15 @@ def status(  # noqa: PLR0913 - one parameter an option
     """
     from edgegitops import workbench_fleet
     from edgegitops.cli.watching import View, watch
+    from edgegitops.workbench_rollout import open_base
 
     asked, patience = _filter(site, selector, deployment), _span(silent_after)
+    base = None
 
     def look() -> "Fleet":
-        return workbench_fleet.look(path, reports, asked, patience)
+        nonlocal base
+        base = open_base(path, base)
+        return workbench_fleet.look(reports, asked, patience, base)
 
     def view() -> View:
         found = look()
@@ -142,7 +147,7 @@ def _span(text: str) -> timedelta:
 
 def _lines(fleet: "Fleet", *, width: int, is_all: bool) -> list[Text]:
     """The sums, what runs where, and the nodes that somebody should look at."""
-    head = [_sums(fleet), *([Text(visible(fleet.behind), "yellow")] if fleet.behind else [])]
+    head = [_sums(fleet), *(Text(visible(one), "yellow") for one in (fleet.behind, fleet.unheard) if one)]
     found = [*(row for one in head for row in one.wrap(Console(), width)), Text()]
     if not fleet.rows:
         return [Text("no node is asked for")]
@@ -287,6 +292,7 @@ def _tree(fleet: "Fleet") -> dict[str, Tree]:
         "at": to_tree(fleet.now),
         "revision": fleet.revision,
         "notBelieved": fleet.behind or None,
+        "unheard": fleet.unheard or None,
         "sums": {str(one): standings[one] for one in Standing},
         "releases": [_share_tree(fleet, one) for one in shares(fleet.rows)],
         "nodes": [_row_tree(fleet, row) for row in fleet.rows],

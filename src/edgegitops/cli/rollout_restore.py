@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgegitops.cli.options import CONFIG
+from edgegitops.cli.options import CONFIG, REPORTS
 from edgegitops.cli.plain_words import FORCES, visible
 from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
 from edgegitops.core.model.codec import Tree
@@ -39,7 +39,7 @@ _SHORT = 12
     metavar="REPOSITORY",
     help="Another repository that may have them: a colleague's clone, a node's mirror.git; repeatable.",
 )
-@click.option("--reports", type=_FOLDER, help="The folder with the nodes' reports: they tell who has what is missing.")
+@REPORTS
 @click.option("--on-node", "is_at_node", is_flag=True, help="Push what the agent of this node keeps, as the node.")
 @click.option("--yes", "is_sure", is_flag=True, help="Push without asking.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what it would push, and push nothing.")
@@ -53,7 +53,7 @@ def restore_log(  # noqa: PLR0913 - one parameter an option
     *,
     remote: str,
     others: tuple[Path, ...],
-    reports: Path | None,
+    reports: Path | str | None,
     file: str,
     is_at_node: bool,
     is_sure: bool,

@@ -5,27 +5,28 @@ here: windows, interlocks, holds of operators. Exit 1 where the rollout is halte
 """
 
 import json
-import sys
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
+from edgegitops.cli.options import REPORTS
 from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, span, visible
 from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
 
 if TYPE_CHECKING:
+    from edgegitops.cli.watching import View
     from edgegitops.core.overview.lost_tags import Sought
     from edgegitops.core.overview.waves import RolloutView, Waiting, WaveView
     from edgegitops.core.rollout.wave_gate import Shut
-    from edgegitops.workbench_rollout import Desk
+    from edgegitops.workbench_rollout import Base, Desk
 
-_EVERY_SECONDS = 5
-_CLEAR = "\x1b[H\x1b[2J"
+_COLOURS = {"held": "yellow", "failed": "red", "may start": "green", "to do": "cyan", "wave": "bold", "reports": "red"}
 _SOAKING = "soaking"
 _HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
@@ -39,22 +40,17 @@ LACKS = {
     "failed": "failed",
 }
 _PATH = click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
-_REPORTS = click.option(
-    "--reports",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder with the nodes' reports. Without it nothing counts as healthy.",
-)
 
 
 @click.command(epilog="Example: edgegitops rollout status vision-qa --reports /mnt/reports --watch")
 @click.argument("deployment", default="")
 @_PATH
-@_REPORTS
+@REPORTS
 @click.option("--watch", "is_watching", is_flag=True, help="Look again every 5 s, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON (schemas/output/rollout-status.schema.json).")
 @click.pass_context
 def status(  # noqa: PLR0913 - one parameter an option
-    ctx: click.Context, deployment: str, path: Path, reports: Path | None, *, is_watching: bool, as_json: bool
+    ctx: click.Context, deployment: str, path: Path, *, reports: Path | str | None, is_watching: bool, as_json: bool
 ) -> None:
     """Where the rollout of DEPLOYMENT stands, wave by wave; of every deployment that has waves where none is named.
 
@@ -62,31 +58,62 @@ def status(  # noqa: PLR0913 - one parameter an option
     """
     if deployment and path == Path() and Path(deployment).is_dir():
         deployment, path = "", Path(deployment)
-    while True:
-        is_hard = _show(deployment, path, reports, as_json=as_json, is_watching=is_watching)
-        if not is_watching:
-            ctx.exit(1 if is_hard else 0)
-        time.sleep(_EVERY_SECONDS)
+    look = _Look(deployment, path, reports, as_json=as_json)
+    if is_watching:
+        from edgegitops.cli.watching import watch
+
+        watch(look.view, title=f"edgegitops rollout status {deployment}".strip(), as_lines=as_json)
+    seen = look.seen()
+    click.echo(look.text(seen))
+    ctx.exit(1 if any(one.shut and one.shut.reason in _HARD for _, view in seen for one in _all(view)) else 0)
 
 
-def _show(deployment: str, path: Path, reports: Path | None, *, as_json: bool, is_watching: bool) -> bool:
-    from edgegitops import workbench_rollout
-    from edgegitops.core.overview.waves import view_of
+@dataclass
+class _Look:
+    """What is asked, and what an earlier look read of the clone."""
 
-    asked = [deployment] if deployment else workbench_rollout.with_waves(path)
-    desks = [workbench_rollout.open_desk(path, name, reports) for name in asked]
-    seen = [(desk, view_of(desk.situation)) for desk in desks]
-    if as_json:
-        trees = [_tree(desk, view) for desk, view in seen]
-        click.echo(json.dumps(trees[0] if deployment else trees, indent=None if is_watching else 2))
-    else:
-        clear = _CLEAR if is_watching and sys.stdout.isatty() else ""
-        texts = ["\n".join(_text(desk, view)) for desk, view in seen] or ["no deployment has waves"]
-        click.echo(clear + "\n\n".join(texts))
-    return any(one.shut and one.shut.reason in _HARD for _, view in seen for one in _all(view))
+    deployment: str
+    path: Path
+    reports: Path | str | None
+    as_json: bool
+    base: "Base | None" = None
+
+    def seen(self) -> "list[tuple[Desk, RolloutView]]":
+        """Look now."""
+        from edgegitops import workbench_rollout
+        from edgegitops.core.overview.waves import view_of
+
+        self.base = workbench_rollout.open_base(self.path, self.base)
+        asked = [self.deployment] if self.deployment else workbench_rollout.with_waves(self.base)
+        desks = [workbench_rollout.open_desk(self.path, name, self.reports, self.base) for name in asked]
+        return [(desk, view_of(desk.situation)) for desk in desks]
+
+    def text(self, seen: "list[tuple[Desk, RolloutView]]") -> str:
+        """For people, or as JSON."""
+        if self.as_json:
+            return json.dumps(self._trees(seen), indent=2)
+        return "\n\n".join("\n".join(_text(*one)) for one in seen) or "no deployment has waves"
+
+    def view(self) -> "View":
+        """One look for who watches."""
+        from edgegitops.cli.watching import View
+
+        seen = self.seen()
+        key = json.dumps(self._trees(seen))
+        lines = [key] if self.as_json else self.text(seen).split("\n")
+        at = self.base.now if self.base else seen[0][0].now
+        return View(at, [Text(line, style=_style(line)) for line in lines], key)
+
+    def _trees(self, seen: "list[tuple[Desk, RolloutView]]") -> Tree:
+        trees: list[Tree] = [_tree(*one) for one in seen]
+        return trees[0] if self.deployment else trees
 
 
-def view_lines(deployment: str, path: Path, reports: Path | None) -> list[str]:
+def _style(line: str) -> str:
+    return next((style for word, style in _COLOURS.items() if line.lstrip().startswith(word)), "")
+
+
+def view_lines(deployment: str, path: Path, reports: Path | str | None) -> list[str]:
     """The rollout as `status` shows it to people, line by line."""
     from edgegitops import workbench_rollout
     from edgegitops.core.overview.waves import view_of
@@ -107,6 +134,8 @@ def _all(view: "RolloutView") -> Iterator["Waiting"]:
 def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
     situation = desk.situation
     yield f"{situation.deployment} at {view.revision[:12]}: {_state(view)}"
+    if desk.unheard:
+        yield visible(f"  reports could not be had, so nothing counts as healthy: {desk.unheard}")
     waves = [wave for wave in view.waves if wave.tally.size]
     for wave in waves:
         yield from _wave(desk, wave, is_last=wave is waves[-1])
@@ -226,6 +255,7 @@ def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
         "deployment": desk.situation.deployment,
         "revision": view.revision,
         "isThrough": view.is_through,
+        "unheard": desk.unheard or None,
         "waves": [_wave_tree(desk, wave) for wave in view.waves],
         "leaving": [_waiting_tree(desk, one) for one in view.leaving],
         "log": {

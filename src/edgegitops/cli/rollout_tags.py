@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from edgegitops.cli.options import REPORTS
 from edgegitops.core.model.control import ControlKind, ControlTag
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Wish:
     reason: str
     expires: str
     revision: str
-    reports: Path | None
+    reports: Path | str | None
     remote: str
     is_sure: bool
     is_dry: bool
@@ -85,11 +86,7 @@ _OPTIONS = (
     click.option("--reason", required=True, help="Why, in one line; it stands in the tag for ever."),
     click.option("--expires", default="", metavar="WHEN", help="A span (24h, 7d) or an instant (2026-11-23T00:00Z)."),
     click.option("--revision", default="", metavar="REV", help="The commit it speaks of."),
-    click.option(
-        "--reports",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="The folder with the nodes' reports: what runs is then known and not guessed.",
-    ),
+    REPORTS,
     click.option(
         "--push",
         "remote",
