@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -388,3 +389,35 @@ def test_hold_is_what_was_told_last():
 def test_pruned_journal_means_the_same():
     ledger = record(Phase.PROVING)
     assert replace(fold(e.JournalPruned(7, "d"), ledger=ledger), seq=0) == ledger
+
+
+def switched(cause: str, *, began: str = "", old=ONE, new=TWO, ledger: Ledger | None = None) -> Ledger:
+    """A change that waited for an hour, was let go by a rule of the rollout, and became healthy."""
+    way = replace(transition(old=old, new=new), cause=began)
+    prepared = fold(e.TransitionBegan(LINE, way), ledger=ledger or resting(serving=old, phase=Phase.HEALTHY))
+    moves = [Phase.PENDING, Phase.PREPARING, Phase.READY, Phase.SWITCHING]
+    for before, after in pairwise(moves):
+        said = cause if after is Phase.SWITCHING else ""
+        prepared = fold(e.PhaseMoved(LINE, way.id, before, after, cause=said), ledger=prepared, at=DAWN + 60 * MINUTE)
+    done = [(Phase.SWITCHING, Phase.PROVING), (Phase.PROVING, Phase.HEALTHY)]
+    events = [e.PhaseMoved(LINE, way.id, before, after) for before, after in done]
+    return fold(*events, ledger=prepared, at=DAWN + 70 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("began", "cause", "is_badly"),
+    [("", "return", True), ("", "rollback", True), ("gate", "return", True), ("", "gate", False), ("return", "", True)],
+)
+def test_what_people_took_back_is_left_badly_whatever_held_it_when_it_began(began, cause, is_badly):
+    found = of(switched(cause, began=began))
+    assert (found.predecessor, found.left_at) == (ONE.digest, DAWN + 60 * MINUTE)
+    assert found.left_badly == (frozenset({ONE.digest}) if is_badly else frozenset())
+
+
+def test_what_was_left_badly_and_then_left_well_is_forgiven():
+    """It came again through its gates, and went for something newer."""
+    back = switched("return", old=TWO, new=ONE)
+    assert of(back).left_badly == {TWO.digest}
+    again = switched("gate", old=ONE, new=TWO, ledger=back)
+    assert of(again).left_badly == {TWO.digest}
+    assert of(switched("gate", old=TWO, new=ONE, ledger=again)).left_badly == frozenset()

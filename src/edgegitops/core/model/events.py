@@ -130,7 +130,8 @@ class TransitionBegan:
 @dataclass(frozen=True, slots=True)
 class PhaseMoved:
     """One move of the life cycle table, journalled before its effect. `halts`: it may not be reverted, so all that runs
-    of it is to be stopped, and stays so until another release begins.
+    of it is to be stopped, and stays so until another release begins. `cause` is the rule of the rollout that let a
+    switch begin.
     """
 
     kind: ClassVar[str] = "phase-moved"
@@ -141,6 +142,7 @@ class PhaseMoved:
     reason: str = ""
     detail: str = ""
     halts: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,11 +114,11 @@ class Transition:
 
     `attempts` counts starts of the agent after unclean ends while switching or proving. `done` holds the finished
     steps as `<kind> <subject>`. `reason` and `detail` are of the first step denied once it had begun.
-    `is_going_back`: `old` regressed, and `new` was healthy before it. `cause` is the rule of the
-    rollout that allowed it (core/rollout/next_release.py). `has_started`: a start was asked for since the switch began,
-    so volumes may have been written to. `room` was measured at `room_at`; `prepared` tells when each volume was made
-    ready to be copied. `snapshots` are the volumes (engine names) that were copied, `restored` those whose copy was put
-    back. `is_install`: nothing of the deployment was ever healthy on this node when it began.
+    `is_going_back`: `old` regressed, and `new` was healthy before it. `cause` is the rule of the rollout that let it
+    switch, at `switched_at` (core/rollout/next_release.py). `has_started`: a start was asked for since the switch
+    began, so volumes may have been written to. `room` was measured at `room_at`; `prepared` tells when each volume was
+    made ready to be copied. `snapshots` are the volumes (engine names) that were copied, `restored` those whose copy
+    was put back. `is_install`: nothing of the deployment was ever healthy on this node when it began.
     """
 
     id: str
@@ -140,6 +140,7 @@ class Transition:
     prepared: Mapping[str, datetime] = field(default_factory=dict)
     snapshots: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
+    switched_at: datetime | None = None
 
     @property
     def snapshot_key(self) -> str:
@@ -172,8 +173,8 @@ class DeploymentRecord:
     that was reverted to. `phase` is the open transition's, else where the last one came to rest. `soaked_for` is
     unbroken healthy time and `waited_for` not-ready time of the release `soaking`, as observed; `unanswered_for` is how
     long nobody has been able to tell. `predecessor` is the digest that served before and was left at `left_at`;
-    `left_badly` are digests that a revert or a rollback left. `halted` is a release that failed and may not be
-    reverted: it is kept stopped. `failures` maps `<step kind> <subject>` to its failures in a row; back-offs are
+    `left_badly` are digests that were left last by a revert or a rollback. `halted` is a release that failed and may
+    not be reverted: it is kept stopped. `failures` maps `<step kind> <subject>` to its failures in a row; back-offs are
     reckoned from it. `copy_rate` is how fast a volume was last copied, in bytes a second; 0 is not known. `images` and
     `artifacts` (hex digests) are those that were brought to the node for it and not removed since. `jobs` holds runs by
     the engine name of their container, as long as that is there, `schedules` the marks of scheduled jobs by name.

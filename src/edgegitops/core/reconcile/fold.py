@@ -41,7 +41,7 @@ REMEMBERED_TIMES = 16
 TELLING = 1024 * 1024
 MAY_WRITE = frozenset({StartContainer.kind})  # containers and jobs alike
 NOTHING = timedelta()
-ROLLBACK = "rollback"
+GOING_BACK = frozenset({"rollback", "return"})
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -302,6 +302,8 @@ def _move(record: DeploymentRecord, event: e.PhaseMoved, at: datetime) -> Deploy
         return _rest(replace(moved, halted=transition.new if event.halts else moved.halted), transition, event.new)
     if event.new in BEGUN:
         moved = replace(moved, halted=None)
+    if event.new is Phase.SWITCHING:  # it may have waited for long, and another rule may have let it go on
+        transition = replace(transition, cause=event.cause or transition.cause, switched_at=at)
     moved = replace(
         moved, transition=replace(transition, phase=event.new, phase_at=at, done=frozenset(), reason="", detail="")
     )
@@ -336,15 +338,16 @@ def _rest(record: DeploymentRecord, transition: Transition, phase: Phase) -> Dep
 
 
 def _left(record: DeploymentRecord, transition: Transition) -> DeploymentRecord:
-    """What was left for the release that serves now, and since when."""
+    """What was left for the release that serves now, since when, and whether for something that people took back."""
     if transition.old is None:
         return record
-    badly = {transition.old.digest} if transition.cause == ROLLBACK else set()
+    left = {transition.old.digest}
+    is_badly = transition.cause in GOING_BACK
     return replace(
         record,
         predecessor=transition.old.digest,
-        left_at=transition.began_at,
-        left_badly=record.left_badly | badly,
+        left_at=transition.switched_at or transition.began_at,
+        left_badly=record.left_badly | left if is_badly else record.left_badly - left,
     )
 
 

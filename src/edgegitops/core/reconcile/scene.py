@@ -137,7 +137,13 @@ def moved(scene: Scene, new: Phase, *, reason: str = "", detail: str = "", old: 
     """The event of a move of the open transition (or of the resting deployment) to `new`."""
     transition = scene.record.transition
     return PhaseMoved(
-        scene.name, transition.id if transition else "", old or scene.record.phase, new, reason=reason, detail=detail
+        scene.name,
+        transition.id if transition else "",
+        old or scene.record.phase,
+        new,
+        reason=reason,
+        detail=detail,
+        cause=scene.cause if new is Phase.SWITCHING else "",
     )
 
 
