@@ -61,7 +61,7 @@ def test_volume_keeps_its_data_when_the_container_is_made_anew(podman: PodmanRig
 def test_container_whose_layer_a_power_loss_took_is_removed_and_can_be_made_anew(podman: PodmanRig) -> None:
     podman.create(NAME)
     podman.create(PEER)
-    shown = podman.engine._inspect(NAME)
+    shown = podman.engine._things.inspect(NAME)
     assert shown is not None
     (Path(shown["GraphDriver"]["Data"]["UpperDir"]).parent / "lower").write_text("")
     with pytest.raises(UnavailableError, match="created again"):

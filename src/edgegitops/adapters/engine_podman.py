@@ -11,7 +11,8 @@
 5. Every request has a deadline; a silent engine is an unavailable one.
 
 Left to others: which steps, in which order, how often (core.reconcile); words of requests (engine_podman_request),
-of answers (engine_podman_look), of errors (engine_podman_wire); what "lost" is (engine_podman_process).
+of answers (engine_podman_look), of errors (engine_podman_wire); whose a thing is, and its end (engine_podman_things);
+what "lost" is (engine_podman_process).
 Safe for use by several threads at once.
 """
 
@@ -40,7 +41,7 @@ from edgegitops.adapters.engine_podman_look import (
     log_text,
     subnets_by_name,
 )
-from edgegitops.adapters.engine_podman_process import ProcessTable, is_same_machine, own_limits
+from edgegitops.adapters.engine_podman_process import own_limits
 from edgegitops.adapters.engine_podman_request import (
     LABEL_VOLUME_WORK,
     by_depth,
@@ -50,7 +51,8 @@ from edgegitops.adapters.engine_podman_request import (
     volume_work,
 )
 from edgegitops.adapters.engine_podman_secrets import Vault
-from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, partial_error, unavailable
+from edgegitops.adapters.engine_podman_things import WOUNDED, Things, conflict, labels_of
+from edgegitops.adapters.engine_podman_wire import NOT_FOUND, Answer, Wire, denied, judged, unavailable
 from edgegitops.adapters.podman_listing import PodmanListing
 from edgegitops.core.model.node_config import RegistryAccess
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
@@ -84,7 +86,6 @@ ANSWER_WITHIN = timedelta(seconds=60)
 UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 
 # What a runtime says of the remains of a start that was interrupted: no start will work, only a new container.
-WOUNDED = "graph driver info"  # Podman's words where files of a container's layer are empty or gone
 REMAINS = ("already exists", "container state improper", "is stopping", "stopping state")
 
 
@@ -114,8 +115,7 @@ class PodmanEngine:
         self._registry = registry or RegistryAccess()
         self._vault = vault
         self._fleet = fleet
-        self._proc = proc
-        self._processes: ProcessTable | None = None
+        self._things = Things(self._wire, self._socket, fleet=fleet, proc=proc)
         self._addresses: dict[str, tuple[object, Mapping[str, str]]] = {}
 
     def close(self) -> None:
@@ -127,9 +127,9 @@ class PodmanEngine:
     def observe(self) -> Observed:
         """All containers, networks and volumes; one list call each while nothing changes."""
         at = datetime.fromtimestamp(time.time(), UTC)
-        rows = self._read("/containers/json", all="true")
-        networks = self._read("/networks/json")
-        volumes = self._read("/volumes/json")
+        rows = self._things.read("/containers/json", all="true")
+        networks = self._things.read("/networks/json")
+        volumes = self._things.read("/volumes/json")
         self._forget_all_but({row["Id"] for row in rows})
         return Observed(
             at=at,
@@ -146,63 +146,25 @@ class PodmanEngine:
         seen = replace(seen, configs=live.told(self._contents_dir, seen.name))
         if seen.state not in WITH_PROCESS:
             return seen
-        table = self._process_table()
-        if table and not table.is_running(seen.pid or 0, seen.id) and table.is_lost(seen.id, self._inspect):
+        table = self._things.processes()
+        if table and not table.is_running(seen.pid or 0, seen.id) and table.is_lost(seen.id, self._things.inspect):
             return replace(seen, state=ContainerState.LOST, pid=None)
         if seen.state is not ContainerState.RUNNING:
             return seen
         start = (seen.pid, seen.started_at, tuple(networks) if isinstance(networks, list) else ())
         known = self._addresses.get(seen.id)
         if known is None or known[0] != start:
-            known = (start, addresses(self._inspect(seen.id) or {}))
+            known = (start, addresses(self._things.inspect(seen.id) or {}))
             self._addresses[seen.id] = known
         return replace(seen, addresses=known[1])
-
-    def _process_table(self) -> ProcessTable | None:
-        """None where the engine's processes cannot be seen from here. Asked again until it answers yes, because the
-        engine may not listen yet.
-        """
-        if self._processes is None and (self._proc or is_same_machine(self._socket)):
-            self._processes = ProcessTable(self._proc or "/proc")
-        return self._processes
 
     def _forget_all_but(self, present: set[str]) -> None:
         for gone in set(self._addresses) - present:
             self._addresses.pop(gone, None)
 
-    def _read(self, path: str, **params: str) -> list[dict[str, Any]]:
-        answer = self._wire.ask("GET", path, params=params)
-        if not answer.is_ok:
-            raise judged(f"GET {path}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
-        return answer.json() or []
-
-    def _inspect(self, name: str) -> Mapping[str, Any] | None:
-        return self._details("containers", name)
-
-    def _details(self, kind: str, name: str) -> Mapping[str, Any] | None:
-        """Inspect one container, network or volume; None where there is none."""
-        path = f"/{kind}/{quote(name, safe='')}/json"
-        answer = self._wire.ask("GET", path)
-        if answer.status == NOT_FOUND:
-            return None
-        if not answer.is_ok and kind == "containers" and WOUNDED in answer.text():
-            return self._wounded(name)
-        if not answer.is_ok:
-            raise judged(f"GET {path}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
-        tree: Mapping[str, Any] = answer.json()
-        return tree
-
-    def _wounded(self, name: str) -> Mapping[str, Any] | None:
-        """What the list still tells of a container whose layer a power loss took: it can be removed, and no more."""
-        rows = self._read("/containers/json", all="true")
-        row = next((one for one in rows if name in (one["Id"], *(one.get("Names") or ()))), None)
-        if row is None:
-            return None
-        return {"Id": row["Id"], "Config": {"Labels": row.get("Labels")}, "State": {"Status": "exited"}, WOUNDED: True}
-
     def place(self, volume: str) -> str:
         """Where the data of a volume lies on the engine's host. UnavailableError: there is no such volume."""
-        there = self._details("volumes", volume)
+        there = self._things.details("volumes", volume)
         if there is None or not there.get("Mountpoint"):
             raise unavailable(f"inspect volume {volume}", "there is no such volume", HoldReason.DEPENDENCY)
         return str(there["Mountpoint"])
@@ -221,7 +183,7 @@ class PodmanEngine:
             case CreateNetwork():
                 self._create_network(step)
             case CreateVolume():
-                self._create_thing("volumes", step.subject, volume_request(step), step.labels)
+                self._things.create("volumes", step.subject, volume_request(step), step.labels)
             case CreateContainer():
                 self._create(step)
             case ReloadContainer():
@@ -231,14 +193,14 @@ class PodmanEngine:
             case StopContainer():
                 self._stop(step)
             case RemoveContainer():
-                if self._ours("containers", step.subject, "remove") is not None:
-                    self._delete(step.subject)
+                if self._things.ours("containers", step.subject, "remove") is not None:
+                    self._things.delete(step.subject)
                 live.forget(self._contents_dir, step.subject)
                 secrets.forget(self._vault, self._wire, step.subject)
             case RemoveNetwork():
-                self._remove_thing("networks", step.subject)
+                self._things.remove("networks", step.subject)
             case RemoveVolume():
-                self._remove_thing("volumes", step.subject)
+                self._things.remove("volumes", step.subject)
             case RemoveImage():
                 remove_image(self._wire, step)
             case (
@@ -258,30 +220,11 @@ class PodmanEngine:
 
     def _create_network(self, step: CreateNetwork) -> None:
         try:
-            self._create_thing("networks", step.subject, network_request(step), step.labels)
+            self._things.create("networks", step.subject, network_request(step), step.labels)
         except DeniedError as refused:
             if step.is_chosen and "already used" in refused.message:
                 raise unavailable(f"create {step.subject}", refused.message, HoldReason.DEPENDENCY) from refused
             raise
-
-    def _create_thing(self, kind: str, name: str, request: object, labels: Mapping[str, str]) -> None:
-        """Create a network or volume; done where there is one of ours."""
-        answer = self._wire.ask("POST", f"/{kind}/create", body=request)
-        if answer.is_ok:
-            return
-        present = self._details(kind, name)
-        if present is None:
-            raise judged(f"create {kind} {name}", answer.text(), Refusal.CREATE_FAILED)
-        if not is_ours(_labels(present), labels.get("io.edgegitops.fleet", self._fleet)):
-            raise _conflict(f"create {kind}", name)
-
-    def _remove_thing(self, kind: str, name: str) -> None:
-        if self._ours(kind, name, "remove") is None:
-            return
-        answer = self._wire.ask("DELETE", f"/{kind}/{quote(name, safe='')}")
-        if answer.status != NOT_FOUND and (not answer.is_ok or partial_error(answer)):
-            text = partial_error(answer) or answer.text()
-            raise judged(f"remove {kind} {name}", text, HoldReason.DEPENDENCY)
 
     def _create(self, step: CreateContainer) -> None:
         self._demand_volumes(step)
@@ -297,10 +240,10 @@ class PodmanEngine:
             self._demand_weight(step, first)
             return
         self._fail_unless(first, f"create container {step.subject}", Refusal.CREATE_FAILED)
-        present = self._inspect(step.subject)
-        if present is not None and not is_ours(_labels(present), step.labels.get("io.edgegitops.fleet", self._fleet)):
-            raise _conflict("create container", step.subject)
-        self._delete(step.subject)
+        present = self._things.inspect(step.subject)
+        if present is not None and not is_ours(labels_of(present), step.labels.get("io.edgegitops.fleet", self._fleet)):
+            raise conflict("create container", step.subject)
+        self._things.delete(step.subject)
         second = self._wire.ask("POST", "/containers/create", body=request)
         if not second.is_ok:
             raise judged(f"create container {step.subject}", second.text(), Refusal.CREATE_FAILED)
@@ -356,11 +299,11 @@ class PodmanEngine:
         """Podman leaves a weight out with a warning where the kernel does not carry it; we do not."""
         warnings = [text for text in created.json().get("Warnings") or () if "weight" in str(text).lower()]
         if warnings and step.create.resources.io_weight is not None:
-            self._delete(step.subject)
+            self._things.delete(step.subject)
             raise denied(f"create container {step.subject}", "; ".join(warnings), Refusal.CREATE_FAILED)
 
     def _reload(self, step: ReloadContainer) -> None:
-        present = self._ours("containers", step.subject, "reload")
+        present = self._things.ours("containers", step.subject, "reload")
         if present is None:
             raise unavailable(f"reload {step.subject}", "there is no such container (any more)", HoldReason.DEPENDENCY)
         try:
@@ -378,7 +321,7 @@ class PodmanEngine:
     def _start(self, step: StartContainer) -> None:
         answer = self._started(step.subject)
         if not answer.is_ok and step.again is not None and self._is_unclear(answer):
-            self._delete(step.subject)
+            self._things.delete(step.subject)
             self._create(step.again)
             answer = self._started(step.subject)
         if answer.is_ok:
@@ -386,7 +329,7 @@ class PodmanEngine:
         action = f"start container {step.subject}"
         self._fail_unless(answer, action, Refusal.START_FAILED)
         if any(words in answer.text().lower() for words in REMAINS):
-            self._delete(step.subject)
+            self._things.delete(step.subject)
             raise unavailable(action, f"removed what an interrupted start left: {answer.text()}", HoldReason.DEPENDENCY)
         raise denied(action, answer.text(), Refusal.START_FAILED)
 
@@ -398,11 +341,11 @@ class PodmanEngine:
     def _started(self, name: str) -> Answer:
         """The answer to a start, after all that has to be in place for it."""
         action = f"start container {name}"
-        present = self._ours("containers", name, "start")
+        present = self._things.ours("containers", name, "start")
         if present is None:
             raise unavailable(action, "there is no such container (any more)", HoldReason.DEPENDENCY)
-        if WOUNDED in present or self._is_lost(present):
-            self._delete(name)
+        if WOUNDED in present or self._things.is_lost(present):
+            self._things.delete(name)
             raise unavailable(action, "removed what was lost; it has to be created again", HoldReason.DEPENDENCY)
         self._put_secrets(name, present)
         try:
@@ -416,7 +359,7 @@ class PodmanEngine:
 
     def _put_secrets(self, name: str, present: Mapping[str, Any]) -> None:
         """What a container is given, put in place anew: a power cut empties the memory."""
-        work = _labels(present).get(secrets.LABEL_SECRET_WORK)
+        work = labels_of(present).get(secrets.LABEL_SECRET_WORK)
         if not work or present.get("State", {}).get("Status") in {"running", "paused"}:
             return
         try:
@@ -426,7 +369,7 @@ class PodmanEngine:
 
     def _by_path(self, present: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Mounts of a container that are host paths; folders inside of volumes are looked after by themselves."""
-        work = json.loads(_labels(present).get(LABEL_VOLUME_WORK) or "[]")
+        work = json.loads(labels_of(present).get(LABEL_VOLUME_WORK) or "[]")
         inside = {task["target"] for task in work if "folder" in task}
         return [one for one in present.get("Mounts") or () if one.get("Destination") not in inside]
 
@@ -434,7 +377,7 @@ class PodmanEngine:
         """What is left to do in volumes before and after mounting them, and before the program starts; what `init`
         answered.
         """
-        work = json.loads(_labels(present).get(LABEL_VOLUME_WORK) or "[]")
+        work = json.loads(labels_of(present).get(LABEL_VOLUME_WORK) or "[]")
         if not work or present.get("State", {}).get("Status") in {"running", "paused"}:
             return None
         places = {one.get("Name", ""): one["Source"] for one in present.get("Mounts") or () if one.get("Source")}
@@ -453,17 +396,17 @@ class PodmanEngine:
         """MissingError, and no container any more, where it has other folders than it should."""
         if not subpath.volumes_of(work):
             return
-        table, state = self._process_table(), (self._inspect(name) or {}).get("State", {})
+        table, state = self._things.processes(), (self._things.inspect(name) or {}).get("State", {})
         try:
             if table is None:
                 raise MissingError("a folder inside a volume needs an agent on the machine of the engine")
             subpath.demand_mounted(work, places, table.folder(state.get("Pid") or 0))
         except OSError:
-            self._delete(name)
+            self._things.delete(name)
             raise
 
     def _stop(self, step: StopContainer) -> None:
-        present = self._ours("containers", step.subject, "stop")
+        present = self._things.ours("containers", step.subject, "stop")
         if present is None or present.get("State", {}).get("Status") in {"created", "configured", "exited", "stopped"}:
             return
         with suppress(OutsideError):  # how it ends changes nothing
@@ -475,43 +418,10 @@ class PodmanEngine:
         if present.get("State", {}).get("Status") == "paused":  # frozen, it could not even be killed
             self._wire.ask("POST", f"/containers/{step.subject}/unpause")
         answer = self._wire.ask("POST", path, params={"timeout": str(seconds)}, within=within)
-        if self._is_lost(present):  # its monitor was killed: Podman says it is stopping, and will for ever
-            self._delete(step.subject)
-        elif not answer.is_ok and answer.status != NOT_FOUND and self._runs(step.subject):
+        if self._things.is_lost(present):  # its monitor was killed: Podman says it is stopping, and will for ever
+            self._things.delete(step.subject)
+        elif not answer.is_ok and answer.status != NOT_FOUND and self._things.runs(step.subject):
             raise judged(f"stop container {step.subject}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
-
-    def _is_lost(self, present: Mapping[str, Any]) -> bool:
-        """Whether Podman will say for ever that this inspected container has a process, and it has none."""
-        table, state = self._process_table(), present.get("State") or {}
-        if table is None or table.is_watched(state.get("ConmonPid") or 0, present["Id"]):
-            return False
-        return table.is_lost(present["Id"], self._inspect)
-
-    def _ours(self, kind: str, name: str, verb: str) -> Mapping[str, Any] | None:
-        """Details of the thing; None where there is none; DeniedError where it is somebody else's."""
-        present = self._details(kind, name)
-        if present is not None and not is_ours(_labels(present), self._fleet):
-            raise _conflict(f"{verb} {kind}", name)
-        return present
-
-    def _runs(self, name: str) -> bool:
-        """False where it is gone or over: Podman 5 answers a stop by an error where the monitor died, and yet stops."""
-        now = self._inspect(name)
-        return now is not None and now.get("State", {}).get("Status") not in {"exited", "stopped"}
-
-    def _delete(self, name: str) -> None:
-        """Remove a container, or what storage still holds of one, by force, with its anonymous volumes.
-
-        On a full disk Podman reports an error and yet removes, and Podman 5 refuses once where the monitor of the
-        container died, and has noted its end by then. So a look decides, and what is still there is asked for again.
-        """
-        params = {"force": "true", "ignore": "true", "v": "true", "timeout": "0"}
-        for _ in range(2):
-            answer = self._wire.ask("DELETE", f"/containers/{quote(name, safe='')}", params=params)
-            error = partial_error(answer) if answer.is_ok else answer.text()
-            if not error or answer.status == NOT_FOUND or self._inspect(name) is None:
-                return
-        raise judged(f"remove container {name}", error, HoldReason.ENGINE_UNAVAILABLE)
 
     # --- inside of containers
 
@@ -526,14 +436,3 @@ class PodmanEngine:
         if not answer.is_ok:
             raise judged(f"logs of {container}", answer.text(), HoldReason.ENGINE_UNAVAILABLE)
         return log_text(answer.body)
-
-
-def _labels(details: Mapping[str, Any]) -> Mapping[str, str]:
-    """Labels of an inspected container (in its Config), network (lower case) or volume."""
-    config = details.get("Config") or {}
-    return config.get("Labels") or details.get("Labels") or details.get("labels") or {}
-
-
-def _conflict(action: str, name: str) -> OutsideError:
-    message = f"{name} exists and does not carry our labels; remove or rename it, it is not touched"
-    return denied(action, message, Refusal.NAME_CONFLICT)

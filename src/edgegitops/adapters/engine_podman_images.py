@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,13 +52,19 @@ def pull(wire: Wire, step: PullImage, registry: RegistryAccess) -> None:
 
 def _keep(wire: Wire) -> None:
     """Wait until the disk of the images has all that was written to it."""
-    store = wire.ask("GET", "/info").json().get("store") or {}
     try:
-        sync(Path(str(store.get("graphRoot"))))
+        sync(Path(_root_of(wire)))
     except FileNotFoundError:  # its disk is not this machine's
         return
     except OSError as broken:
         raise unavailable("sync the images", str(broken), HoldReason.DISK_FAILED) from broken
+
+
+@cache
+def _root_of(wire: Wire) -> str:
+    """Where the engine keeps its images: a long answer, so it is asked for once."""
+    store = wire.ask("GET", "/info").json().get("store") or {}
+    return str(store.get("graphRoot"))
 
 
 def remove_image(wire: Wire, step: RemoveImage) -> None:
