@@ -97,7 +97,7 @@ spec:
   site: plant
   node: press-1
   repository: {url: 'https://git.example/fleet.git'}
-  pin: {repository: 'urn:x:y', rootSha256: %b, checkpoint: %b}
+  pin: {repository: 'urn:uuid:1', rootSha256: %b, checkpoint: %b}
   reports:
     git: https://git.example/reports.git
     directory: ""
