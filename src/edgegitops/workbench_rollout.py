@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.repository_pygit2 import MirrorObjects
     from edgegitops.core.history import History
-    from edgegitops.core.overview.effect import Touched
+    from edgegitops.core.overview.effect import Barred, Touched
     from edgegitops.core.overview.situation import Situation
     from edgegitops.core.pages import Page
     from edgegitops.core.plan.compare import Change
@@ -57,6 +57,15 @@ class Desk:
 
         return [(one, change_of(self.situation, self.history, one)) for one in groups]
 
+    def shut_windows(self, group: "Touched") -> "list[Barred] | None":
+        """Where windows let nothing begin now, as this machine knows the time zones; None where there is no window."""
+        from edgegitops.adapters.zones_zoneinfo import InstalledZones
+        from edgegitops.core.overview.effect import barred_by_windows
+        from edgegitops.core.rollout.gate import Calendar
+
+        calendar = Calendar(self.now, is_trusted=True, zones=InstalledZones())
+        return barred_by_windows(self.situation, self.history, group, calendar)
+
     def holders(self, role: str) -> list[str]:
         """Whose keys hold a role in the root in force, and count now."""
         return list(self.signers.holders(role))
@@ -64,6 +73,9 @@ class Desk:
 
 Source = Path | str | None
 """Where reports are: a folder, the address of a Git repository, or None: as fleet.yaml says."""
+
+NOBODY = ""
+"""Nobody is asked."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +239,8 @@ def evidence_of(source: Source, base: Base) -> Heard:
 
 def _collected(source: Source, base: Base, names: Collection[str]) -> tuple[dict[tuple[str, int], bytes], str]:
     """Reports by node and way, and what went wrong on the ways that fleet.yaml names."""
+    if source == NOBODY:
+        return {}, ""
     if source is not None:
         return {(name, 0): data for name, data in _way(source, base).collect(names).items() if data}, ""
     reporting = base.page.snapshot.fleet.reporting

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contracts.rollout_desk import APP, RolloutDesk
+from tests.contracts.rollout_desk import APP, RolloutDesk, document
 
 from edgegitops import bootstrap_node
 from edgegitops.adapters.reports_store import ReportsStore
@@ -14,6 +14,7 @@ from edgegitops.cli.explain_gate import Gate, lines, tree
 from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.node_config import NodeConfig, Remote
 from edgegitops.core.overview.waves import Force, force_of
+from edgegitops.lab import fleet as fleets
 from edgegitops.workbench_trust import verify_clone
 
 
@@ -178,3 +179,45 @@ def test_node_tells_its_gate_from_what_it_heard(desk, tmp_path):
         one.startswith("would help now: 1 approval by release-manager (release-manager)") for one in lines(gate, APP)
     )
     assert tree(gate)["approvals"]["lacking"] == 1
+
+
+@pytest.mark.parametrize("cleanup", [(), ("--cleanup=verbatim",)], ids=["as git tidies it", "verbatim"])
+def test_tag_made_by_hand_as_the_page_says_is_the_same_word(desk, tmp_path, cleanup):
+    """The very text of the page, with this fleet's names; git tag -s with and without its own tidying."""
+    desk.tell("a", desk.second)
+    page = (Path(__file__).parents[2] / "docs/tasks/control-tags.md").read_text(encoding="utf-8")
+    text = page.partition("```\napprove vision-qa wave pilot")[2].partition("```")[0]
+    text = f"approve vision-qa wave pilot{text}".replace("vision-qa", APP).replace("urn:uuid:…", fleets.REPOSITORY)
+    message = tmp_path / "message.txt"
+    message.write_text(text.replace("2026-11-23T00:00:00Z", "2099-11-23T00:00:00Z"), encoding="utf-8")
+    desk.fleet.git("config", "user.signingkey", str(desk.fleet.key("release-manager").path))
+    desk.fleet.git("tag", "-s", *cleanup, "-F", str(message), f"rollout/{APP}/000001", "origin/main")
+    (tag,) = desk.look("history")["tags"]
+    assert (tag["kind"], tag["wave"], tag["owner"], tag["force"]) == ("approve", "pilot", "release-manager", "in-force")
+    pilot = desk.look("status", *reports(desk))["waves"][1]
+    assert pilot["waiting"][0]["mayStart"]
+    assert f"Previous: {tag['payload']}" in desk.tag("halt")["message"]
+
+
+def test_approval_of_a_release_that_a_newer_one_replaced_is_told_as_lapsed(desk):
+    desk.tag("approve", "--wave", "pilot", *reports(desk))
+    assert [one["force"] for one in desk.look("history")["tags"]] == ["in-force"]
+    desk.release("3.0.0")
+    assert [one["force"] for one in desk.look("history")["tags"]] == ["lapsed"]
+
+
+def test_windows_of_the_nodes_are_shown_before_anything_is_signed(desk):
+    window = {"kind": "allow", "schedule": "0 0 1 1 *", "duration": "1m", "timeZone": "Europe/Stockholm"}
+    spec = {
+        "tags": {"ring": "pilot"},
+        "timeZone": "UTC",
+        "nodes": {"gw": {"address": "10.0.0.1"}},
+        "windows": {"new-year": window},
+    }
+    desk.fleet.commit("inventory: a window", key="inventory", files={"sites/b.yaml": document("Site", "b", spec)})
+    desk.fleet.push()
+    said = desk.run("approve", APP, "--wave", "pilot", "--reason", "clean", *reports(desk), "--dry-run")
+    assert "on b/gw: window new-year (sites/b.yaml) is not open" in said or "too short" in said
+    made = desk.tag("approve", "--wave", "pilot", *reports(desk))
+    (group,) = made["groups"]
+    assert (group["hasWindows"], group["shutWindows"][0]["nodes"]) == (True, ["b/gw"])

@@ -166,6 +166,7 @@ FORCES: Mapping[str, str] = {
     "in-force": "in force",
     "ended": "ended by a later tag",
     "expired": "expired",
+    "lapsed": "lapsed: a later commit changed what its nodes would run",
     "no-role": "without effect: the key does not hold the role",
     "behind-a-hole-or-in-a-fork": "without effect: the log has a hole or a fork there",
 }

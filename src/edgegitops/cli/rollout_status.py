@@ -317,7 +317,7 @@ def history(deployment: str, path: Path, *, as_json: bool) -> None:
     """All control tags of DEPLOYMENT that the clone at PATH has, and what each does now."""
     from edgegitops import workbench_rollout
 
-    desk = workbench_rollout.open_desk(path, deployment, None)
+    desk = workbench_rollout.open_desk(path, deployment, workbench_rollout.NOBODY)
     tags = sorted(desk.situation.log.tags, key=lambda tag: (tag.number, tag.payload))
     if as_json:
         click.echo(json.dumps({"deployment": deployment, "tags": [_tag_tree(desk, tag) for tag in tags]}, indent=2))
@@ -330,9 +330,10 @@ def history(deployment: str, path: Path, *, as_json: bool) -> None:
 
 def _force(desk: "Desk", tag: ControlTag) -> str:
     from edgegitops.cli.rollout_words import roles_for
-    from edgegitops.core.overview.waves import force_of
+    from edgegitops.core.overview.waves import Force, force_of, is_lapsed
 
-    return force_of(desk.situation.log, tag, roles_for(desk, tag))
+    force = force_of(desk.situation.log, tag, roles_for(desk, tag))
+    return Force.LAPSED if force is Force.IN_FORCE and is_lapsed(desk.situation, tag) else force
 
 
 def _tag_lines(desk: "Desk", tag: ControlTag) -> Iterator[str]:

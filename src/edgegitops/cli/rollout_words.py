@@ -60,11 +60,11 @@ def before(told: Told) -> list[str]:
     draft = told.draft
     lines = [f"{draft.kind} of {draft.deployment} at {draft.target[:12]}: {told.effect}", ""]
     for group, change in told.groups:
-        lines += _group(group, change)
+        lines += [*_group(group, change), *_windows(told, group)]
     if not told.groups:
         lines.append("No node is known on which something would change now.")
     else:
-        lines.append("Holds, windows and interlocks are asked at each node before anything is stopped.")
+        lines.append("Holds, windows and interlocks are asked at each node before anything is stopped there.")
     lines += [f"note: {visible(one)}" for one in told.notes]
     message = message_of(draft, told.desk.repository).rstrip("\n")
     return [*lines, "", "The tag says:", *(f"  {visible(line)}".rstrip() for line in message.split("\n")), ""]
@@ -83,6 +83,22 @@ def _group(group: "Touched", change: "Change | None") -> Iterator[str]:
         yield f"  expected downtime: {span(typical)} typical, {span(most)} at most"
     if group.guessed:
         yield f"  guessed, because they report nothing: {names(group.guessed)}"
+
+
+def _windows(told: Told, group: "Touched") -> Iterator[str]:
+    """Whether the plant's calendar lets it begin now, and else when."""
+    shut = told.desk.shut_windows(group)
+    if shut is None:
+        yield "  windows: none; it may begin at any time"
+        return
+    if told.draft.ignores_windows:
+        yield "  windows: not asked, where the node's own policy allows that"
+        return
+    if not shut:
+        yield "  windows: open now"
+    for one in shut:
+        until = f" until {clock(one.until)}" if one.until else ""
+        yield visible(f"  windows: shut{until} on {names(one.nodes)}: {one.detail}")
 
 
 def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[str]:
@@ -143,7 +159,7 @@ def after(desk: "Desk", made: ControlTag) -> list[str]:
     if roles and not roles & made.roles_now:
         held = ", ".join(sorted(made.roles_now)) or "no role now"
         lines.append(
-            f"warning: this key holds {held}, and a {made.kind} needs {' or '.join(sorted(roles))}: "
+            f"warning: this key holds {held}, and {made.kind} needs {' or '.join(sorted(roles))}: "
             "nodes keep the tag, and it has no effect"
         )
     if made.kind is ControlKind.HOTFIX:
@@ -171,7 +187,7 @@ def json_of(
         "wave": draft.wave or None,
         "message": message_of(draft, told.desk.repository),
         "effect": told.effect,
-        "groups": [_group_tree(group, change) for group, change in told.groups],
+        "groups": [{**_group_tree(group, change), **_windows_tree(told, group)} for group, change in told.groups],
         "notes": list(told.notes),
         "isMade": made is not None,
         "payload": made.payload if made else None,
@@ -183,7 +199,16 @@ def json_of(
     return json.dumps(tree, indent=2)
 
 
-def _group_tree(group: "Touched", change: "Change | None") -> Tree:
+def _windows_tree(told: Told, group: "Touched") -> dict[str, Tree]:
+    shut = told.desk.shut_windows(group)
+    rows: list[Tree] = [
+        {"nodes": list(one.nodes), "detail": one.detail, "until": to_tree(one.until) if one.until else None}
+        for one in shut or ()
+    ]
+    return {"hasWindows": shut is not None, "shutWindows": rows}
+
+
+def _group_tree(group: "Touched", change: "Change | None") -> dict[str, Tree]:
     return {
         "wave": group.wave,
         "nodes": list(group.nodes),

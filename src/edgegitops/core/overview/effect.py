@@ -10,16 +10,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from edgegitops.core.desired.editions import resolve_release
+from edgegitops.core.desired.plant import plant_of
 from edgegitops.core.desired.resolve import target_of
 from edgegitops.core.history import History
 from edgegitops.core.model.control import ControlKind, ControlTag, Forgiven
+from edgegitops.core.model.facts import Hold
+from edgegitops.core.model.plant import Plant
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.plan.compare import Change, compare
 from edgegitops.core.rollout.blame import does_concern
+from edgegitops.core.rollout.gate import Calendar, is_in_window
 from edgegitops.core.rollout.road import changed_nodes
 
 EXCLUDING = frozenset({ControlKind.ROLLBACK, ControlKind.REVOKE})
@@ -111,6 +116,44 @@ def change_of(situation: Situation, history: History, touched: Touched) -> Chang
     """What becomes of the containers of a group, seen on its first node; None where nothing does."""
     seat = touched.nodes[0]
     return compare(*(_release(situation, history, at, seat) for at in (touched.old, touched.new)))
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Nodes of a group on which the windows let nothing begin now, why, and when to ask again."""
+
+    nodes: tuple[str, ...]
+    detail: str
+    until: datetime | None
+
+
+def barred_by_windows(
+    situation: Situation, history: History, touched: Touched, calendar: Calendar
+) -> list[Barred] | None:
+    """The nodes of a group whose windows are shut now; None where no node of it has any. What is asked for is the time
+    that the first node's release needs.
+    """
+    at = touched.new if touched.new is not None else touched.old
+    first = _release(situation, history, at, touched.nodes[0])
+    plants = [(seat, _plant(situation, history, at, seat)) for seat in touched.nodes]
+    if not any(plant.windows for _, plant in plants):
+        return None
+    found: dict[tuple[str, datetime | None], list[str]] = {}
+    for seat, plant in plants:
+        asked = is_in_window(plant, first, calendar)
+        if isinstance(asked, Hold):
+            found.setdefault((asked.detail, asked.until), []).append(seat)
+    return [Barred(tuple(nodes), detail, until) for (detail, until), nodes in found.items()]
+
+
+def _plant(situation: Situation, history: History, at: int | None, seat: str) -> Plant:
+    """What site, policies and deployment say of when something may begin on a node."""
+    place = history.places.get(situation.chain.edition(at).revision) if at is not None else None
+    page = history.library.page(history.commits[place][1]) if place is not None else None
+    site, _, node = seat.partition("/")
+    target = target_of(page.snapshot, site, node) if page else None
+    manifest = page.snapshot.deployments.get(situation.deployment) if page else None
+    return plant_of(page.snapshot, manifest, target) if page and manifest and target else Plant()
 
 
 def _release(situation: Situation, history: History, at: int | None, seat: str) -> Release | None:

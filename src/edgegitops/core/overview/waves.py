@@ -145,8 +145,18 @@ class Force(StrEnum):
     IN_FORCE = "in-force"
     ENDED = "ended"
     EXPIRED = "expired"
+    LAPSED = "lapsed"
     NO_ROLE = "no-role"
     NO_PLACE = "behind-a-hole-or-in-a-fork"
+
+
+def is_lapsed(situation: Situation, tag: ControlTag) -> bool:
+    """Whether a later revision changed what every node of the approved wave that waits now would run."""
+    if tag.kind is not ControlKind.APPROVE:
+        return False
+    at = situation.chain.position(tag.target)
+    roads = [situation.road(node) for node in situation.pending if situation.wave(node) == tag.wave]
+    return bool(roads) and all(at is not None and max(road.own_changes, default=0) > at for road in roads)
 
 
 def force_of(log: ControlLog, tag: ControlTag, roles: frozenset[str] = frozenset()) -> Force:
