@@ -34,7 +34,9 @@ from edgegitops import bootstrap
 from edgegitops.core.model import events as e
 from edgegitops.core.model.ledger import Transition
 from edgegitops.core.model.release import Phase
+from edgegitops.core.model.report import Report
 from edgegitops.core.trust.objects import Tag, parse_tag
+from edgegitops.core.trust.reports import statement_in
 from edgegitops.lab import fleet as fleets
 from edgegitops.lab.commands import attempt, environment, run
 from edgegitops.lab.images import App
@@ -98,6 +100,12 @@ class Reports:
         """The report that a node published last."""
         return self._git("cat-file", "blob", f"{_ref(site)}:report")
 
+    def told(self, site: str) -> Report:
+        """What that says."""
+        found = statement_in(self.read(site))
+        assert found is not None
+        return found.report
+
     def put(self, site: str, data: bytes) -> None:
         """Put something in place of a node's report."""
         blob = self._git("hash-object", "-w", "--stdin", data=data).decode().strip()
@@ -135,7 +143,7 @@ class CanaryPlant:
         self.told = b""
         self.versions: dict[str, str] = {}
         self._manifests: dict[str, str] = {}
-        self._lost: dict[str, list[e.Entry]] = {site: [] for site in SITES}
+        self._lost: dict[str, list[list[e.Entry]]] = {site: [] for site in SITES}
         self._ran: dict[str, list[str]] = {site: [] for site in SITES}
         fleets.found(lab.fleet.home, lab.git_url)
         lab._learn_keys({(site, "gw"): site for site in SITES})
@@ -232,7 +240,7 @@ class CanaryPlant:
         """A new disk: nothing is left but what the seed said and the node's own keys."""
         node = self.node(site)
         node.stop_agent(patience=0)
-        self._lost[site] += _entries(node)
+        self._lost[site].append(_entries(node))
         self._ran[site] += starts(node, APP)
         node.power_cut()
         for folder in ("root", "net", "tmp", "state"):
@@ -255,13 +263,14 @@ class CanaryPlant:
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    def entries(self, site: str) -> list[e.Entry]:
-        """Everything that a node of a site ever journalled."""
-        return [*self._lost[site], *_entries(self.node(site))]
+    def journals(self, site: str) -> list[list[e.Entry]]:
+        """Everything that a node of a site ever journalled, a journal an installation."""
+        return [*self._lost[site], _entries(self.node(site))]
 
     def starts(self, site: str, version: str = "") -> list[Start]:
         """The releases that were started at a site, of one version where it is named."""
-        return [one for one in starts_in(self.entries(site)) if version in {"", one.version}]
+        found = [one for journal in self.journals(site) for one in starts_in(journal)]
+        return [one for one in found if version in {"", one.version}]
 
     def ran(self, site: str) -> list[str]:
         """The versions that containers wrote down when they started, in order."""
@@ -318,7 +327,8 @@ class CanaryPlant:
 
     def kept_at(self, site: str, payload: str) -> datetime:
         """When a node first knew of a control tag."""
-        kept = (one for one in self.entries(site) if isinstance(one.event, e.ControlTagKept))
+        journal = self.journals(site)[-1]
+        kept = (one for one in journal if isinstance(one.event, e.ControlTagKept))
         return next(one.at for one in kept if one.event.payload == payload)  # type: ignore[union-attr] # narrowed above
 
 
@@ -337,9 +347,13 @@ def is_newest(plant: CanaryPlant, site: str) -> bool:
     """Whether every start at a site was of what the newest revision in force then wanted, but for what its fellows ran
     when the node had nothing.
     """
+    return all(_starts_newest(journal, plant.versions) for journal in plant.journals(site))
+
+
+def _starts_newest(journal: list[e.Entry], versions: Mapping[str, str]) -> bool:
     in_force = ""
     began: dict[str, Transition] = {}
-    for entry in plant.entries(site):
+    for entry in journal:
         match entry.event:
             case e.SnapshotAccepted(revision):
                 in_force = revision
@@ -348,7 +362,7 @@ def is_newest(plant: CanaryPlant, site: str) -> bool:
             case e.PhaseMoved(_, name, _, Phase.SWITCHING):
                 new = began[name].new
                 is_of_fellows = began[name].cause == "fellows"
-                if new is not None and not is_of_fellows and plant.versions[in_force] != new.version:
+                if new is not None and not is_of_fellows and versions[in_force] != new.version:
                     return False
     return True
 

@@ -27,8 +27,8 @@ from edgegitops.adapters.clock_system import SystemClock
 from edgegitops.core.model import events as e
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.model.release import Phase
-from edgegitops.core.model.report import Report, ReportedDeployment, ReportedState
-from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
+from edgegitops.core.model.report import ReportedDeployment, ReportedState
+from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed
 from edgegitops.core.trust.signing import sign
 from edgegitops.lab.lab import Lab
 
@@ -91,6 +91,12 @@ def test_failure_that_was_told_once_cannot_be_taken_back(plant):
     plant.looks([*PILOT, THIRD, FRESH])
     plant.waits_for(HoldReason.TOO_MANY_FAILURES, [*PILOT, THIRD, FRESH])
     plant.reports.put(CANARY, told)
+
+
+def test_canary_installed_anew_does_not_start_again_what_failed_there(plant):
+    plant.reinstall(CANARY)
+    plant.waits_for(HoldReason.LATCHED, [CANARY])
+    assert plant.starts(CANARY, "2.0.0") == plant.starts(CANARY)[-1:]
 
 
 def test_release_that_fails_on_one_pilot_halts_the_wave_of_pilots_too(plant):
@@ -156,15 +162,14 @@ def test_of_two_releases_in_quick_succession_only_the_second_goes_on(plant):
 
 def test_node_installed_anew_in_mid_rollout_runs_what_its_wave_runs(plant):
     wave = plant.serving(THIRD)
-    before = _told(plant, FRESH)
+    before = plant.reports.told(FRESH)
     plant.reinstall(FRESH)
     plant.keeps(wave, [FRESH])
     plant.waits_for(HoldReason.GATE, [FRESH])
-    (start,) = starts_in(plant.entries(FRESH)[-_journalled(plant, FRESH) :])
+    (start,) = starts_in(plant.journals(FRESH)[-1])
     assert (start.version, start.cause) == (wave, "fellows")
-    after = _told(plant, FRESH)
-    assert after.sequence > before.sequence
-    assert after.installation != before.installation
+    plant.eventually(lambda _: plant.reports.told(FRESH).sequence > before.sequence, "its next report", [FRESH])
+    assert plant.reports.told(FRESH).installation != before.installation
 
 
 def test_node_that_was_unplugged_comes_back_to_the_newest_open_release(plant):
@@ -215,11 +220,14 @@ def test_relabel_of_all_sites_while_a_release_is_pending_opens_nothing(plant):
 def test_over_their_whole_life_nothing_started_where_it_should_not(plant):
     for version, sites in ALLOWED.items():
         assert plant.sites_that_started(version) == sites, version
+    for site in ALLOWED["5.0.0"]:
+        assert len(plant.starts(site, "5.0.0")) == 1, "it came a second time"
+    assert len(plant.starts(CANARY, "2.0.0")) == 1
     assert [one.version for one in plant.starts(UNPLUGGED)] == ["1.0.0", "7.0.0", "8.0.0"]
     for site in SITES:
         assert is_newest(plant, site), f"{site} started what had been replaced"
         assert is_chain_whole(plant.node(site))
-        events = [one.event for one in plant.entries(site)]
+        events = [one.event for journal in plant.journals(site) for one in journal]
         assert not [one for one in events if isinstance(one, e.AlarmRaised) and one.code == Alarm.BUG]
 
 
@@ -244,24 +252,12 @@ def test_reports_tell_no_more_than_they_should(plant):
 
 def _told_failures(plant: CanaryPlant, site: str) -> list[str]:
     """The revisions whose failure a node has published."""
-    return [one.revision for one in _told(plant, site).deployments[APP].failures]
-
-
-def _told(plant: CanaryPlant, site: str) -> Report:
-    """The report that a node published last."""
-    found = statement_in(plant.reports.read(site))
-    assert found is not None
-    return found.report
-
-
-def _journalled(plant: CanaryPlant, site: str) -> int:
-    """How many entries the journal has that is there now."""
-    return len(plant.entries(site)) - len(plant._lost[site])
+    return [one.revision for one in plant.reports.told(site).deployments[APP].failures]
 
 
 def _forged(plant: CanaryPlant, revision: str) -> bytes:
     """What the canary would say if it ran a release well; signed by another node that somebody broke into."""
-    true = _told(plant, CANARY)
+    true = plant.reports.told(CANARY)
     transition = record(plant.node(CANARY), APP).transition
     assert transition is not None
     assert transition.new is not None
