@@ -1,17 +1,19 @@
 """Whatever Podman does, answers or forgets, nothing is doubled, nothing healthy is restarted, and it ends as wanted."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 from tests.faults.bad_proxy import BadProxy, Mischief
 from tests.system import agent_plant as look
-from tests.system.agent_plant import Plant, eventually, planted, simple
+from tests.system.agent_plant import Plant, drawn, eventually, planted, simple, wait_for_rows
 
 from edgegitops.core.model import events as e
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase
+from edgegitops.lab import processes
 from edgegitops.lab.node import VirtualNode
 
 pytestmark = pytest.mark.system
@@ -32,7 +34,7 @@ STRIKES = [
     ("lost", STOP, 1),
     ("lost", LIST, 4),
 ]
-NAMES = ("quiet", "lost", "struck", "imageless")
+NAMES = ("quiet", "lost", "struck", "imageless", "hung")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,27 @@ def test_socket_that_is_gone_stops_nothing_and_is_used_once_it_is_back(node: Vir
         proxy.start()
     eventually(lambda: look.is_serving(node, "lost", "1.0.0"), "healed once it is back", node, 25)
     assert (look.agent_of(node), look.ids(node)) == (agent, before)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_engine_that_hangs_in_an_update_delays_it_and_nothing_is_done_twice(
+    plant: Plant, node: VirtualNode, seed: int
+) -> None:
+    service, version = processes.read(node.home / "podman.pid"), f"2.{seed}.0"
+    assert service is not None
+    quiet, since = look.ids(node, "quiet"), look.ledger(node).seq
+    plant.wish(simple("hung", "node-1").at(version))
+    rows, moment = drawn(seed, 12)
+    wait_for_rows(node, since, rows, "hung")
+    time.sleep(moment)
+    service.signal(signal.SIGSTOP)
+    try:
+        time.sleep(15)
+    finally:
+        service.signal(signal.SIGCONT)
+    eventually(lambda: look.is_serving(node, "hung", version), f"{version} after it", node)
+    assert look.starts(node, "hung").count(version) == 1
+    assert (look.ids(node, "quiet"), len(look.starts(node, "quiet"))) == (quiet, 1)
 
 
 def test_release_whose_way_back_was_removed_is_stuck_and_does_not_flap(plant: Plant, node: VirtualNode) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.system
 MIB = 1024**2
 BASIC = simple("basic", "node-1")
 OTHER = simple("other", "node-1")
-MORTAL = [simple(f"mortal-{number}", "node-1") for number in range(14)]
+MORTAL = [simple(f"mortal-{number}", "node-1") for number in range(16)]
 LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("/nowhere"))
 
 
@@ -49,7 +49,7 @@ def plant() -> Iterator[Plant]:
         try:
             node.boot()
             for name in [one.name for one in wishes]:
-                eventually(lambda name=name: look.is_serving(node, name, "1.0.0"), name, node)  # type: ignore[misc]
+                eventually(lambda name=name: look.is_serving(node, name, "1.0.0"), name, node, 120)  # type: ignore[misc]
             yield started
         finally:
             node.power_cut()
@@ -183,6 +183,19 @@ def test_full_disk_of_images_holds_the_release_and_keeps_the_old_one(plant: Plan
     eventually(lambda: look.is_serving(node, "basic", "2.0.0"), "the release once there is space", node)
 
 
+def test_disk_of_images_without_inodes_holds_the_release_and_keeps_the_old_one(plant: Plant, node: VirtualNode) -> None:
+    place = node.home / "root"
+    run(["mount", "-o", f"remount,nr_inodes={_inodes(place) + 20}", str(place)])
+    try:
+        plant.wish(OTHER.at("2.0.0"))
+        eventually(lambda: look.record(node, "other").hold_reason == HoldReason.DISK_FULL, "a hold for the disk", node)
+        assert is_running(node, "other")
+    finally:
+        run(["mount", "-o", "remount,nr_inodes=1000000", str(place)])
+    node.run(["edgegitops", "reconcile"])
+    eventually(lambda: look.is_serving(node, "other", "2.0.0"), "the release once there are inodes", node)
+
+
 def test_deleted_journal_begins_anew_over_the_same_containers_and_the_same_floor(node: VirtualNode) -> None:
     before, floor = look.ids(node), look.ledger(node).floor
     node.stop_agent()
@@ -303,6 +316,46 @@ def test_log_that_nobody_reads_holds_up_nothing(node: VirtualNode, mortal: str, 
         os.close(reader)
         os.close(writer)
         fifo.unlink()
+
+
+DEAF = """import socket, time
+held = [socket.create_connection(("127.0.0.1", 9464)) for _ in range(40)]
+for one in held[::2]:
+    one.sendall(b"GET /metrics HTTP/1.1\\r\\n")
+time.sleep(1000)
+"""
+
+
+def test_hook_that_hangs_and_scrapers_that_say_and_read_nothing_hold_up_nothing(
+    node: VirtualNode, mortal: str, second: str
+) -> None:
+    node.stop_agent()
+    hooks, config = "/etc/edgegitops/hooks", node.home / "node.yaml"
+    usual = config.read_text()
+    hang = f"mkdir -p {hooks}; printf '#!/bin/sh\ntouch /run/told\nsleep 1000\n' >{hooks}/page; chmod 755 {hooks}/page"
+    node.run(["sh", "-c", hang])
+    config.write_text(f'{usual}  notify: {{exec: ["{hooks}/page"]}}\n  metrics: {{listen: "127.0.0.1:9464"}}\n')
+    deaf = None
+    try:
+        node.start_agent()
+        eventually(lambda: isinstance(look.happened(node)[-1], e.WorkerStopped), "rest", node)
+        deaf = subprocess.Popen(node.inside([sys.executable, "-I", "-c", DEAF]))
+        node.unplug()  # something to tell
+        eventually(lambda: node.attempt(["test", "-e", "/run/told"]).returncode == 0, "a notice under way", node)
+        require_healed(node, mortal)
+        node.plug()
+        require_healed(node, second)
+        agent = look.agent_of(node)
+        assert agent is not None
+        agent.signal(signal.SIGTERM)
+        eventually(lambda: not agent.is_alive(), "the end of the agent", node, 12)
+    finally:
+        node.plug()
+        node.stop_agent()
+        config.write_text(usual)
+        if deaf is not None:
+            deaf.kill()
+            deaf.wait()
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["conmon", "conmon and all"])

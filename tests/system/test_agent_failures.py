@@ -1,5 +1,7 @@
 """Every way in which a release can fail on a node ends at the old release, running, with the reason said."""
 
+import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +11,7 @@ from tests.system.agent_plant import READY, Plant, Wish, eventually, planted, si
 from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.lab import processes, registry
-from edgegitops.lab.images import App
+from edgegitops.lab.images import App, image
 from edgegitops.lab.node import VirtualNode
 
 pytestmark = pytest.mark.system
@@ -39,7 +41,7 @@ REASONS = {
     "lost": Refusal.START_FAILED,
     "port": Refusal.PORT_TAKEN,
 }
-OTHERS = ("absent", "late", "claimed")
+OTHERS = ("absent", "late", "slow", "layered", "claimed")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,41 @@ def test_registry_that_is_down_holds_until_it_is_up(plant: Plant) -> None:
     _, served = registry.serve(lab.directory / "registry", lab.wiring.address, str(lab.directory))
     served.write(lab.directory / "registry/pid")
     eventually(lambda: look.is_serving(node, "late", "2.0.0"), "the registry that came back", node)
+
+
+def test_registry_that_hangs_holds_up_its_own_release_alone(plant: Plant) -> None:
+    node, lab = plant.nodes[0], plant.lab
+    wanted = simple("slow", "node-1").at("2.0.0")
+    lab.registry.publish(App("plant/slow", "2.0.0"))
+    server = processes.read(lab.directory / "registry/pid")
+    assert server is not None
+    server.signal(signal.SIGSTOP)
+    try:
+        plant.wish(wanted, publish=False)
+        eventually(lambda: look.record(node, "slow").phase is Phase.PREPARING, "the pull is under way", node)
+        before = len(look.starts(node, "late"))
+        node.run(["podman", "kill", "-s", "KILL", look.only(node, "late")])
+        eventually(lambda: len(look.starts(node, "late")) > before, "another one is healed meanwhile", node, 20)
+        assert list(look.containers(node, "slow").values()) == ["running"]
+    finally:
+        server.signal(signal.SIGCONT)
+    eventually(lambda: look.is_serving(node, "slow", "2.0.0"), "the registry that goes on", node)
+
+
+def test_layer_that_the_registry_lost_holds_until_it_is_back(plant: Plant) -> None:
+    node, lab = plant.nodes[0], plant.lab
+    wanted = App("plant/layered", "2.0.0")
+    layer = json.loads(image(wanted).manifest)["layers"][0]["digest"]
+    blob = lab.directory / "registry/data/docker/registry/v2/blobs/sha256" / layer[7:9] / layer[7:] / "data"
+    lab.registry.publish(wanted)
+    kept = blob.rename(blob.with_name("away"))
+    plant.wish(simple("layered", "node-1").at("2.0.0"), publish=False)
+    eventually(
+        lambda: look.record(node, "layered").hold_reason == HoldReason.IMAGE_UNAVAILABLE, "hold for the layer", node
+    )
+    assert list(look.containers(node, "layered").values()) == ["running"]
+    kept.rename(blob)
+    eventually(lambda: look.is_serving(node, "layered", "2.0.0"), "the layer that came back", node)
 
 
 def test_name_that_a_foreign_container_holds_is_left_to_it(plant: Plant) -> None:
