@@ -57,7 +57,7 @@ def edit(fleet: Path, file: str, old: str, new: str) -> None:
 
 
 def asked(fleet: Path, revisions: str = "") -> Plan:
-    return plan_directory(fleet, revisions, site="", node="")
+    return plan_directory(fleet, revisions, site="", node="")[0]
 
 
 def edgegitops(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -14,7 +14,7 @@ only then is anything newer believed.
 Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and nothing known at all keeps what runs.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -57,7 +57,7 @@ class _Plan:
     handovers: list[Handover] = field(default_factory=list)
     questions: dict[Interlock, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    reports: set[str] = field(default_factory=set)
+    reports: set[frozenset[str]] = field(default_factory=set)
     until: datetime | None = None
 
 
@@ -68,7 +68,7 @@ def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
     """
     is_lost = _has_lost_journal(facts)
     believed = Believed(facts.ledger) if facts.is_revert_only or is_lost else believe(facts)
-    known = replace(facts, ledger=believed.ledger)
+    known = facts if believed.ledger is facts.ledger else replace(facts, ledger=believed.ledger)
     desired, events = (None, ()) if facts.is_revert_only else desire(known)
     if is_lost and events:
         return Decision((*events, *_adopted(facts, desired)), (), desired, Handover(is_at_rest=False))
@@ -94,7 +94,7 @@ def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
         desired,
         handover,
         tuple(plan.questions),
-        _asked_of(rollouts, plan.reports),
+        rollouts.keys_of(plan.reports) if rollouts is not None else {},
         heads,
         _kept_secrets(known, desired),
     )
@@ -138,7 +138,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
     plan.handovers.append(handover)
     if permit is not None:
         plan.events += permit.events
-        plan.reports |= permit.reports
+        plan.reports |= {permit.reports} - {frozenset()}
     plan.until = earliest(plan.until, outlook.until)
     if outlook.is_asking:
         plan.questions |= dict.fromkeys(agreement.questions)
@@ -180,13 +180,6 @@ def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed 
     is_asked = bool(permit.cause) and scene.gate is not None and scene.gate.reason is HoldReason.PAUSED
     gate = None if is_asked else scene.gate
     return replace(scene, gate=gate or permit.hold or stale, cause=permit.cause, window=window)
-
-
-def _asked_of(rollouts: Rollouts | None, names: Collection[str]) -> Mapping[str, str]:
-    """The nodes whose reports are asked for, with the key that each has to be signed by; without one, none counts."""
-    if rollouts is None or not names:
-        return {}
-    return {name: rollouts.report_keys[name] for name in sorted(names) if name in rollouts.report_keys}
 
 
 def _permit_or_bug(

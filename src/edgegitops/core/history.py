@@ -31,6 +31,7 @@ from edgegitops.core.trust.rules import MANIFEST_FILES, MANIFEST_FOLDERS
 
 WHO = frozenset({"fleet.yaml", "sites", "trust"})
 """What says who the members of a deployment are, but the deployment itself."""
+KEPT_HISTORIES = 4
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Library:
     digests: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     memberships: dict[tuple[str, str], dict[str, Member]] = field(default_factory=dict)
     targets: dict[tuple[str, str], Target | None] = field(default_factory=dict)
+    histories: dict[tuple[str, str], "History"] = field(default_factory=dict)
 
     def page(self, tree: str) -> Page | None:
         """The page of a top tree; None where it is not valid."""
@@ -132,6 +134,7 @@ class History:
 
     commits: tuple[tuple[str, str], ...]
     library: Library
+    chains: dict[str, "FleetChain"] = field(default_factory=dict, compare=False)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -140,7 +143,9 @@ class History:
 
     def chain(self, deployment: str) -> "FleetChain":
         """The chain as one deployment sees it."""
-        return FleetChain(self, deployment)
+        if deployment not in self.chains:
+            self.chains[deployment] = FleetChain(self, deployment)
+        return self.chains[deployment]
 
     def desired(self, revision: str, node: NodeIdentity, policy: NodePolicy) -> Desired | None:
         """What a revision makes of a node under the node's policy of now; None where it makes nothing valid."""
@@ -159,6 +164,7 @@ class FleetChain:
 
     history: History
     deployment: str
+    editions: dict[int, Edition] = field(default_factory=dict, compare=False)
 
     @cached_property
     def revisions(self) -> tuple[str, ...]:
@@ -167,6 +173,11 @@ class FleetChain:
 
     def edition(self, position: int) -> Edition:
         """What the revision at that position says, or the valid one before it."""
+        if position not in self.editions:
+            self.editions[position] = self._edition(position)
+        return self.editions[position]
+
+    def _edition(self, position: int) -> Edition:
         library, commits = self.history.library, self.history.commits
         for at in range(position, -1, -1):
             tree = commits[at][1]
@@ -202,11 +213,18 @@ class _Digests(Mapping[str, str]):
     chain: FleetChain
     at: int
     members: Mapping[str, Member]
+    known: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, node: str) -> str:
-        if node not in self.members:
-            raise KeyError(node)
-        return self.chain.digest_at(self.at, node)
+        if node not in self.known:
+            if node not in self.members:
+                raise KeyError(node)
+            self.known[node] = self.chain.digest_at(self.at, node)
+        return self.known[node]
+
+    def get(self, node: str, default: str) -> str:  # type: ignore[override] # asked of each node of a fleet
+        """The digest, or what stands for none."""
+        return self.known[node] if node in self.known else super().get(node, default)
 
     def __contains__(self, node: object) -> bool:
         return node in self.members
@@ -220,6 +238,18 @@ class _Digests(Mapping[str, str]):
 
 def history_of(head: str, checkpoint: str, library: Library) -> History | Refused:
     """The first-parent history from the checkpoint to a believed commit; Refused where objects are missing."""
+    key = (head, checkpoint)
+    if key not in library.histories:
+        made = _history_of(head, checkpoint, library)
+        if isinstance(made, Refused):
+            return made
+        if len(library.histories) >= KEPT_HISTORIES:
+            library.histories.clear()
+        library.histories[key] = made
+    return library.histories[key]
+
+
+def _history_of(head: str, checkpoint: str, library: Library) -> History | Refused:
     found: list[tuple[str, str]] = []
     oid: str | None = head
     while oid is not None:

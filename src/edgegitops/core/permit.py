@@ -11,10 +11,10 @@ Everything else about a start is asked elsewhere: windows, interlocks, holds.
 What reads history and verifies is loaded where rule 2 asks for it: it is most of a worker that finds nothing to do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgegitops.core.desired.admission import admit
 from edgegitops.core.model.canonical import sha256_hex
@@ -22,16 +22,17 @@ from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold
 from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.manifests import NodeKeys
 from edgegitops.core.model.plant import is_plausible
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.report import Statement
 from edgegitops.core.model.trust import Refused, TrustLimits
 from edgegitops.core.model.view import CONTROL_TAGS
-from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.model.waves import ABSENT, Edition
 from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.core.rollout.control_log import ControlLog
-from edgegitops.core.rollout.count import Reading
+from edgegitops.core.rollout.count import Reading, Tally
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.wave_gate import Shut
@@ -39,6 +40,8 @@ from edgegitops.core.trust.lookup import Lookup
 
 if TYPE_CHECKING:
     from edgegitops.core.history import History, Library
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +137,16 @@ class Rollouts:
         """All stored reports that verify under the keys of the revision in force."""
         if self.assumed is not None:
             return self.assumed.evidence
-        said: list[Statement] = []
-        for name, several in self.facts.reports.items():
-            if name in self.report_keys:
-                said += _statements(self.facts, name, self.report_keys[name], several)
-        return Evidence(frozenset(said))
+        keys, reports = self.report_keys, self.facts.reports
+
+        def verified() -> Evidence:
+            said: list[Statement] = []
+            for name, several in reports.items():
+                if name in keys:
+                    said += _statements(self.facts, name, keys[name], several)
+            return Evidence(frozenset(said))
+
+        return self._kept("evidence", verified, keys, reports)
 
     @cached_property
     def report_keys(self) -> Mapping[str, str]:
@@ -146,12 +154,27 @@ class Rollouts:
         commits = () if isinstance(self.history, Refused) else self.history.commits
         page = self.library.page(commits[-1][1]) if commits else None
         sites = page.snapshot.keys if page else {}
-        return {
-            f"{site}/{name}": node.report
-            for site, known in sites.items()
-            for name, node in known.nodes.items()
-            if node.report
-        }
+        return self._kept("report keys", lambda: _report_keys(sites), sites)
+
+    def _kept(self, what: str, make: Callable[[], T], *of: object) -> T:
+        """What was made of the very same things before: at an earlier look, or for another node in memory."""
+        known = self.facts.memo.get(what)
+        if isinstance(known, _Kept) and all(one is other for one, other in zip(known.of, of, strict=True)):
+            made: T = known.made
+            return made
+        made = make()
+        self.facts.memo[what] = _Kept(of, made)
+        return made
+
+    def keys_of(self, asked: Collection[frozenset[str]]) -> Mapping[str, str]:
+        """The nodes whose reports are asked for, with the key that each has to be signed by."""
+        if not asked:
+            return {}
+        names = next(iter(asked)) if len(asked) == 1 else frozenset[str]().union(*asked)
+        found: dict[frozenset[str], Mapping[str, str]] = self._kept("asked", dict, self.report_keys)
+        if names not in found:
+            found[names] = {name: self.report_keys[name] for name in sorted(names) if name in self.report_keys}
+        return found[names]
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""
@@ -223,7 +246,12 @@ class Rollouts:
         standpoint = Standpoint(
             self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, frozenset(known)
         )
-        return Reading(name, self.evidence, standpoint)
+        before: list[tuple[Standpoint, dict[object, list[Tally]]]] = self._kept(
+            "counted", list, self.evidence, self.history
+        )
+        if not before or before[0][0] != standpoint:
+            before[:] = [(standpoint, {})]
+        return Reading(name, self.evidence, standpoint, counted=before[0][1])
 
     def _to_release(self, found: Start, name: str, record: DeploymentRecord, allowed: Permit) -> Permit:
         """The permit with the release that a start names: the wanted one, one that is kept here, or that of an older
@@ -246,13 +274,37 @@ class Rollouts:
         return replace(allowed, target=release, source=old)
 
     def _fellows(self, history: "History", name: str) -> frozenset[str]:
-        """Whose reports the gate of this node asks for: the members of its own wave and of those before it."""
+        """Whose reports the gate of this node asks for: the members of its own wave and of those before it. It is among
+        them itself, where there is anybody else.
+        """
         chain = history.chain(name)
         edition = chain.edition(len(chain.revisions) - 1)
         own = edition.members.get(self._name)
         if own is None or not edition.policy.waves:
             return frozenset()
-        return frozenset(seat for seat, member in edition.members.items() if member.wave <= own.wave) - {self._name}
+        seats = self._kept(f"fellows {name} {own.wave}", lambda: _seats_up_to(edition, own.wave), edition)
+        return seats if len(seats) > 1 else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Something, and the things that it was made of."""
+
+    of: tuple[object, ...]
+    made: Any
+
+
+def _seats_up_to(edition: Edition, wave: int) -> frozenset[str]:
+    return frozenset(seat for seat, member in edition.members.items() if member.wave <= wave)
+
+
+def _report_keys(sites: Mapping[str, NodeKeys]) -> dict[str, str]:
+    return {
+        f"{site}/{name}": node.report
+        for site, known in sites.items()
+        for name, node in known.nodes.items()
+        if node.report
+    }
 
 
 _LIBRARY = "library"

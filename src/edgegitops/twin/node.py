@@ -5,7 +5,7 @@ The one door decides, as everywhere. Left out is what tells nothing of a rollout
 soak. Its memory is the fold of its events, as a journal's is; the events themselves are handed on and not kept.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -13,7 +13,6 @@ from itertools import chain
 from edgegitops.core.decide import decide
 from edgegitops.core.model.events import (
     DaemonStarted,
-    Entry,
     Event,
     FloorMoved,
     HealthChanged,
@@ -42,7 +41,7 @@ from edgegitops.core.model.steps import (
     StoreSecret,
     Work,
 )
-from edgegitops.core.reconcile.fold import advance
+from edgegitops.core.reconcile.fold import advance_by
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import Parts, parts_of
 from edgegitops.core.reconcile.scene import earliest
@@ -265,11 +264,8 @@ class Node:
     def _heads(self) -> Mapping[str, tuple[str, ...]]:
         return {}
 
-    def _record(self, events: Iterable[Event]) -> None:
-        at, ledger = self._world.clock.at, self.ledger
-        for event in events:
-            ledger = advance(ledger, Entry(ledger.seq + 1, at, event, "", ""))
-        self.ledger = ledger
+    def _record(self, events: Sequence[Event]) -> None:
+        self.ledger = advance_by(self.ledger, events, self._world.clock.at)
 
 
 def _outcome(named: str, work: Work, step: Step, ended: Ended) -> OutcomeRecorded:

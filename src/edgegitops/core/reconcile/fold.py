@@ -4,7 +4,7 @@ The fold judges phase moves by the life cycle table, and nothing else: deciding 
 written. Lists that grow (ends, re-creations) keep only what a later decision can ask for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -53,6 +53,13 @@ _OF_A_TIP = (Alarm.REVISION_REFUSED, Alarm.HISTORY_DIVERGED)  # over: the remote
 def advance(ledger: Ledger, entry: Entry) -> Ledger:
     """The ledger after one more entry; BrokenInvariantError where a phase move is not in the table."""
     return replace(_apply(ledger, entry.event, entry.at), seq=entry.seq)
+
+
+def advance_by(ledger: Ledger, events: Sequence[Event], at: datetime) -> Ledger:
+    """The ledger after these events of one instant, which are the next ones: as by `advance`, one after the other."""
+    for event in events:
+        ledger = _apply(ledger, event, at)
+    return replace(ledger, seq=ledger.seq + len(events)) if events else ledger
 
 
 def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR0911, PLR0912 - one return an event is the table

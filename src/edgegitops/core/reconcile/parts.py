@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from edgegitops.core.model import naming
 from edgegitops.core.model.observed import ContainerSeen
@@ -24,6 +25,8 @@ from edgegitops.core.model.steps import (
     StopContainer,
 )
 from edgegitops.errors import BrokenInvariantError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,12 @@ class Parts:
 
 def parts_of(fleet: str, release: Release) -> Parts:
     """The parts of a release; BrokenInvariantError where its dependencies have a cycle (resolution refuses those)."""
+    return _parts(fleet, _Same(release))
+
+
+@lru_cache(maxsize=256)  # a decision asks for the same parts a dozen times
+def _parts(fleet: str, same: "_Same[Release]") -> Parts:
+    release = same.it
     parts, networks, volumes = _named(_Same(release.spec), release.digest)
     jobs = [part for part in parts if part.job is not None]
     return Parts(
@@ -191,22 +200,22 @@ def parts_of(fleet: str, release: Release) -> Parts:
     )
 
 
-class _Same:
-    """A spec that is equal to nothing but itself: what was worked out for it holds as long as it is that very one."""
+class _Same(Generic[T]):
+    """A value that is equal to nothing but itself: what was worked out for it holds as long as it is that very one."""
 
-    def __init__(self, spec: DeploymentSpec) -> None:
-        self.spec = spec
+    def __init__(self, it: T) -> None:
+        self.it = it
 
     def __hash__(self) -> int:
-        return id(self.spec)
+        return id(self.it)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.spec is self.spec
+        return isinstance(other, _Same) and other.it is self.it
 
 
-@lru_cache(maxsize=256)  # a decision asks for the same parts a dozen times, and each time hashes every container
-def _named(same: _Same, digest: str) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
-    spec = same.spec
+@lru_cache(maxsize=256)  # several releases may have one spec, and to name it hashes every container
+def _named(same: _Same[DeploymentSpec], digest: str) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
+    spec = same.it
     levels = _levels(spec)
     containers = [
         _part(spec, name, spec.container_digest(name), levels, wanted) for name, wanted in spec.containers.items()

@@ -64,10 +64,11 @@ def copying_time(record: DeploymentRecord) -> timedelta:
 
 def asked(old: Release | None, new: Release | None) -> dict[str, SnapshotSpec]:
     """Volumes (names of the spec) that an update copies, and how."""
-    if old is None or new is None or not _is_touching(old, new):
+    if old is None or new is None:
         return {}
     volumes = sorted(old.spec.volumes.keys() & new.spec.volumes.keys())
-    return {name: one for name in volumes if (one := new.spec.volumes[name].snapshot) is not None}
+    found = {name: one for name in volumes if (one := new.spec.volumes[name].snapshot) is not None}
+    return found if found and _is_touching(old, new) else {}
 
 
 def _is_touching(old: Release, new: Release) -> bool:

@@ -10,7 +10,7 @@ in maintenance are not waited for, as long as they are few; their failures count
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -85,16 +85,30 @@ def is_too_large(wave: Wave, size: int, selected: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is counted over: a deployment's evidence, the failures that concern the asking node, and the standpoint."""
+    """What is counted over: a deployment's evidence, the failures that concern the asking node, and the standpoint.
+    `counted` is what was counted before over the same chain, evidence and standpoint.
+    """
 
     deployment: str
     evidence: Evidence
     standpoint: Standpoint
-    failures: Sequence[Failure] = field(default_factory=tuple)
+    failures: frozenset[Failure] = frozenset()
+    counted: MutableMapping[object, "list[Tally]"] = field(default_factory=dict, compare=False)
 
 
 def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool = False) -> list[Tally]:
-    """The waves 0 to `upto` of a road under the policy and members of one edition; `is_whole`: the last one too."""
+    """The waves 0 to `upto` of a road under the policy and members of one edition; `is_whole`: the last one too.
+
+    Nothing in it is the asking node's own but the failures that concern it: nodes of one wave share the counting.
+    """
+    way = (road.base, road.candidate, road.is_from_nothing)
+    place = (reading.deployment, way, policy_of.revision, upto, is_whole, reading.failures)
+    if place not in reading.counted:
+        reading.counted[place] = _tally(road, policy_of, upto, reading, is_whole=is_whole)
+    return reading.counted[place]
+
+
+def _tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool) -> list[Tally]:
     groups: list[list[str]] = [[] for _ in range(upto + 1)]
     for name, member in sorted(policy_of.members.items()):
         if member.wave <= upto:

@@ -51,13 +51,9 @@ class Case:
 def case_of(road: Road, log: ControlLog, reading: Reading) -> Case:
     """The case of a road: only failures that concern it and that nobody forgave are looked at."""
     named = {(one.node, one.sequence) for one in log.forgiven}
-    failures = [
-        one
-        for one in reading.evidence.failures(reading.deployment)
-        if (one.node, one.sequence) not in named and does_concern(one, road)
-    ]
-    failures.sort(key=lambda one: (one.node, one.sequence, one.revision, one.digest))
-    return Case(road, log, Reading(reading.deployment, reading.evidence, reading.standpoint, tuple(failures)))
+    told = reading.evidence.failures(reading.deployment)
+    failures = frozenset(one for one in told if (one.node, one.sequence) not in named and does_concern(one, road))
+    return Case(road, log, replace(reading, failures=told if len(failures) == len(told) else failures))
 
 
 def ask_gate(case: Case) -> Shut | None:
@@ -153,10 +149,11 @@ def _ask_under(case: Case, policy_of: Edition) -> Shut | None:
         waiting = _unproven(earlier, is_little=False)
         if waiting is not None:
             return waiting
-    little = earlier and count > asked.count
-    words = "earlier waves can show too little for it" if little else "its gate asks for it"
-    shut = approving(case, replace(own.wave, approvals=replace(asked, count=count)), words)
-    return replace(shut, reason=HoldReason.TOO_LITTLE_EVIDENCE) if shut and little else shut
+    if count == asked.count:
+        return approving(case, own.wave)
+    wave = replace(own.wave, approvals=replace(asked, count=count))
+    shut = approving(case, wave, "earlier waves can show too little for it")
+    return replace(shut, reason=HoldReason.TOO_LITTLE_EVIDENCE) if shut else None
 
 
 def approving(case: Case, wave: Wave, words: str = "its gate asks for it") -> Shut | None:
@@ -186,14 +183,13 @@ def _is_too_little(case: Case, earlier: Sequence[Tally]) -> bool:
         return True
     if any(0 < len(one.covered) < one.wave.gate.min_count for one in earlier):
         return True
-    witnesses = [name for one in earlier for name in one.covered]
-    return not all(_is_witnessed(case.road, at, witnesses) for at in case.road.own_changes)
+    return not all(_is_witnessed(case.road, at, earlier) for at in case.road.own_changes)
 
 
-def _is_witnessed(road: Road, at: int, witnesses: Sequence[str]) -> bool:
+def _is_witnessed(road: Road, at: int, earlier: Sequence[Tally]) -> bool:
     before = road.chain.edition(at - 1) if at else Edition("")
     after = road.chain.edition(at)
-    return any(before.digest(name) != after.digest(name) for name in witnesses)
+    return any(before.digest(name) != after.digest(name) for one in earlier for name in one.covered)
 
 
 def _unproven(earlier: Sequence[Tally], *, is_little: bool) -> Shut | None:
