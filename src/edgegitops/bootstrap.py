@@ -1,4 +1,5 @@
-"""The only module that joins adapters to daemon, twin and command line. It decides nothing.
+"""Joins adapters to the resident and to the command line; its neighbours (`bootstrap_…`) do so for others. It decides
+nothing.
 
 Every import of an adapter is inside the function that needs it: the resident process must stay small, and `--help`
 must not load a Git library.
@@ -22,39 +23,24 @@ from edgegitops import __version__
 from edgegitops.bootstrap_monitor import hearers
 from edgegitops.core.model.node_config import NodeConfig
 from edgegitops.core.model.schemas import SchemaSet
-from edgegitops.errors import DeniedError, InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
+from edgegitops.errors import InvalidConfigError, InvalidDocumentError, JournalError, UnavailableError
 
 if TYPE_CHECKING:
     from socket import socket
 
-    from edgegitops.adapters.artifacts_oci import OciArtifacts
-    from edgegitops.adapters.engine_podman_secrets import Vault
-    from edgegitops.adapters.image_registry import ImageRegistry
     from edgegitops.adapters.journal_sqlite import SqliteJournal
-    from edgegitops.adapters.notes_directory import DesiredNotes, ManifestNotes
     from edgegitops.adapters.podman_listing import PodmanListing
-    from edgegitops.adapters.repository_access import GitCredentials
-    from edgegitops.adapters.repository_mirror import GitRepository
     from edgegitops.adapters.wakeup_signals import Wakeup
-    from edgegitops.core.model.facts import Decision, Facts, Handover
+    from edgegitops.core.model.facts import Handover
     from edgegitops.core.model.faults import Fault
     from edgegitops.core.model.ledger import Ledger
-    from edgegitops.core.model.node_config import Remote
-    from edgegitops.core.model.plant import Answer, Interlock
     from edgegitops.core.model.policy import NodePolicy
-    from edgegitops.core.model.report import Reporting
-    from edgegitops.daemon.gear import Gear
-    from edgegitops.daemon.order import Order
-    from edgegitops.daemon.post import Post
     from edgegitops.daemon.resident import Resident, Senses, Worker
-    from edgegitops.ports import Log, ReportTransport, Repository
+    from edgegitops.ports import Log
 
 T = TypeVar("T")
-DECIDE_WITHIN = timedelta(seconds=120)  # of CPU; the largest fleets take a few
 SENSES = 32  # threads are made as they are needed: some probes that hang must not silence the others
 POLL_TIMEOUT = timedelta(seconds=10)
-REPORTERS = 2  # one that hangs is given up, and another goes on
-KEPT_ENTRIES = 20_000
 NOTES = "notes"
 SHOWN_SECRETS = "/run/edgegitops/secrets"
 JOURNAL_AGAIN_AFTER = timedelta(seconds=5)
@@ -148,240 +134,6 @@ def _read(file: str, reader: "Callable[[bytes], T | tuple[Fault, ...]]") -> T:
     return read
 
 
-# --- the worker -------------------------------------------------------------------------------------------------------
-
-
-def work_for_parent(file: str, order: "Order", is_stopping: Callable[[], bool], *, notes: Path | None = None) -> None:
-    """A worker that dies with the resident which started it, and answers it on standard output. `notes` is the folder
-    of what earlier workers read.
-    """
-    from edgegitops.adapters.worker_process import answer, confine, die_with_parent
-
-    die_with_parent()
-    confine()
-    answer(work(read_config(file, notes=notes), order, is_stopping, tell=answer))
-
-
-def work(
-    config: NodeConfig,
-    order: "Order",
-    is_stopping: Callable[[], bool],
-    *,
-    tell: "Callable[[Handover], None]" = lambda _: None,
-) -> "Handover":
-    """One worker's life in this process, under `worker.lock`. Where it fetches, the rest is loaded meanwhile. `tell`
-    hears of every handover that differs from the one before.
-    """
-    from edgegitops.adapters.lock_flock import FlockLock
-    from edgegitops.adapters.repository_early import EarlyFetch
-
-    with FlockLock(Path(config.state) / "worker.lock").take(), ExitStack() as stack:
-        mirror = _mirror(config)
-        repository = EarlyFetch(mirror) if order.fetch and not order.is_revert_only else mirror
-        from edgegitops.daemon.cycle import Cycle
-        from edgegitops.daemon.gear import Identity
-
-        policy = policy_of(config, notes=Path(config.state) / NOTES)
-        journal = _journal(config, stack)
-        schemas = load_schemas()
-        gear = replace(_gear(config, journal, repository, policy), manifests=_manifest_notes(config, schemas))
-        journal.prune(KEPT_ENTRIES, gear.clock.now())
-        identity = Identity(config.identity(), policy, schemas, __version__, config.remote.interval)
-        cycle = Cycle(gear, identity, door=_bounded_door(), tell=tell, side_by_side=config.connections)
-        return cycle.run(order, is_stopping=is_stopping)
-
-
-def _bounded_door() -> "Callable[[Facts], Decision]":
-    """The one door to the core; a decision that never ends is ended, and the resident goes on from there."""
-    from edgegitops.adapters.worker_process import thinking_for
-    from edgegitops.core.decide import decide
-
-    return thinking_for(DECIDE_WITHIN)(decide)
-
-
-def _mirror(config: NodeConfig) -> "GitRepository":
-    from edgegitops.adapters.repository_mirror import FetchLimits, GitRepository
-
-    remote = config.remote
-    limits = FetchLimits(bytes=config.fetch_bytes, memory=config.fetch_memory)
-    path = str(Path(config.state) / "mirror.git")
-    return GitRepository(path, remote.url, remote.branch, credentials=_credentials(remote), limits=limits)
-
-
-def _credentials(remote: "Remote") -> "GitCredentials":
-    from edgegitops.adapters.repository_access import GitCredentials
-
-    return GitCredentials(
-        user=remote.user,
-        password_file=remote.token_file,
-        ca_file=remote.ca_file,
-        ssh_key_file=remote.key_file,
-        known_hosts_file=remote.known_hosts_file,
-        proxy=remote.proxy,
-    )
-
-
-def _notes(config: NodeConfig, policy: "NodePolicy") -> "DesiredNotes":
-    from edgegitops.adapters.notes_directory import DesiredNotes, NotesDirectory
-    from edgegitops.core.model.codec import to_tree
-
-    return DesiredNotes(NotesDirectory(Path(config.state) / NOTES), to_tree(config.identity()), to_tree(policy))
-
-
-def _manifest_notes(config: NodeConfig, schemas: SchemaSet) -> "ManifestNotes":
-    from edgegitops.adapters.notes_directory import ManifestNotes, NotesDirectory
-
-    return ManifestNotes(NotesDirectory(Path(config.state) / NOTES), dict(schemas.texts))
-
-
-def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository", policy: "NodePolicy") -> "Gear":
-    from edgegitops.adapters.clock_system import SystemClock
-    from edgegitops.adapters.contents_directory import ContentsDirectory
-    from edgegitops.adapters.engine_podman import PodmanEngine
-    from edgegitops.adapters.floor_file import FloorFile
-    from edgegitops.adapters.log_structlog import StructlogLog
-    from edgegitops.adapters.secrets_pyrage import SecretsDirectory
-    from edgegitops.adapters.snapshots_directory import SnapshotsDirectory
-    from edgegitops.adapters.zones_zoneinfo import InstalledZones
-    from edgegitops.daemon.gear import Gear
-
-    state = Path(config.state)
-    contents = state / "contents"
-    secrets = SecretsDirectory(state / "secrets", config.age_key_file)
-    engine = PodmanEngine(
-        f"unix://{config.socket}", contents_dir=str(contents), registry=config.registry, vault=vault_of(config)
-    )
-    log = StructlogLog(sys.stderr, _is_json(config), config.log_level)
-    return Gear(
-        clock=SystemClock(),
-        repository=repository,
-        engine=engine,
-        journal=journal,
-        floor=FloorFile(state / "floor.json"),
-        contents=ContentsDirectory(contents),
-        artifacts=_artifacts(config, policy),
-        secrets=secrets,
-        snapshots=SnapshotsDirectory(state / "snapshots", engine.place, log),
-        log=log,
-        zones=InstalledZones(),
-        askers=_askers(),
-        notes=_notes(config, policy),
-        post=_post(config, policy),
-    )
-
-
-def _post(config: NodeConfig, policy: "NodePolicy") -> "Post":
-    """What reports are sent with."""
-    from edgegitops.adapters.pool_threads import DaemonPool
-    from edgegitops.adapters.reports_store import ReportsStore
-    from edgegitops.daemon.post import Post
-
-    key = Path(config.reports.signing_key)
-
-    def with_key(use: "Callable[[bytes], T]") -> "T":
-        try:
-            return use(key.read_bytes())
-        except (OSError, ValueError) as error:
-            raise DeniedError("reports", f"sign with {key}", str(error), reason="credential-denied") from error
-
-    def sign(payload: bytes) -> bytes:
-        from edgegitops.core.trust import signing
-        from edgegitops.core.trust.reports import NAMESPACE
-
-        return with_key(lambda private: signing.sign(payload, private, NAMESPACE))
-
-    def key_line() -> str:
-        from edgegitops.core.trust import signing
-
-        return with_key(signing.public_line)
-
-    return Post(
-        lambda said: report_transports(config, said, policy),
-        ReportsStore(Path(config.state) / "reports"),
-        sign,
-        key_line,
-        DaemonPool(REPORTERS, "report"),
-        config.reports.is_own,
-        config.reports.left_to_fleet,
-    )
-
-
-def report_transports(config: NodeConfig, said: "Reporting", policy: "NodePolicy") -> "list[ReportTransport]":
-    """Where this node's reports go under what its fleet says. A way that is said and not taken denies each call."""
-    from edgegitops.core.reporting import ways_of
-
-    ways = ways_of(config, said, policy)
-    found: list[ReportTransport] = []
-    refused = ways.refused
-    if ways.git is not None:
-        from edgegitops.adapters.repository_reports import GitReports
-
-        try:
-            place = Path(config.state) / "reports.git"
-            found.append(GitReports(place, ways.git.url, credentials=_credentials(ways.git)))
-        except InvalidConfigError as error:
-            refused = "; ".join(word for word in (refused, str(error)) if word)
-    if ways.directory:
-        from edgegitops.adapters.reports_share import ReportsShare
-
-        found.append(ReportsShare(Path(ways.directory)))
-    if refused:
-        from edgegitops.adapters.reports_refused import RefusedReports
-
-        found.append(RefusedReports(refused))
-    return found
-
-
-def vault_of(config: NodeConfig) -> "Vault":
-    """Where secrets are shown from, and how they are opened."""
-    from edgegitops.adapters.engine_podman_secrets import Vault, is_in_memory
-    from edgegitops.adapters.secrets_pyrage import SecretsDirectory
-
-    opened = SecretsDirectory(Path(config.state) / "secrets", config.age_key_file).open
-    return Vault(SHOWN_SECRETS, opened, is_in_memory)
-
-
-def _is_json(config: NodeConfig) -> bool:
-    """True where log lines are JSON: as configured, else where nobody reads along at a terminal."""
-    return config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
-
-
-def _artifacts(config: NodeConfig, policy: "NodePolicy") -> "OciArtifacts":
-    from edgegitops.adapters.artifacts_oci import OciArtifacts
-
-    access = config.registry
-
-    def registry() -> "ImageRegistry":
-        from edgegitops.adapters.image_registry import ImageRegistry
-
-        return ImageRegistry(
-            access.insecure, auth_file=access.auth_file, ca_file=access.ca_file, trusted=policy.registries
-        )
-
-    return OciArtifacts(Path(config.state) / "contents" / "artifacts", registry, auth_file=access.auth_file)
-
-
-def _askers() -> "Mapping[str, Callable[[Interlock], Answer]]":
-    """Who asks interlocks, by their way. Few nodes ask a URL, which takes TLS and HTTP."""
-    from edgegitops.adapters.interlock_exec import ask_program
-    from edgegitops.adapters.interlock_file import ask_file
-
-    def ask_url(interlock: "Interlock") -> "Answer":
-        from edgegitops.adapters import interlock_http
-
-        return interlock_http.ask_url(interlock)
-
-    return {"exec": ask_program, "file": ask_file, "http": ask_url}
-
-
-def _journal(config: NodeConfig, stack: ExitStack) -> "SqliteJournal":
-    from edgegitops.adapters.journal_sqlite import SqliteJournal
-
-    journal = SqliteJournal(Path(config.state) / "journal.db")
-    stack.callback(journal.close)
-    return journal
-
-
 # --- the resident -----------------------------------------------------------------------------------------------------
 
 
@@ -411,11 +163,11 @@ def reside(config: NodeConfig, file: str, *, once: bool) -> "Handover":
     Path(config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
     lock: AbstractContextManager[None] = FlockLock(Path(config.state) / "agent.lock").take()
     with lock, ExitStack() as stack:
-        log, listing = LineLog(sys.stderr, _is_json(config), config.log_level), listing_of(config)
+        log, listing = LineLog(sys.stderr, is_json(config), config.log_level), listing_of(config)
         wakeup, follow_files = _ears(config, file, log, stack)
         senses = _senses(config, file, listing, wakeup)
         senses = replace(senses, publish=hearers(config, log, stack), follow_files=follow_files)
-        journal = _journal(config, stack)
+        journal = open_journal(config, stack)
         while True:
             try:
                 return _session(config, journal, senses, listing, log).run(once=once)
@@ -467,7 +219,7 @@ def _reopened(config: NodeConfig, senses: "Senses", stack: ExitStack) -> "Sqlite
         while not senses.is_stopping() and time.monotonic() < ends_at:
             senses.sleep(JOURNAL_AGAIN_AFTER)
         with suppress(JournalError):
-            return _journal(config, stack)
+            return open_journal(config, stack)
     return None
 
 
@@ -585,6 +337,20 @@ def login_of(config: NodeConfig) -> tuple[str, str] | None:
     except OSError:
         return None
     return remote.user or "edgegitops", token
+
+
+def is_json(config: NodeConfig) -> bool:
+    """True where log lines are JSON: as configured, else where nobody reads along at a terminal."""
+    return config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
+
+
+def open_journal(config: NodeConfig, stack: ExitStack) -> "SqliteJournal":
+    """The journal, to be written until the stack ends. JournalError: it cannot be."""
+    from edgegitops.adapters.journal_sqlite import SqliteJournal
+
+    journal = SqliteJournal(Path(config.state) / "journal.db")
+    stack.callback(journal.close)
+    return journal
 
 
 # --- looking, for people ----------------------------------------------------------------------------------------------

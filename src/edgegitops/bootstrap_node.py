@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edgegitops import bootstrap
+from edgegitops import bootstrap, bootstrap_worker
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.node_config import NodeConfig
@@ -232,7 +232,7 @@ def _engine(config: NodeConfig) -> "PodmanEngine":
     from edgegitops.adapters.engine_podman import PodmanEngine
 
     contents = str(Path(config.state) / "contents")
-    vault = bootstrap.vault_of(config)
+    vault = bootstrap_worker.vault_of(config)
     return PodmanEngine(f"unix://{config.socket}", contents_dir=contents, answer_within=PATIENCE, vault=vault)
 
 

@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import sys
-from edgegitops import bootstrap
+from edgegitops import bootstrap_worker
 from edgegitops.adapters import (
     artifacts_oci, contents_directory, engine_podman, floor_file, interlock_exec, journal_sqlite, notes_directory,
     repository_mirror, secrets_pyrage, snapshots_directory, zones_zoneinfo,

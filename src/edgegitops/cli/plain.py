@@ -33,13 +33,13 @@ def worker(file: str, *, fetch: bool = False, revert_only: bool = False, notes: 
     from pathlib import Path
 
     gc.set_threshold(50_000, 20, 50)  # it lives for a second, and most of what it makes then is what it loads
-    from edgegitops import bootstrap
+    from edgegitops import bootstrap_worker
     from edgegitops.daemon.order import Order
 
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the resident says when to stop
-    bootstrap.work_for_parent(
+    bootstrap_worker.work_for_parent(
         file, Order(fetch, revert_only), lambda: bool(stopping), notes=Path(notes) if notes else None
     )
 
