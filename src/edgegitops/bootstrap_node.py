@@ -168,7 +168,7 @@ def gate_of(
     """The gate of what the newest revision gives this node of a deployment, from the local mirror and the stored
     reports, and who holds each role that its approvals may have. None where there is none, or it cannot be told.
     """
-    from edgegitops.adapters.reports_store import ReportsStore
+    from edgegitops.adapters.reports_sqlite import ReportsStore
     from edgegitops.core.model.trust import Refused
     from edgegitops.core.overview.own_gate import own_gate
     from edgegitops.core.permit import Rollouts
@@ -177,7 +177,7 @@ def gate_of(
         facts = _facts(config, ledger)
         if facts is None or desired is None:
             return None
-        heard = replace(facts, reports=ReportsStore(Path(config.state) / "reports").stored())
+        heard = replace(facts, reports=ReportsStore(Path(config.state) / "reports.db").stored())
         rollouts = Rollouts(heard, desired)
         chain = rollouts.history
         found = None if isinstance(chain, Refused) else own_gate(rollouts.question(chain, record.name, record))

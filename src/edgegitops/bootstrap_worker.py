@@ -164,7 +164,7 @@ def _gear(config: NodeConfig, journal: "SqliteJournal", repository: "Repository"
 def _post(config: NodeConfig, policy: "NodePolicy") -> "Post":
     """What reports are sent with."""
     from edgegitops.adapters.pool_threads import DaemonPool
-    from edgegitops.adapters.reports_store import ReportsStore
+    from edgegitops.adapters.reports_sqlite import ReportsStore
     from edgegitops.daemon.post import Post
 
     key = Path(config.reports.signing_key)
@@ -188,7 +188,7 @@ def _post(config: NodeConfig, policy: "NodePolicy") -> "Post":
 
     return Post(
         lambda said: report_transports(config, said, policy),
-        ReportsStore(Path(config.state) / "reports"),
+        ReportsStore(Path(config.state) / "reports.db"),
         sign,
         key_line,
         DaemonPool(REPORTERS, "report"),

@@ -14,6 +14,7 @@ from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.objects import Objects
 from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.report import StoredReport
 from edgegitops.core.model.snapshots import Copied, Room, SnapshotSeen
 from edgegitops.core.model.spec import Probe
 from edgegitops.core.model.steps import PullArtifact, Step
@@ -209,13 +210,13 @@ class ReportTransport(Protocol):
 
 
 class ReportStore(Protocol):
-    """The node's own union of all reports that it has seen."""
+    """The node's own union of all reports that it has seen, as far as they are worth keeping."""
 
-    def keep(self, reports: Mapping[str, bytes]) -> None:
-        """Add a report of each of these nodes."""
+    def keep(self, reports: Mapping[str, Sequence[StoredReport]]) -> None:
+        """Have exactly these of each of these nodes, durably, in place of what was there."""
 
-    def stored(self) -> Mapping[str, tuple[bytes, ...]]:
-        """All of them, by node."""
+    def stored(self, name: str = "") -> Mapping[str, tuple[StoredReport, ...]]:
+        """All of them by node, or those of one node, as they are at the first look at the answer."""
 
 
 class Lock(Protocol):

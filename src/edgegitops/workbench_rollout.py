@@ -218,23 +218,13 @@ def evidence_of(source: Source, base: Base) -> Heard:
     """What nodes of the newest valid revision reported. `source` None: as fleet.yaml says, and what cannot be had is
     told instead of raised. UnavailableError: the source cannot be read.
     """
-    from edgegitops.core.model.report import Statement
     from edgegitops.core.rollout.evidence import Evidence
-    from edgegitops.core.trust.reports import read_report
+    from edgegitops.core.witness import read_sent
 
-    keys = {
-        f"{site}/{name}": own.report
-        for site, nodes in base.page.snapshot.keys.items()
-        for name, own in nodes.nodes.items()
-        if own.report
-    }
+    keys = base.page.report_keys
     sent, wrong = _collected(source, base, keys)
-    fleet = base.pin.repository
-    read = {
-        place: read_report(data, fleet=fleet, name=place[0], key_line=keys[place[0]]) for place, data in sent.items()
-    }
-    refused = {place[0]: f"{one.doubt}: {one.detail}" for place, one in read.items() if isinstance(one, Refused)}
-    return Heard(Evidence(frozenset(one for one in read.values() if isinstance(one, Statement))), refused, wrong)
+    said, refused = read_sent(((name, data) for (name, _), data in sent.items()), keys, base.pin.repository)
+    return Heard(Evidence(said), {name: f"{one.doubt}: {one.detail}" for name, one in refused.items()}, wrong)
 
 
 def _collected(source: Source, base: Base, names: Collection[str]) -> tuple[dict[tuple[str, int], bytes], str]:

@@ -1,15 +1,29 @@
 """Reports in a shared folder that anybody may write to, and in the node's own store on a disk that may be damaged."""
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
+from edgegitops.adapters import reports_sqlite
 from edgegitops.adapters.reports_directory import SIZE_MOST, ReportsDirectory
-from edgegitops.adapters.reports_store import KEPT, ReportsStore
+from edgegitops.adapters.reports_sqlite import ReportsStore
+from edgegitops.core.model.report import StoredReport
 from edgegitops.errors import UnavailableError
 
 NODE, OTHER = "plant/press-1", "plant/press-2"
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "reports.db"
+
+
+@pytest.fixture
+def store(place):
+    return ReportsStore(place)
 
 
 @pytest.fixture
@@ -92,37 +106,73 @@ def test_folder_that_is_not_there_is_unavailable(tmp_path):
         reports.collect([NODE])
 
 
-def test_store_keeps_the_newest_of_each_node(tmp_path):
-    store = ReportsStore(tmp_path / "reports")
-    for at in range(KEPT + 5):
-        store.keep({NODE: b"%d" % at})
-    assert len(store.stored()[NODE]) == KEPT
-    assert b"%d" % (KEPT + 4) in store.stored()[NODE]
+def stored(data, *, key="k1", is_noted=True):
+    return StoredReport(data, key, is_noted, is_accusing=False)
 
 
-def test_what_cannot_be_read_in_the_store_is_not_stored_and_ends_nobody(tmp_path):
-    store = ReportsStore(tmp_path / "reports")
-    store.keep({NODE: b"said"})
-    (tmp_path / "reports/plant/press-1" / ("0" * 64)).mkdir()
-    (tmp_path / "reports/stray").write_bytes(b"no folder")
-    (tmp_path / "reports/plant/stray").write_bytes(b"no folder")
-    assert store.stored()[NODE] == (b"said",)
+def test_store_has_what_was_kept_last_of_each_node_and_nothing_of_the_bytes_is_changed(store):
+    first, second = stored(b"first\x00"), stored(b"second", key="k2")
+    store.keep({NODE: (first, second), OTHER: (second,)})
+    assert store.stored() == {NODE: (first, second), OTHER: (second,)}
+    store.keep({NODE: (second,)})
+    assert store.stored() == {NODE: (second,), OTHER: (second,)}
+    assert store.stored(NODE) == {NODE: (second,)}
+    assert store.stored("plant/nobody") == {}
 
 
-def test_report_that_a_power_cut_emptied_is_stored_anew(tmp_path):
-    store = ReportsStore(tmp_path / "reports")
-    store.keep({NODE: b"said"})
-    next((tmp_path / "reports/plant/press-1").iterdir()).write_bytes(b"")
-    store.keep({NODE: b"said"})
-    assert store.stored() == {NODE: (b"said",)}
+def test_what_is_kept_outlives_the_process_and_is_for_root_alone(store, place):
+    store.keep({NODE: (stored(b"said"),)})
+    assert ReportsStore(place).stored() == {NODE: (stored(b"said"),)}
+    assert place.stat().st_mode & 0o077 == 0
 
 
-def test_store_is_read_while_another_thread_keeps(tmp_path):
-    store = ReportsStore(tmp_path / "reports")
-    store.keep({NODE: b"first"})
-    writer = threading.Thread(target=lambda: [store.keep({NODE: b"%d" % at}) for at in range(3 * KEPT)])
+def test_what_another_version_noted_is_not_noted(store, monkeypatch):
+    store.keep({NODE: (stored(b"said"),)})
+    monkeypatch.setattr(reports_sqlite, "__version__", "another")
+    assert store.stored() == {NODE: (stored(b"said", is_noted=False),)}
+
+
+def test_store_is_read_at_the_first_look_and_not_again(store):
+    told = store.stored()
+    store.keep({NODE: (stored(b"said"),)})
+    assert told == {NODE: (stored(b"said"),)}
+    store.keep({NODE: (stored(b"more"),)})
+    assert told == {NODE: (stored(b"said"),)}
+
+
+@pytest.mark.parametrize("column", ["data", "key", "version", "accusing", "node"])
+def test_row_that_was_changed_is_not_stored(store, place, column):
+    """Red where adapters/reports_sqlite.py has `if digest:` for `if _digest(node, key, version, accusing, data) ==
+    digest:`.
+    """
+    store.keep({NODE: (stored(b"said"),), OTHER: (stored(b"said"),)})
+    with closing(sqlite3.connect(place)) as db, db:
+        value = {"accusing": 1, "data": b"sage"}.get(column, "changed")
+        db.execute(f"UPDATE reports SET {column} = ? WHERE node = ?", (value, NODE))  # noqa: S608 - our own words
+    assert store.stored() == {OTHER: (stored(b"said"),)}
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all" * 100])
+def test_damaged_store_is_empty_and_is_made_anew_with_what_is_kept_next(store, place, damage):
+    store.keep({NODE: (stored(b"said"),)})
+    place.write_bytes(damage)
+    assert store.stored() == {}
+    store.keep({OTHER: (stored(b"more"),)})
+    assert store.stored() == {OTHER: (stored(b"more"),)}
+
+
+def test_store_that_cannot_be_written_is_unavailable(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UnavailableError):
+        ReportsStore(tmp_path / "file" / "reports.db").keep({NODE: (stored(b"said"),)})
+    assert ReportsStore(tmp_path / "file" / "reports.db").stored() == {}
+
+
+def test_store_is_read_while_another_thread_keeps(store):
+    store.keep({NODE: (stored(b"first"),)})
+    writer = threading.Thread(target=lambda: [store.keep({NODE: (stored(b"%d" % at),)}) for at in range(20)])
     writer.start()
     while writer.is_alive():
-        store.stored()
+        assert len(store.stored()[NODE]) == 1
     writer.join()
-    assert len(store.stored()[NODE]) == KEPT
+    assert store.stored() == {NODE: (stored(b"19"),)}

@@ -8,12 +8,14 @@ import pytest
 from tests.contracts.rollout_desk import APP, RolloutDesk, document
 
 from edgegitops import bootstrap_node
-from edgegitops.adapters.reports_store import ReportsStore
+from edgegitops.adapters.reports_sqlite import ReportsStore
 from edgegitops.cli.explain import _said, _said_line
 from edgegitops.cli.explain_gate import Gate, lines, tree
 from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.node_config import NodeConfig, Remote
 from edgegitops.core.overview.waves import Force, force_of
+from edgegitops.core.trust import signing
+from edgegitops.daemon.archive import Archive
 from edgegitops.lab import fleet as fleets
 from edgegitops.workbench_trust import verify_clone
 
@@ -161,7 +163,9 @@ def test_node_tells_its_gate_from_what_it_heard(desk, tmp_path):
     state = tmp_path / "state"
     subprocess.run(["git", "clone", "-q", "--mirror", str(desk.bare), str(state / "mirror.git")], check=True)
     found = verify_clone(desk.fleet.work, "HEAD", pin={"repository": "", "root_sha256": "", "checkpoint": ""})
-    ReportsStore(state / "reports").keep({"a/gw": (desk.reports / "a" / "gw.report").read_bytes()})
+    sent = {"a/gw": (desk.reports / "a" / "gw.report").read_bytes()}
+    keys = {"a/gw": signing.public_line(desk.keys["a"])}
+    Archive(ReportsStore(state / "reports.db"), desk.fleet.pin().repository).take_in(sent, keys)
     policy = tmp_path / "policy.yaml"
     policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
     config = NodeConfig(

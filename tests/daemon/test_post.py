@@ -12,7 +12,7 @@ from edgegitops.adapters.clock_memory import MemoryClock
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.reports_memory import MemoryReports
 from edgegitops.adapters.reports_refused import RefusedReports
-from edgegitops.adapters.reports_store import ReportsStore
+from edgegitops.adapters.reports_sqlite import ReportsStore
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.report import (
     HEARTBEAT,
@@ -72,18 +72,62 @@ class Node:
 
 @pytest.fixture
 def node(tmp_path):
-    return Node(tmp_path / "reports")
+    return Node(tmp_path / "reports.db")
+
+
+def kept(node, name=PEER):
+    return [one.data for one in node.store.stored().get(name, ())]
 
 
 def test_what_its_node_did_not_sign_is_not_kept_and_pushes_nothing_out(node):
-    """Red where daemon/post.py has `return True` for `return isinstance(found, Statement)`."""
-    node.transport.shown[PEER] = node.report(PEER)
-    bad_news = node.transport.shown[PEER]
+    """Red where daemon/archive.py has `if said:` for `if isinstance(said, Statement):`."""
+    bad_news = node.transport.shown[PEER] = node.report(PEER)
     node.work(PEER)
-    for at in range(100):
+    for at in range(20):
         node.transport.shown[PEER] = node.report(PEER, sequence=at, by="mallory")
         node.work(PEER)
-    assert node.store.stored()[PEER] == (bad_news,)
+    assert kept(node) == [bad_news]
+
+
+def accused(node, name, *, sequence, digest="b" * 64):
+    """A report that tells a failure."""
+    failure = ReportedFailure("r2", digest, sequence, "crashed")
+    told = {"line": ReportedDeployment("r1", "a" * 64, ReportedState.REVERTED, failures=(failure,))}
+    made = replace(statement_in(node.report(name, sequence=sequence)).report, deployments=told)
+    payload = payload_of(made)
+    return sealed(payload, node.forge.signer(name.partition("/")[2]).sign(payload, NAMESPACE))
+
+
+def test_old_good_news_shown_again_push_no_bad_news_out(node):
+    """Whoever may write to the share has all old reports of a node, and they are signed.
+
+    Red where core/rollout/retention.py has `ranked = list(said)` for `ranked = sorted(said, key=rank, reverse=True)`.
+    """
+    bad_news = node.transport.shown[PEER] = accused(node, PEER, sequence=100)
+    node.work(PEER)
+    for at in range(1, 80):
+        node.transport.shown[PEER] = node.report(PEER, sequence=at)
+        node.work(PEER)
+    assert kept(node) == [bad_news]
+
+
+def test_failure_that_a_newer_report_does_not_tell_any_more_stays_beside_it(node):
+    bad_news = node.transport.shown[PEER] = accused(node, PEER, sequence=3)
+    node.work(PEER)
+    for at in range(4, 8):
+        node.transport.shown[PEER] = node.report(PEER, sequence=at)
+        node.work(PEER)
+    assert kept(node) == [node.transport.shown[PEER], bad_news]
+    assert [one.is_accusing for one in node.store.stored()[PEER]] == [False, True]
+
+
+def test_report_that_is_there_is_not_verified_again_by_the_next_worker(node, monkeypatch):
+    node.transport.shown[PEER] = node.report(PEER)
+    node.work(PEER)
+    node.work()
+    monkeypatch.setattr("edgegitops.core.trust.sshsig.verify", None)
+    node.work(PEER)
+    assert not node.journal.ledger().alarms
 
 
 def test_own_sequence_goes_on_after_a_lost_journal_and_store_under_another_installation(node, tmp_path):
@@ -91,7 +135,7 @@ def test_own_sequence_goes_on_after_a_lost_journal_and_store_under_another_insta
         node.work()
         node.clock.advance(HEARTBEAT)
     before = node.told
-    node.journal, node.store = MemoryJournal(), ReportsStore(tmp_path / "new")
+    node.journal, node.store = MemoryJournal(), ReportsStore(tmp_path / "new.db")
     node.work()
     assert before.sequence == 3
     assert node.told.sequence == 4
@@ -138,20 +182,11 @@ def test_instant_that_has_no_utc_is_no_report(node):
     payload = payload_of(odd).replace(b"2026-05-04T12:00:00Z", b"9999-12-31T23:59:59-23:59")
     node.transport.shown[PEER] = sealed(payload, node.forge.signer("press-2").sign(payload, NAMESPACE))
     node.work(PEER)
-    assert PEER not in node.store.stored()
-
-
-def failing(node, *, sequence, digest="b" * 64):
-    """What this node published before its journal was lost: a release failed on it."""
-    failure = ReportedFailure("r2", digest, sequence, "crashed")
-    told = {"line": ReportedDeployment("r1", "a" * 64, ReportedState.REVERTED, failures=(failure,))}
-    made = replace(statement_in(node.report(ME, sequence=sequence)).report, deployments=told)
-    payload = payload_of(made)
-    return sealed(payload, node.forge.signer("press-1").sign(payload, NAMESPACE))
+    assert not kept(node)
 
 
 def test_lost_journal_latches_again_what_failed_and_says_so_under_the_same_sequence(node):
-    node.transport.shown[ME] = failing(node, sequence=7)
+    node.transport.shown[ME] = accused(node, ME, sequence=7)
     node.work()
     ledger = node.journal.ledger()
     assert ledger.deployments["line"].latches["b" * 64].told_in == 7
@@ -159,7 +194,7 @@ def test_lost_journal_latches_again_what_failed_and_says_so_under_the_same_seque
 
 
 def test_lost_journal_takes_over_nothing_while_one_of_two_transports_does_not_answer(node):
-    node.transport.shown[ME] = failing(node, sequence=7)
+    node.transport.shown[ME] = accused(node, ME, sequence=7)
     node.others = (MemoryReports(),)
     node.others[0].wrong = UnavailableError("reports", "collect", "not mounted")
     node.work()

@@ -12,7 +12,7 @@ from tests.simulation.test_signed_road import FIRST_AT, Road, version
 
 from edgegitops.adapters.journal_memory import MemoryJournal
 from edgegitops.adapters.notes_memory import MemoryNotes
-from edgegitops.adapters.reports_store import ReportsStore
+from edgegitops.adapters.reports_sqlite import ReportsStore
 from edgegitops.core.model.events import PhaseMoved, ReportMade, WordTakenOver
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase
@@ -62,8 +62,8 @@ def reporting(road: Road, folder: Path) -> tuple[Life, Share]:
     key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     life, share = road.live(), Share()
     life.post = Post(
-        (share,),
-        ReportsStore(folder / "before"),
+        lambda _: (share,),
+        ReportsStore(folder / "before.db"),
         lambda payload: signing.sign(payload, key, NAMESPACE),
         lambda: signing.public_line(key),
     )
@@ -91,7 +91,7 @@ def lose(life: Life, folder: Path) -> None:
     post = life.post
     assert post is not None
     life.journal, life.notes = MemoryJournal(), MemoryNotes()
-    life.post = Post(post.transports, ReportsStore(folder / "after"), post.sign, post.key_line)
+    life.post = Post(post.transports, ReportsStore(folder / "after.db"), post.sign, post.key_line)
     life.worked_at = None
 
 

@@ -57,7 +57,7 @@ class _Plan:
     handovers: list[Handover] = field(default_factory=list)
     questions: dict[Interlock, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    reports: set[frozenset[str]] = field(default_factory=set)
+    reports: list[Mapping[str, str]] = field(default_factory=list)
     until: datetime | None = None
 
 
@@ -94,7 +94,7 @@ def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
         desired,
         handover,
         tuple(plan.questions),
-        rollouts.keys_of(plan.reports) if rollouts is not None else {},
+        _together(plan.reports),
         heads,
         _kept_secrets(known, desired),
     )
@@ -138,7 +138,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
     plan.handovers.append(handover)
     if permit is not None:
         plan.events += permit.events
-        plan.reports |= {permit.reports} - {frozenset()}
+        plan.reports.append(permit.reports)
     plan.until = earliest(plan.until, outlook.until)
     if outlook.is_asking:
         plan.questions |= dict.fromkeys(agreement.questions)
@@ -180,6 +180,12 @@ def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed 
     is_asked = bool(permit.cause) and scene.gate is not None and scene.gate.reason is HoldReason.PAUSED
     gate = None if is_asked else scene.gate
     return replace(scene, gate=gate or permit.hold or stale, cause=permit.cause, window=window)
+
+
+def _together(reports: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """What all deployments ask for; mostly that is one question, which many nodes share."""
+    asked = list({id(one): one for one in reports if one}.values())
+    return asked[0] if len(asked) == 1 else {name: key for one in asked for name, key in one.items()}
 
 
 def _permit_or_bug(

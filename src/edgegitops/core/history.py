@@ -147,6 +147,11 @@ class History:
             self.chains[deployment] = FleetChain(self, deployment)
         return self.chains[deployment]
 
+    def page(self, position: int) -> Page | None:
+        """What the revision at a position, or the valid one before it, has; None where none is valid."""
+        pages = (self.library.page(self.commits[at][1]) for at in range(position, -1, -1))
+        return next((page for page in pages if page is not None), None)
+
     def desired(self, revision: str, node: NodeIdentity, policy: NodePolicy) -> Desired | None:
         """What a revision makes of a node under the node's policy of now; None where it makes nothing valid."""
         at = self.places.get(revision)

@@ -5,6 +5,7 @@ What is handed in as `known` spares reading what was read before (`Facts.files`)
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgegitops.core.documents.snapshot import read_snapshot
 from edgegitops.core.model.manifests import Faults, Snapshot
@@ -14,12 +15,22 @@ from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.listing import list_manifests
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """A valid tree: its snapshot, whose revision is the tree, and the blob id of each of its files."""
 
     snapshot: Snapshot
     files: Mapping[str, str]
+
+    @cached_property
+    def report_keys(self) -> dict[str, str]:
+        """The report key (an OpenSSH line) of each node (`<site>/<node>`) that has one."""
+        return {
+            f"{site}/{name}": node.report
+            for site, known in self.snapshot.keys.items()
+            for name, node in known.nodes.items()
+            if node.report
+        }
 
 
 def read_page(

@@ -11,22 +11,19 @@ Everything else about a start is asked elsewhere: windows, interlocks, holds.
 What reads history and verifies is loaded where rule 2 asks for it: it is most of a worker that finds nothing to do.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgegitops.core.desired.admission import admit
-from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold
 from edgegitops.core.model.ledger import DeploymentRecord
-from edgegitops.core.model.manifests import NodeKeys
 from edgegitops.core.model.plant import is_plausible
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
-from edgegitops.core.model.report import Statement
 from edgegitops.core.model.trust import Refused, TrustLimits
 from edgegitops.core.model.view import CONTROL_TAGS
 from edgegitops.core.model.waves import ABSENT, Edition
@@ -35,6 +32,7 @@ from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, Tally
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
+from edgegitops.core.rollout.road import Road, road_to
 from edgegitops.core.rollout.wave_gate import Shut
 from edgegitops.core.trust.lookup import Lookup
 
@@ -47,8 +45,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Permit:
     """What the rollout says: the release to go to (None: a removal), why it may, or what holds it. `reports` are those
-    whose word it asks for. `source` is the desired state of an older revision that the target comes from. `is_opening`:
-    waves let it, so a stale view of the repository forbids it.
+    whose word it asks for, with their report keys. `source` is the desired state of an older revision that the target
+    comes from. `is_opening`: waves let it, so a stale view of the repository forbids it.
     """
 
     target: Release | None
@@ -56,7 +54,7 @@ class Permit:
     cause: str = ""
     ignores_windows: bool = False
     events: tuple[Event, ...] = ()
-    reports: frozenset[str] = frozenset()
+    reports: Mapping[str, str] = field(default_factory=dict)
     source: Desired | None = None
     is_opening: bool = False
 
@@ -132,29 +130,14 @@ class Rollouts:
 
         return history_of(self.desired.revision, self.facts.node.pin.checkpoint, self.library)
 
-    @cached_property
-    def evidence(self) -> Evidence:
-        """All stored reports that verify under the keys of the revision in force."""
+    def evidence(self, keys: Mapping[str, str]) -> Evidence:
+        """What the stored reports say under these report keys."""
         if self.assumed is not None:
             return self.assumed.evidence
-        keys, reports = self.report_keys, self.facts.reports
+        reports, fleet, memo = self.facts.reports, self.facts.node.fleet, self.facts.memo
+        from edgegitops.core.witness import evidence_of
 
-        def verified() -> Evidence:
-            said: list[Statement] = []
-            for name, several in reports.items():
-                if name in keys:
-                    said += _statements(self.facts, name, keys[name], several)
-            return Evidence(frozenset(said))
-
-        return self._kept("evidence", verified, keys, reports)
-
-    @cached_property
-    def report_keys(self) -> Mapping[str, str]:
-        """The report key (an OpenSSH line) of each node that has one, by the revision in force."""
-        commits = () if isinstance(self.history, Refused) else self.history.commits
-        page = self.library.page(commits[-1][1]) if commits else None
-        sites = page.snapshot.keys if page else {}
-        return self._kept("report keys", lambda: _report_keys(sites), sites)
+        return self._kept("evidence", lambda: evidence_of(reports, keys, fleet, memo), keys, reports)
 
     def _kept(self, what: str, make: Callable[[], T], *of: object) -> T:
         """What was made of the very same things before: at an earlier look, or for another node in memory."""
@@ -166,19 +149,23 @@ class Rollouts:
         self.facts.memo[what] = _Kept(of, made)
         return made
 
-    def keys_of(self, asked: Collection[frozenset[str]]) -> Mapping[str, str]:
-        """The nodes whose reports are asked for, with the key that each has to be signed by."""
-        if not asked:
-            return {}
-        names = next(iter(asked)) if len(asked) == 1 else frozenset[str]().union(*asked)
-        found: dict[frozenset[str], Mapping[str, str]] = self._kept("asked", dict, self.report_keys)
-        if names not in found:
-            found[names] = {name: self.report_keys[name] for name in sorted(names) if name in self.report_keys}
-        return found[names]
+    def _keys(self, history: "History", road: Road) -> Mapping[str, str]:
+        """The report keys by the candidate, and of nodes that have none there by the base: who was removed on the way
+        may still accuse.
+        """
+        before, after = history.page(road.base), history.page(road.candidate)
+        then, now = before.report_keys if before else {}, after.report_keys if after else {}
+        return now if then == now else self._kept("keys", lambda: {**then, **now}, then, now)
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""
-        return Question(self._own(record), history.chain(name), self.log(name), self._reading(name))
+        road = self._road(history, name, record)
+        reading = self._reading(name, self._keys(history, road))
+        return Question(self._own(record), road.chain, self.log(name), reading)
+
+    def _road(self, history: "History", name: str, record: DeploymentRecord) -> Road:
+        chain = history.chain(name)
+        return road_to(chain, self._name, _running(record), len(chain.revisions) - 1)
 
     def permit(self, name: str, record: DeploymentRecord) -> Permit:
         """What the node may start of a deployment."""
@@ -194,17 +181,20 @@ class Rollouts:
         history = self.history
         if isinstance(history, Refused):
             return Permit(wanted, Hold(HoldReason.EVIDENCE, f"the history cannot be read: {history.detail}"))
-        found = next_release(self.question(history, name, record))
-        told = Permit(wanted, events=_retried(name, record, log, self._name), reports=self._fellows(history, name))
+        road = self._road(history, name, record)
+        keys = self._keys(history, road)
+        found = next_release(Question(self._own(record), road.chain, log, self._reading(name, keys)))
+        heard = self._fellows(name, road, keys)
+        told = Permit(wanted, events=_retried(name, record, log, self._name), reports=heard)
         match found:
             case Settled():
                 return told
             case Shut():
-                is_asking = bool(told.reports) or not self._is_sure
+                is_asking = bool(heard) or not self._is_sure
                 again = self.facts.now + self.facts.asked_every if is_asking else None
                 return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
-                is_opening = bool(told.reports) and found.cause in {Cause.GATE, Cause.FELLOWS}
+                is_opening = bool(heard) and found.cause in {Cause.GATE, Cause.FELLOWS}
                 allowed = replace(told, cause=found.cause, ignores_windows=found.ignores_windows, is_opening=is_opening)
                 return self._to_release(found, name, record, allowed)
 
@@ -240,18 +230,17 @@ class Rollouts:
             is_sure=self._is_sure,
         )
 
-    def _reading(self, name: str) -> Reading:
+    def _reading(self, name: str, keys: Mapping[str, str]) -> Reading:
         floor = self.facts.ledger.floor
         known = self._judged[0].keys()
         standpoint = Standpoint(
             self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, frozenset(known)
         )
-        before: list[tuple[Standpoint, dict[object, list[Tally]]]] = self._kept(
-            "counted", list, self.evidence, self.history
-        )
+        evidence = self.evidence(keys)
+        before: list[tuple[Standpoint, dict[object, list[Tally]]]] = self._kept("counted", list, evidence, self.history)
         if not before or before[0][0] != standpoint:
             before[:] = [(standpoint, {})]
-        return Reading(name, self.evidence, standpoint, counted=before[0][1])
+        return Reading(name, evidence, standpoint, counted=before[0][1])
 
     def _to_release(self, found: Start, name: str, record: DeploymentRecord, allowed: Permit) -> Permit:
         """The permit with the release that a start names: the wanted one, one that is kept here, or that of an older
@@ -273,17 +262,18 @@ class Rollouts:
             return replace(allowed, hold=Hold(HoldReason.ADMISSION, words))
         return replace(allowed, target=release, source=old)
 
-    def _fellows(self, history: "History", name: str) -> frozenset[str]:
-        """Whose reports the gate of this node asks for: the members of its own wave and of those before it. It is among
-        them itself, where there is anybody else.
+    def _fellows(self, name: str, road: Road, keys: Mapping[str, str]) -> Mapping[str, str]:
+        """Whose reports the gate of this node asks for, with their keys: the members of its own wave and of those
+        before it, under the policy of the candidate and under that of the base. It is among them itself, where there is
+        anybody else.
         """
-        chain = history.chain(name)
-        edition = chain.edition(len(chain.revisions) - 1)
-        own = edition.members.get(self._name)
-        if own is None or not edition.policy.waves:
-            return frozenset()
-        seats = self._kept(f"fellows {name} {own.wave}", lambda: _seats_up_to(edition, own.wave), edition)
-        return seats if len(seats) > 1 else frozenset()
+        if self._name not in road.after.members:
+            return {}
+        editions = road.before, road.after
+        waves = tuple(_wave_of(edition, self._name) for edition in editions)
+        made = partial(_seats, editions, waves, keys)
+        seats = self._kept(f"fellows {name} {waves}", made, *editions, keys)
+        return seats if len(seats) > (self._name in seats) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,20 +284,22 @@ class _Kept:
     made: Any
 
 
-def _seats_up_to(edition: Edition, wave: int) -> frozenset[str]:
-    return frozenset(seat for seat, member in edition.members.items() if member.wave <= wave)
-
-
-def _report_keys(sites: Mapping[str, NodeKeys]) -> dict[str, str]:
-    return {
-        f"{site}/{name}": node.report
-        for site, known in sites.items()
-        for name, node in known.nodes.items()
-        if node.report
-    }
+def _seats(editions: Sequence[Edition], waves: Sequence[int], keys: Mapping[str, str]) -> dict[str, str]:
+    """Every node with a report key that stands no later than in these waves of these editions."""
+    found: dict[str, str] = {}
+    for edition, upto in zip(editions, waves, strict=True):
+        here = (seat for seat, member in edition.members.items() if edition.policy.waves and member.wave <= upto)
+        found |= {seat: keys[seat] for seat in here if seat in keys}
+    return found
 
 
 _LIBRARY = "library"
+
+
+def _wave_of(edition: Edition, node: str) -> int:
+    """A node's wave; one that is not there stands behind all."""
+    member = edition.members.get(node)
+    return member.wave if member else len(edition.policy.waves)
 
 
 def _running(record: DeploymentRecord) -> str:
@@ -322,15 +314,3 @@ def _retried(name: str, record: DeploymentRecord, log: ControlLog, me: str) -> t
         for digest, latch in record.latches.items()
         if latch.told_in and latch.told_in in named
     )
-
-
-def _statements(facts: Facts, name: str, key: str, several: Iterable[bytes]) -> Iterator[Statement]:
-    from edgegitops.core.trust.reports import read_report
-
-    for data in several:
-        place = f"report {key} {sha256_hex(data)}"
-        if place not in facts.memo:
-            facts.memo[place] = read_report(data, fleet=facts.node.fleet, name=name, key_line=key)
-        found = facts.memo[place]
-        if isinstance(found, Statement):
-            yield found

@@ -3,9 +3,8 @@
 Speaking and hearing run beside the loop and never delay healing; what does not end in time is given up, and no worker
 waits for it. Each transport is for itself: what one of them took is sent, and one that does not show it is given it
 again whenever it is heard. What none took is not remembered as sent, so the next worker makes a newer report of it.
-What was heard once is kept in the node's own store, if its node signed it: else whoever writes to a shared folder could
-fill the disk, and push bad news out. A transport that does not answer is an alarm that names it, and a hold for good
-news only: bad news that is in the store counts.
+What was heard is kept in the node's own store (daemon/archive.py). A transport that does not answer is an alarm that
+names it, and a hold for good news only: bad news that is in the store counts.
 A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
 (core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
@@ -22,9 +21,10 @@ from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event, ReportMade
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.reasons import Alarm
-from edgegitops.core.model.report import HEARTBEAT, Report, Reporting, Statement
+from edgegitops.core.model.report import HEARTBEAT, Report, Reporting, StoredReport
 from edgegitops.core.rollout.takeover import take_over
 from edgegitops.core.rollout.telling import Voice, is_news, report_of, soaks_asked
+from edgegitops.daemon.archive import Archive
 from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
@@ -67,7 +67,7 @@ class Postman:
         self._clock = clock
         self._pool = post.pool or pool
         self._name = f"{node.site}/{node.node}"
-        self._stored: Mapping[str, tuple[bytes, ...]] = post.store.stored()
+        self._archive = Archive(post.store, node.fleet)
         self._said: Reporting | None = None
         self._transports: Sequence[ReportTransport] = ()
         self._asked: frozenset[str] = frozenset()
@@ -77,9 +77,9 @@ class Postman:
         self._has_heard_itself = False
 
     @property
-    def heard(self) -> Mapping[str, tuple[bytes, ...]]:
+    def heard(self) -> Mapping[str, tuple[StoredReport, ...]]:
         """Everything that is stored, by node."""
-        return self._stored
+        return self._archive.all()
 
     @property
     def under_way(self) -> list["Future[tuple[str, ...]]"]:
@@ -175,7 +175,9 @@ class Postman:
         """What went wrong. One transport that took it is enough: the others are given it when they are heard."""
         wrong = [_error_of(partial(one.publish, self._name, data)) for one in self._transports]
         if not all(wrong):
-            wrong.append(_error_of(partial(self._post.store.keep, {self._name: data})))
+            wrong.append(
+                _error_of(lambda: self._archive.take_in({self._name: data}, {self._name: self._post.key_line()}))
+            )
         return _words(wrong)
 
     def _hear(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
@@ -192,25 +194,17 @@ class Postman:
 
     def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str]) -> None:
         found = transport.collect(sorted(keys))
-        said = {name: data for name, data in found.items() if self._is_signed(name, data, keys)}
-        self._post.store.keep(said)
+        self._archive.take_in(found, keys)
         if found.get(self._name) == b"":
             raise UnavailableError("reports", "collect", f"the own report ({self._name}) could not be had")
-        self._remind(transport, said.get(self._name, b""))
+        self._remind(transport, found.get(self._name, b""))
 
     def _remind(self, transport: ReportTransport, shown: bytes) -> None:
         """Give our last word to a transport that shows none, or an older one."""
-        from edgegitops.core.trust.reports import statement_in
-
-        told, own = statement_in(shown) if shown else None, self._own()
-        if own and (told is None or told.report.sequence < own[-1][0].sequence):
-            transport.publish(self._name, own[-1][1])
-
-    def _is_signed(self, name: str, data: bytes, keys: Mapping[str, str]) -> bool:
-        from edgegitops.core.trust.reports import read_report
-
-        found = read_report(data, fleet=self._node.fleet, name=name, key_line=keys.get(name, ""))
-        return isinstance(found, Statement)
+        own = self._archive.own(self._name)
+        told = next((said for said, data in own if data == shown), None)
+        if own and (told is None or told.report.sequence < own[0][0].report.sequence):
+            transport.publish(self._name, own[0][1])
 
     def take(self) -> None:
         """Take what ended, before the next decision: it may be about that. JournalError: it is not remembered."""
@@ -222,7 +216,6 @@ class Postman:
             else:
                 continue
             del self._errands[what]
-            self._stored = self._post.store.stored()
             if what == "hear":
                 self._take_over()
 
@@ -231,9 +224,7 @@ class Postman:
         ledger = self._journal.ledger()
         if not (self._has_heard_itself or ledger.is_sure):
             return
-        from edgegitops.core.trust.reports import statement_in
-
-        own = [one for one in map(statement_in, self._stored.get(self._name, ())) if one is not None]
+        own = [said for said, _ in self._archive.own(self._name)]
         event = take_over(ledger, own, fresh=uuid.uuid4().hex)
         if event is not None:
             self._append([event])
@@ -250,17 +241,10 @@ class Postman:
     def _append(self, events: Sequence[Event]) -> None:
         self._journal.append(events, self._clock.now())
 
-    def _own(self) -> list[tuple[Report, bytes]]:
-        """Our own reports that were sent, with their bytes, oldest first."""
-        from edgegitops.core.trust.reports import statement_in
-
-        found = [(statement_in(data), data) for data in self._stored.get(self._name, ())]
-        return sorted(((one.report, data) for one, data in found if one), key=lambda pair: pair[0].sequence)
-
     def _last(self) -> Report | None:
         """The last report that was sent."""
-        own = self._own()
-        return own[-1][0] if own else None
+        own = self._archive.own(self._name)
+        return own[0][0].report if own else None
 
 
 def _error_of(act: Callable[[], None]) -> Exception | None:

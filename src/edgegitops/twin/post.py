@@ -7,9 +7,8 @@ is lost for everybody; the next one may arrive.
 from collections.abc import Iterable
 
 from edgegitops.core.model.report import Statement
-from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.blame import Failure
-from edgegitops.core.rollout.evidence import Evidence
+from edgegitops.core.rollout.evidence import Evidence, Word, word_of
 
 
 class Heard(Evidence):
@@ -20,19 +19,16 @@ class Heard(Evidence):
 
     def renewed(self, statements: Iterable[Statement]) -> "Heard":
         """The union; every question is answered as over all statements ever made."""
-        latest, failures, ran = dict(self.latest), dict(self._failures), set(self._ran)
+        words, accusers = dict(self.words), set(self.accusers)
         for one in statements:
-            report = one.report
-            latest[report.name] = report
-            for name, told in report.deployments.items():
-                if told.digest != ABSENT:
-                    ran.add((report.name, name))
-                if told.failures:
-                    new = (
-                        Failure(report.name, each.revision, each.digest, each.sequence, each.reason)
-                        for each in told.failures
-                    )
-                    failures[name] = failures.get(name, frozenset()).union(new)
-        grown = Heard()
-        vars(grown).update(latest=latest, liars=frozenset(), _failures=failures, _ran=frozenset(ran))
-        return grown
+            name, new = one.report.name, word_of((one,))
+            old = words.get(name, Word())
+            words[name] = Word(new.latest, failures=_both(old, new), ran=old.ran | new.ran)
+            if new.failures:
+                accusers.add(name)
+        return Heard(heard=words, accusers=frozenset(accusers))
+
+
+def _both(old: Word, new: Word) -> dict[str, frozenset[Failure]]:
+    names = old.failures.keys() | new.failures.keys()
+    return {name: old.failures.get(name, frozenset()) | new.failures.get(name, frozenset()) for name in names}

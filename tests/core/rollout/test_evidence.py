@@ -26,8 +26,8 @@ def is_good(world: World, word: str = "new") -> bool:
 def test_replayed_report_changes_nothing(world: World) -> None:
     """A genuine report of better days, sent again, is not the node's word any more.
 
-    Red where core/rollout/evidence.py has `if known is None or _rank(known) > _rank(one):` for `if known is
-    None or _rank(known) < _rank(one):`.
+    Red where core/rollout/evidence.py has `newest = min(said, key=rank, default=None)` for `newest = max(said,
+    key=rank, default=None)`.
     """
     old = world.tell(NODE, "new", "r2")
     assert is_good(world)

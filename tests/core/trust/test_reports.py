@@ -76,7 +76,7 @@ def test_ssh_keygen_could_have_signed_it_and_every_hash_is_one_statement(forge):
     ],
 )
 def test_what_is_not_the_nodes_own_word_is_refused(forge, build, doubt):
-    """Red where core/trust/reports.py has `if False:` for `if signed.key_id != key.id:`."""
+    """Red where core/trust/reports.py has `if False:` for `if signed.key_id != key:`."""
     found = read(forge, build(forge))
     assert isinstance(found, Refused)
     assert found.doubt is doubt

@@ -7,6 +7,7 @@ between 1e-4 and 1e15 has its shortest digits and no exponent in both (RFC 8785,
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 import rfc8785
 
@@ -35,24 +36,32 @@ def sha256_hex(data: bytes) -> str:
 
 def _is_plain(tree: Tree) -> bool:
     """Whether both encoders say the same of a tree; it is looked at level by level, so that no depth is too deep."""
-    waiting = [tree]
+    waiting: list[Iterable[Tree]] = [[tree]]
     while waiting:
-        item = waiting.pop()
-        kind = type(item)
-        if kind is str:
-            continue
-        if kind is dict:
-            if not all(type(key) is str and key.isascii() for key in item):
+        for item in waiting.pop():
+            kind = type(item)
+            if kind is str or item is None or kind is bool:
+                continue
+            if kind is dict:
+                if not _has_plain_keys(item):
+                    return False
+                waiting.append(item.values())
+            elif kind is list:
+                waiting.append(item)
+            elif not _is_plain_number(item, kind):
                 return False
-            waiting.extend(item.values())
-        elif kind is list:
-            waiting.extend(item)
-        elif kind is int:
-            if not -_LARGEST <= item <= _LARGEST:
-                return False
-        elif kind is float:
-            if not 1e-4 <= abs(item) < 1e15 or item.is_integer():  # noqa: PLR2004 - see the law
-                return False
-        elif item is not None and kind is not bool:
-            return False
     return True
+
+
+def _has_plain_keys(tree: dict[str, Tree]) -> bool:
+    try:
+        return "".join(tree).isascii()
+    except TypeError:
+        return False
+
+
+def _is_plain_number(number: Tree, kind: type) -> bool:
+    if kind is int:
+        return bool(-_LARGEST <= number <= _LARGEST)
+    is_plain = kind is float and 1e-4 <= abs(number) < 1e15  # noqa: PLR2004 - see the law
+    return is_plain and not number.is_integer()

@@ -14,7 +14,7 @@ from edgegitops.core.model.plant import Answers, FixedZones, Interlock, Plant, Z
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
-from edgegitops.core.model.report import Reporting
+from edgegitops.core.model.report import Reporting, StoredReport
 from edgegitops.core.model.schemas import SchemaSet
 from edgegitops.core.model.snapshots import SnapshotSeen
 from edgegitops.core.model.spec import Probe
@@ -66,7 +66,7 @@ class Facts:
     """All that one decision is made of. `tip` is the newest fetched commit (None: never fetched). `remembered` is the
     desired state of the decision before, valid while its revision, the node and the policy are the same. `answers` are
     of interlocks that were asked just before this look. `tags` are the control tags of the mirror, ref to object;
-    `reports` the stored reports by `<site>/<node>`, as they came. `memo` spares reading content-addressed things twice;
+    `reports` the stored reports by `<site>/<node>`. `memo` spares reading content-addressed things twice;
     it changes no decision, and may be emptied at any time; so does `files`, for manifest files by blob id and path, and
     the texts in it may come from an earlier process. `snapshots` are the copies of volumes on disk.
     What others say is asked for again after `asked_every`. `is_reporting`: this node publishes reports
@@ -91,7 +91,7 @@ class Facts:
     zones: Zones = field(default_factory=FixedZones)
     answers: Answers = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    reports: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    reports: Mapping[str, tuple[StoredReport, ...]] = field(default_factory=dict)
     memo: MutableMapping[str, object] = field(default_factory=dict, compare=False)
     files: MutableMapping[str, object] = field(default_factory=dict, compare=False)
     asked_every: timedelta = timedelta(seconds=60)

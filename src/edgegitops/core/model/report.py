@@ -90,3 +90,17 @@ class Statement:
 
     report: Report = field(compare=False)
     payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A report as a node keeps it: the bytes as they came, and the id of the key under which they were verified then.
+    `is_noted`: that was done by this version of the program, and it is its note that says so; else it is verified
+    again, under that key. `is_accusing`: it tells failures. `said` is there where this process has read it already.
+    """
+
+    data: bytes
+    key: str
+    is_noted: bool = False
+    is_accusing: bool = True
+    said: Statement | None = field(default=None, compare=False, repr=False)

@@ -7,8 +7,8 @@
 4. Good news counts only while it is fresh by a trusted clock, and not from a node that knows more than we do.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -29,37 +29,91 @@ class Standpoint:
     payloads: Collection[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """All that one node has said. `latest` is its word (rule 1; None: nothing of it counts but failures), `lying` are
+    installations of rule 2, `failures` by deployment those of rule 3, `ran` the deployments that it ever ran.
+    """
+
+    latest: Report | None = None
+    lying: frozenset[str] = frozenset()
+    failures: Mapping[str, frozenset[Failure]] = field(default_factory=dict)
+    ran: frozenset[str] = frozenset()
+
+
+def word_of(said: Collection[Statement], bygone: Collection[Statement] = ()) -> Word:
+    """The word of one node. What was signed with a key that the node does not have any more is `bygone`: of that only
+    failures count.
+    """
+    if len(said) == 1 and not bygone:
+        (only,) = said
+        return Word(only.report, frozenset(), _told((only,)), _run((only,)))
+    newest = max(said, key=rank, default=None)
+    return Word(newest.report if newest else None, _lying(said), _told((*said, *bygone)), _run(said))
+
+
+def _lying(said: Iterable[Statement]) -> frozenset[str]:
+    seen: dict[tuple[str, int], str] = {}
+    found = set()
+    for one in said:
+        place = (one.report.installation, one.report.sequence)
+        if seen.setdefault(place, one.payload) != one.payload:
+            found.add(place[0])
+    return frozenset(found)
+
+
+def _told(said: Iterable[Statement]) -> Mapping[str, frozenset[Failure]]:
+    found: dict[str, set[Failure]] = {}
+    for one in said:
+        for name, told in one.report.deployments.items():
+            if told.failures:
+                found.setdefault(name, set()).update(failures_of(one.report, name))
+    return {name: frozenset(failures) for name, failures in found.items()}
+
+
+def failures_of(report: Report, deployment: str) -> Iterator[Failure]:
+    """The failures of a deployment that a report tells."""
+    for one in report.deployments[deployment].failures:
+        yield Failure(report.name, one.revision, one.digest, one.sequence, one.reason)
+
+
+def _run(said: Iterable[Statement]) -> frozenset[str]:
+    return frozenset(name for one in said for name, told in one.report.deployments.items() if told.digest != ABSENT)
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """All statements about one fleet."""
+    """What is known of a fleet: statements, or the words of nodes (`heard`), which are worked out when somebody asks;
+    `accusers` are then the nodes whose words have failures.
+    """
 
     statements: frozenset[Statement] = frozenset()
+    heard: Mapping[str, Word] | None = None
+    accusers: frozenset[str] = frozenset()
 
     def with_more(self, statements: Iterable[Statement]) -> "Evidence":
         """The union."""
         return Evidence(self.statements | frozenset(statements))
 
     @cached_property
-    def latest(self) -> Mapping[str, Report]:
-        """The word of each node (rule 1)."""
-        best: dict[str, Statement] = {}
+    def words(self) -> Mapping[str, Word]:
+        """The word of each node."""
+        if self.heard is not None:
+            return self.heard
+        said: dict[str, list[Statement]] = {}
         for one in self.statements:
-            known = best.get(one.report.name)
-            if known is None or _rank(known) < _rank(one):
-                best[one.report.name] = one
-        return {name: one.report for name, one in best.items()}
+            said.setdefault(one.report.name, []).append(one)
+        return {name: word_of(several) for name, several in said.items()}
 
     @cached_property
+    def latest(self) -> Mapping[str, Report]:
+        """The newest report of each node."""
+        return {name: word.latest for name, word in self.words.items() if word.latest is not None}
+
+    @property
     def liars(self) -> frozenset[tuple[str, str]]:
         """(node, installation) of rule 2."""
-        seen: dict[tuple[str, str, int], str] = {}
-        found = set()
-        for one in self.statements:
-            report = one.report
-            place = (report.name, report.installation, report.sequence)
-            if seen.setdefault(place, one.payload) != one.payload:
-                found.add(place[:2])
-        return frozenset(found)
+        return frozenset((name, one) for name, word in self.words.items() for one in word.lying)
 
     def failures(self, deployment: str) -> frozenset[Failure]:
         """Every failure of a deployment that any node ever told (rule 3)."""
@@ -68,31 +122,21 @@ class Evidence:
     @cached_property
     def _failures(self) -> Mapping[str, frozenset[Failure]]:
         found: dict[str, set[Failure]] = {}
-        for one in self.statements:
-            for name, told in one.report.deployments.items():
-                found.setdefault(name, set()).update(
-                    Failure(one.report.name, failure.revision, failure.digest, failure.sequence, failure.reason)
-                    for failure in told.failures
-                )
+        for name in self.words if self.heard is None else self.accusers:
+            for deployment, failures in self.words[name].failures.items():
+                found.setdefault(deployment, set()).update(failures)
         return {name: frozenset(failures) for name, failures in found.items()}
 
     def has_run(self, deployment: str, node: str) -> bool:
         """Whether a node ever reported a release of a deployment."""
-        return (node, deployment) in self._ran
-
-    @cached_property
-    def _ran(self) -> frozenset[tuple[str, str]]:
-        return frozenset(
-            (one.report.name, name)
-            for one in self.statements
-            for name, told in one.report.deployments.items()
-            if told.digest != ABSENT
-        )
+        word = self.words.get(node)
+        return word is not None and deployment in word.ran
 
     def is_good(self, node: str, deployment: str, digest: str, *, gate: Gate, standpoint: Standpoint) -> bool:
         """Whether the node's word is that it runs this digest, healthy for the gate's soak (rules 2 and 4)."""
-        report = self.latest.get(node)
-        if report is None or digest == ABSENT or (node, report.installation) in self.liars:
+        word = self.words.get(node)
+        report = word.latest if word is not None else None
+        if word is None or report is None or digest == ABSENT or report.installation in word.lying:
             return False
         told = report.deployments.get(deployment)
         if told is None or told.digest != digest or told.state is not ReportedState.HEALTHY:
@@ -112,9 +156,11 @@ def is_fresh(report: Report, at_most: timedelta, standpoint: Standpoint) -> bool
 
 def is_ahead(report: Report, standpoint: Standpoint) -> bool:
     """Whether its node knew of a root or a control tag that the judge does not have."""
-    heads = {head for several in report.heads.values() for head in several}
-    return report.root_version > standpoint.root_version or not heads <= set(standpoint.payloads)
+    if report.root_version > standpoint.root_version:
+        return True
+    return not all(head in standpoint.payloads for several in report.heads.values() for head in several)
 
 
-def _rank(one: Statement) -> tuple[int, datetime, str]:
+def rank(one: Statement) -> tuple[int, datetime, str]:
+    """Which of a node's statements counts: the highest."""
     return one.report.sequence, one.report.issued_at, one.payload

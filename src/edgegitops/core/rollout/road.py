@@ -25,12 +25,12 @@ class Road:
     candidate: int
     is_from_nothing: bool = False
 
-    @property
+    @cached_property
     def before(self) -> Edition:
         """The edition at the base."""
         return self.chain.edition(self.base)
 
-    @property
+    @cached_property
     def after(self) -> Edition:
         """The edition at the candidate."""
         return self.chain.edition(self.candidate)

@@ -87,10 +87,11 @@ def ask_halted(case: Case) -> Shut | None:
 
 
 def _ask_under_both(case: Case, ask: Callable[[Case, Edition], Shut | None]) -> Shut | None:
-    now = ask(case, case.road.after)
-    if now is not None:
+    before, after = case.road.before, case.road.after
+    now = ask(case, after)
+    if now is not None or (before.policy == after.policy and before.members == after.members):  # one question, then
         return now
-    then = ask(case, case.road.before)
+    then = ask(case, before)
     if then is None or then.reason in HARD:
         return then
     asked = own_wave(case, case.road.before).approvals

@@ -6,6 +6,7 @@ refused; so is what does not fit the shape. Which key a node has is said by `tru
 """
 
 import json
+from functools import lru_cache
 
 from edgegitops.core.model.canonical import canonical_json, sha256_hex
 from edgegitops.core.model.codec import from_tree, to_tree
@@ -32,18 +33,24 @@ def sealed(payload: bytes, armor: bytes) -> bytes:
 
 def read_report(data: bytes, *, fleet: str, name: str, key_line: str) -> Statement | Refused:
     """The statement of the node `name` (`<site>/<node>`), whose report key is `key_line` (an OpenSSH line)."""
+    key = read_line(key_line)
+    if isinstance(key, Refused):
+        return Refused(name, key.doubt, key.detail)
+    return read_signed(data, fleet=fleet, name=name, key=key.id)
+
+
+def read_signed(data: bytes, *, fleet: str, name: str, key: str) -> Statement | Refused:
+    """The same of the key with this id: a signature carries its key."""
     if len(data) > SIZE_MOST:
         return Refused(name, Doubt.OBJECT_TOO_LARGE, f"{len(data)} bytes, a report may have {SIZE_MOST}")
     payload, mark, rest = data.partition(_ARMOR)
     if not mark:
         return Refused(name, Doubt.UNSIGNED, "the report has no signature")
-    key = read_line(key_line)
     signed = sshsig.verify(mark[1:] + rest, payload, NAMESPACE)
-    if isinstance(signed, Refused) or isinstance(key, Refused):
-        doubt = signed if isinstance(signed, Refused) else key
-        return Refused(name, doubt.doubt, doubt.detail)  # type: ignore[union-attr] # one of the two is refused
-    if signed.key_id != key.id:
-        return Refused(name, Doubt.KEY_UNKNOWN, f"signed by {signed.key_id}, the node's report key is {key.id}")
+    if isinstance(signed, Refused):
+        return Refused(name, signed.doubt, signed.detail)
+    if signed.key_id != key:
+        return Refused(name, Doubt.KEY_UNKNOWN, f"signed by {signed.key_id}, the node's report key is {key}")
     report = _parsed(payload)
     if isinstance(report, str):
         return Refused(name, Doubt.MALFORMED_OBJECT, report)
@@ -53,13 +60,20 @@ def read_report(data: bytes, *, fleet: str, name: str, key_line: str) -> Stateme
     return Statement(report, sha256_hex(payload))
 
 
+@lru_cache(maxsize=16 * 1024)
+def key_id(key_line: str) -> str:
+    """The id of the key of an OpenSSH line; empty where it is none."""
+    key = read_line(key_line)
+    return "" if isinstance(key, Refused) else key.id
+
+
 def statement_in(data: bytes) -> Statement | None:
-    """The statement in sealed bytes that were verified before, and lay in a folder of root's own; None where there is
-    none.
-    """
+    """The statement in sealed bytes that were verified before, as a note of root's own says; None: there is none."""
     payload = data.partition(_ARMOR)[0]
-    report = _parsed(payload)
-    return Statement(report, sha256_hex(payload)) if isinstance(report, Report) else None
+    try:
+        return Statement(from_tree(Report, json.loads(payload)), sha256_hex(payload))
+    except (ValueError, OverflowError, RecursionError):
+        return None
 
 
 def _parsed(payload: bytes) -> Report | str:

@@ -26,7 +26,12 @@ class Wire:
 
     def string(self) -> bytes:
         """A string: a length and that many bytes."""
-        return self.take(self.number())
+        at = self._at + 4
+        end = at + int.from_bytes(self._data[self._at : at], "big")
+        if at > len(self._data) or end > len(self._data):
+            raise ValueError("it ends too early")
+        self._at = end
+        return self._data[at:end]
 
     def positive(self) -> int:
         """An mpint that is greater than zero, in its shortest form."""
