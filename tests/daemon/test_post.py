@@ -230,7 +230,7 @@ def test_transport_that_fails_stops_no_other_and_is_named_alone(node):
     other.shown[PEER] = node.report(PEER)
     node.work(PEER)
     assert statement_in(other.shown[ME]).report.sequence == 2
-    assert node.store.stored()[PEER] == (other.shown[PEER],)
+    assert kept(node) == [other.shown[PEER]]
     (alarm,) = node.journal.ledger().alarms.values()
     assert (alarm.code, alarm.detail) == ("reports-unreachable", "git://reports: gone")
     node.transport.wrong = None
