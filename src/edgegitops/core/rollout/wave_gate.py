@@ -89,7 +89,7 @@ def ask_halted(case: Case) -> Shut | None:
 def _ask_under_both(case: Case, ask: Callable[[Case, Edition], Shut | None]) -> Shut | None:
     before, after = case.road.before, case.road.after
     now = ask(case, after)
-    if now is not None or (before.policy == after.policy and before.members == after.members):  # one question, then
+    if now is not None or (before.members is after.members and before.policy == after.policy):
         return now
     then = ask(case, before)
     if then is None or then.reason in HARD:
