@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import partial
 
 import pytest
 from tests.core.rollout.test_next_release import held, started
+from tests.core.rollout.trials import case_at
 from tests.core.rollout.world import NOW, SOAK, World, content, page
 
 from edgegitops.core.model.control import ControlKind
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import Approvals, Gate, Member, RolloutPolicy, Wave
-from edgegitops.core.rollout.count import Tally, is_too_large, wave_at
+from edgegitops.core.rollout.count import Tally, is_too_large, tally, wave_at
 from edgegitops.core.rollout.next_release import Own, Start
 
 ASKER = "z/9"  # alone in the last wave
@@ -519,3 +521,117 @@ def test_forgiven_failure_does_not_count_and_another_of_the_same_node_does() -> 
     started(world.ask("a/1", "old"))
     world.tell("a/1", "old", "r1", failures=[("r2", "new")])
     held(world.ask("a/1", "old"), HoldReason.TOO_MANY_FAILURES)
+
+
+def test_failure_of_a_node_that_was_no_member_then_counts_where_it_is_now() -> None:
+    """Its report may tell of a revision that it never should have run."""
+    world = fleet(2)
+    names = [ASKER, "a/1"]
+    world.pages[1] = page("r2", dict.fromkeys(names, "new"), {ASKER: 1, "a/1": 0}, world.pages[0].policy)
+    world.pages.append(page("r3", {**dict.fromkeys(names, "new"), "b/1": "new"}, {ASKER: 1, "a/1": 0, "b/1": 0}))
+    world.pages[2] = replace(world.pages[2], policy=world.pages[0].policy)
+    for name in ("a/1", "b/1"):
+        world.tell(name, "new", "r3")
+    started(world.ask(ASKER, "old"))
+    world.tell("b/1", "old", "r1", failures=[("r2", "new")])
+    assert held(world.ask(ASKER, "old"), HoldReason.TOO_MANY_FAILURES).wave == "canary"
+
+
+def test_shut_gate_that_no_approval_opens_asks_for_none() -> None:
+    shut = held(fleet(1).ask(ASKER, "old"), HoldReason.GATE)
+    assert (shut.approvals, shut.roles, shut.is_about_policy) == (0, (), False)
+
+
+def test_first_halt_is_told() -> None:
+    world = fleet(1)
+    for owner in ("anna", "otto"):
+        world.tag(ControlKind.HALT, "r2", owner=owner)
+    assert held(world.ask(ASKER, "old"), HoldReason.HALTED).detail == "halted by anna"
+
+
+def test_last_wave_is_counted_only_where_somebody_waits_for_it_or_failed() -> None:
+    world = good(fleet(2), 2)
+    case = case_at(world, Own("a/1", content("old")))
+    ask = partial(tally, case.road, case.road.after, 0, case.reading)
+    assert ask() == [Tally(world.pages[1].policy.waves[0], size=2)]
+    (whole,) = ask(is_whole=True)
+    assert (whole.covered, whole.good, whole.size, whole.fellows) == (("a/1", "b/1"), {"a/1", "b/1"}, 2, 2)
+    world.tell("b/1", "old", "r1", failures=[("r2", "new")])
+    case = case_at(world, Own("a/1", content("old")))
+    (failed,) = tally(case.road, case.road.after, 0, case.reading)
+    assert (failed.covered, failed.failed) == (("a/1", "b/1"), {"b/1"})
+
+
+def three_waves(first: int, second: int, gate: Gate | None = None) -> World:
+    """So many nodes in two waves before the asker's."""
+    policy = RolloutPolicy((Wave("one"), Wave("two", gate=gate or Gate()), Wave("last")))
+    where = {f"a/{at}": 0 for at in range(first)} | {f"b/{at}": 1 for at in range(second)} | {ASKER: 2}
+    pages = [page(f"r{at}", dict.fromkeys(where, word), where, policy) for at, word in ((1, "old"), (2, "new"))]
+    return World(pages)
+
+
+def test_wave_that_is_too_small_has_to_be_good_also_beside_an_empty_one() -> None:
+    world = three_waves(0, 1, Gate(min_count=2))
+    world.tag(ControlKind.APPROVE, "r2", wave="last")
+    assert held(world.ask(ASKER, "old"), HoldReason.GATE).wave == "two"
+    world.tell("b/0", "new", "r2")
+    started(world.ask(ASKER, "old"))
+
+
+def test_every_earlier_wave_is_asked() -> None:
+    world = three_waves(1, 1)
+    assert held(world.ask(ASKER, "old"), HoldReason.GATE).wave == "one"
+    world.tell("a/0", "new", "r2")
+    assert held(world.ask(ASKER, "old"), HoldReason.GATE).wave == "two"
+    world.tell("b/0", "new", "r2")
+    started(world.ask(ASKER, "old"))
+
+
+def test_maintenance_is_counted_in_every_earlier_wave() -> None:
+    world = three_waves(1, 5)
+    with_members(world, {"is_resting": True}, "b/0", "b/1")
+    for name in ("a/0", "b/2", "b/3", "b/4"):
+        world.tell(name, "new", "r2")
+    assert held(world.ask(ASKER, "old"), HoldReason.GATE).wave == "two"
+
+
+def test_one_wave_that_is_too_small_is_too_little_beside_one_that_is_not() -> None:
+    world = three_waves(2, 1, Gate(min_count=2))
+    for name in ("a/0", "a/1", "b/0"):
+        world.tell(name, "new", "r2")
+    held(world.ask(ASKER, "old"), HoldReason.TOO_LITTLE_EVIDENCE)
+
+
+def test_one_witness_of_a_change_is_enough() -> None:
+    """Of two canaries one was given the second change."""
+    world = good(fleet(2), 2)
+    words = {"a/1": "newer", "b/1": "new", ASKER: "newer"}
+    world.pages.append(page("r3", words, {"a/1": 0, "b/1": 0, ASKER: 1}, world.pages[0].policy))
+    world.tell("a/1", "newer", "r3")
+    started(world.ask(ASKER, "old"))
+
+
+@pytest.mark.parametrize(("target", "does_count"), [("r2", False), ("r3", True)])
+def test_approval_counts_since_the_last_change_not_since_the_first(target: str, *, does_count: bool) -> None:
+    world = asking()
+    where = {"a/1": 0, ASKER: 1}
+    world.pages.append(page("r3", dict.fromkeys(where, "newer"), where, world.pages[0].policy))
+    world.tell("a/1", "newer", "r3")
+    for is_for_current_policy in (True, False):
+        world.tag(ControlKind.APPROVE, target, wave="last", is_for_current_policy=is_for_current_policy)
+    assert isinstance(world.ask(ASKER, "old"), Start) is does_count
+    loose = loosened(1)
+    loose.pages.append(replace(loose.pages[1], revision="r3", digests=dict.fromkeys(where, content("newer"))))
+    loose.tag(ControlKind.APPROVE, target, wave="last", is_for_current_policy=True)
+    assert isinstance(loose.ask(ASKER, "old"), Start) is does_count
+
+
+def test_approval_of_an_unknown_revision_is_not_one_of_the_first() -> None:
+    world = asking()
+    world.pages = world.pages[1:]
+    world.tag(ControlKind.APPROVE, "unknown", wave="last")
+    world.said.clear()
+    good(world, 1)
+    held(world.ask(ASKER, "-"), HoldReason.APPROVAL)
+    world.tag(ControlKind.APPROVE, "r2", wave="last")
+    started(world.ask(ASKER, "-"))

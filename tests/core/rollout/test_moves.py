@@ -262,6 +262,11 @@ def test_fellows_are_asked_by_the_gate_of_their_wave_now_and_of_that_release(wor
     held(world.ask(P2, "-"), HoldReason.GATE)
 
 
+def test_fellows_release_is_looked_for_beyond_an_absence_of_the_own(world: World) -> None:
+    world.pages.insert(1, page("r1b", {**all_run("old"), R3: "-"}, WHERE))
+    assert started(world.ask(R3, "-"), Cause.FELLOWS).revision == "r1"
+
+
 def test_node_that_is_no_member_has_no_fellows(world: World) -> None:
     world.pages.append(page("r3", {node: "new" for node in NODES if node != R3}, WHERE))
     assert isinstance(world.ask(R3, "-"), Settled)
@@ -338,6 +343,16 @@ def test_rollback_does_not_go_to_what_is_excluded_too(world: World) -> None:
     world.tag(ControlKind.ROLLBACK, "r2")
     own = Own(C, content("new"), kept=(content("old"), content("unknown")))
     assert held(world.ask(own), HoldReason.EXCLUDED).detail.startswith("what runs here is excluded")
+
+
+def test_what_excludes_is_told_by_its_short_revision(world: World) -> None:
+    world.pages[1] = replace(world.pages[1], revision="0123456789abcdef")
+    world.tag(ControlKind.REVOKE, "0123456789abcdef")
+    assert held(world.ask(C, "old"), HoldReason.EXCLUDED).detail == "a revoke by rosa of 0123456789ab excludes it"
+
+
+def test_gate_ignores_no_windows(world: World) -> None:
+    assert not started(world.ask(C, "old")).ignores_windows
 
 
 def test_rollback_by_a_key_that_may_not_any_more_excludes_and_moves_nobody(world: World) -> None:

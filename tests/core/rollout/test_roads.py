@@ -44,6 +44,7 @@ def chain(**words: str) -> Editions:
         ("A-B-C", "-", 2, True),
         ("---", "-", 2, True),
         ("AB-", "B", 1, False),
+        ("AB-", "Z", 1, True),
     ],
 )
 def test_base_is_the_newest_revision_that_gave_what_runs(
@@ -70,6 +71,11 @@ def test_road_says_what_lies_between() -> None:
 def test_who_is_given_what_it_had_is_not_covered() -> None:
     road = road_to(chain(n="AB", m="AA", o="ABA"), N, content("A"), 1)
     assert [road.is_covered(name) for name in (N, M, O)] == [True, False, True]
+
+
+def test_last_change_is_the_last_on_the_way_else_its_end() -> None:
+    assert road_to(chain(n="ABCC"), N, content("A"), 3).last_change == 2
+    assert Road(chain(n="ABBB"), N, 1, 3).last_change == 3
 
 
 def test_from_nothing_everybody_is_covered_and_everything_is_news() -> None:

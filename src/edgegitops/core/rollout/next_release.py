@@ -175,8 +175,7 @@ def _removal(case: Case) -> Shut | None:
 
 def _since_last_change(road: Road) -> list[str]:
     """Commits of the road from the one that last changed this node on: what was said of them is said of now."""
-    first = max(road.own_changes, default=road.candidate)
-    return list(road.chain.revisions[first : road.candidate + 1])
+    return list(road.chain.revisions[road.last_change :])
 
 
 def _is_return(asked: Question, wanted: str, road: Road) -> bool:
@@ -193,7 +192,7 @@ def _of_fellows(asked: Question, candidate: int) -> Start | None:
     fellows = _fellows(asked, candidate)
     page = asked.chain.edition(candidate)
     gate = wave_at(page.policy, page.members[own.node].wave).gate if fellows else Gate()
-    for at in range(candidate, -1, -1) if fellows else ():
+    for at in reversed(range(candidate + 1)) if fellows else ():
         digest = asked.chain.edition(at).digest(own.node)
         if digest == ABSENT:
             continue
@@ -221,12 +220,12 @@ def _fellows(asked: Question, candidate: int) -> list[str]:
 
 
 def _is_well(case: Case, fellows: list[str], gate: Gate) -> bool:
-    """Whether enough of them run it well: by the gate of their wave now, and of the node's own wave in that release's
-    revision.
+    """Whether enough of them (there is one at least) run it well: by the gate of their wave now, and of the node's own
+    wave in that release's revision.
     """
     road, reading = case.road, case.reading
     well = good_of(gate, fellows, road, reading) & good_of(own_wave(case, road.after).gate, fellows, road, reading)
-    return len(well) > 0 and len(well) * 2 >= len(fellows)
+    return len(well) * 2 >= len(fellows)
 
 
 def _away(asked: Question, candidate: int) -> Start | Shut | None:
@@ -249,7 +248,9 @@ def _refuges(asked: Question, candidate: int, named: str) -> list[tuple[str, int
     own, chain = asked.own, asked.chain
     places: list[tuple[str, int]] = []
     for digest in own.kept:
-        at = next((step for step in range(candidate, -1, -1) if chain.edition(step).digest(own.node) == digest), None)
+        at = next(
+            (step for step in reversed(range(candidate + 1)) if chain.edition(step).digest(own.node) == digest), None
+        )
         if at is not None and digest not in {own.running, ABSENT}:
             places.append((digest, at))
     position = chain.position(named) if named else None

@@ -53,6 +53,11 @@ class Road:
         """Positions in the span at which this node's digest changed."""
         return tuple(at for at in self.span if is_changed(self.chain, self.node, at))
 
+    @property
+    def last_change(self) -> int:
+        """The last of them: what was said of the node before that was said of something else."""
+        return max(self.own_changes, default=self.candidate)
+
     @cached_property
     def touched(self) -> frozenset[str]:
         """Every node whose digest some revision of the span changed."""
@@ -62,7 +67,7 @@ class Road:
 def road_to(chain: Chain, node: str, running: str, candidate: int) -> Road:
     """The road of a node that runs this digest (`ABSENT`: nothing)."""
     if running != ABSENT:
-        for at in range(candidate - 1, -1, -1):
+        for at in reversed(range(candidate)):
             if chain.edition(at).digest(node) == running:
                 return Road(chain, node, at, candidate)
     return Road(chain, node, _policy_base(chain, node, candidate), candidate, is_from_nothing=True)
@@ -72,7 +77,9 @@ def _policy_base(chain: Chain, node: str, candidate: int) -> int:
     """Where policy is read for a node that comes from nothing (rule 2)."""
     is_here = [chain.edition(at).digest(node) != ABSENT for at in range(candidate + 1)]
     absences = [at for at, here in enumerate(is_here) if not here]
-    before = [at for at in range(absences[-1] if absences else 0) if is_here[at]]
+    if not absences:
+        return 0
+    before = [at for at in range(absences[-1]) if is_here[at]]
     return before[-1] if before else next((at for at, here in enumerate(is_here) if here), candidate)
 
 

@@ -136,23 +136,14 @@ def _ask_under(case: Case, policy_of: Edition) -> Shut | None:
     shut = ask_failures(case, counted) or _ask_sizes(counted, len(policy_of.members))
     if shut is not None:
         return shut
+    waiting = _unproven(earlier)
+    if waiting is not None:
+        return waiting
     asked = own.wave.approvals
-    count = asked.count
-    if earlier and _is_too_little(case, earlier):
-        if any(one.covered for one in earlier):
-            waiting = _unproven(earlier, is_little=True)
-            if waiting is not None:
-                return waiting
-            count = max(1, count)
-        elif not _is_few(case, policy_of):
-            count = max(1, count)
-    else:
-        waiting = _unproven(earlier, is_little=False)
-        if waiting is not None:
-            return waiting
-    if count == asked.count:
+    is_little = bool(earlier) and _is_too_little(case, earlier) and not _is_direct(case, policy_of, earlier)
+    if asked.count or not is_little:
         return approving(case, own.wave)
-    wave = replace(own.wave, approvals=replace(asked, count=count))
+    wave = replace(own.wave, approvals=replace(asked, count=1))
     shut = approving(case, wave, "earlier waves can show too little for it")
     return replace(shut, reason=HoldReason.TOO_LITTLE_EVIDENCE) if shut else None
 
@@ -193,30 +184,30 @@ def _is_witnessed(road: Road, at: int, earlier: Sequence[Tally]) -> bool:
     return any(before.digest(name) != after.digest(name) for one in earlier for name in one.covered)
 
 
-def _unproven(earlier: Sequence[Tally], *, is_little: bool) -> Shut | None:
-    """The first earlier wave that has not passed. One without covered members beside others has."""
+def _unproven(earlier: Sequence[Tally]) -> Shut | None:
+    """The first earlier wave that has not passed: where it is too small for what it asks, all of it has to be good."""
     for one in earlier:
         covered = len(one.covered)
-        need = min(one.need, covered) if is_little or not covered else one.need
+        need = min(one.need, covered)
         if len(one.good) < need:
             words = f"wave {one.wave.name}: {len(one.good)} of {covered} good, {need} needed; missing"
             return Shut(HoldReason.GATE, f"{words} {_names(one.missing)}", one.wave.name)
     return None
 
 
-def _is_few(case: Case, policy_of: Edition) -> bool:
-    """Whether all that changed on the whole road is a few nodes of one site."""
+def _is_direct(case: Case, policy_of: Edition, earlier: Sequence[Tally]) -> bool:
+    """Whether nobody comes before, and all that changed on the whole road is a few nodes of one site."""
     touched = case.road.touched
-    return len(touched) <= policy_of.policy.direct_most and len({name.partition("/")[0] for name in touched}) <= 1
+    is_few = len(touched) <= policy_of.policy.direct_most and len({name.partition("/")[0] for name in touched}) <= 1
+    return is_few and not any(one.covered for one in earlier)
 
 
 def approvers(case: Case, wave: str, roles: Sequence[str]) -> set[str]:
     """Distinct owners who approved this wave at a revision after which this node's digest did not change."""
-    last = max(case.road.own_changes, default=0)
     return {
         tag.owner
         for tag in case.log.approvals
-        if tag.wave == wave and _is_by(tag, roles) and _stands_at(case, tag) >= last
+        if tag.wave == wave and _is_by(tag, roles) and _stands_at(case, tag) is not None
     }
 
 
@@ -233,16 +224,17 @@ def _policy_owners(case: Case) -> set[str]:
 
 def _is_same_since(case: Case, tag: ControlTag) -> bool:
     at = _stands_at(case, tag)
-    if at < max(case.road.own_changes, default=0):
+    if at is None:
         return False
     pages = (case.road.chain.edition(step) for step in range(at, case.road.candidate))
     after = case.road.after
     return all(page.policy == after.policy and page.members == after.members for page in pages)
 
 
-def _stands_at(case: Case, tag: ControlTag) -> int:
+def _stands_at(case: Case, tag: ControlTag) -> int | None:
+    """The position that a tag speaks of; None where that is not on the way, or this node changed after it."""
     at = case.road.chain.position(tag.target)
-    return at if at is not None and at <= case.road.candidate else -1
+    return at if at is not None and case.road.last_change <= at <= case.road.candidate else None
 
 
 def _is_by(tag: ControlTag, roles: Sequence[str]) -> bool:
