@@ -152,7 +152,7 @@ def _state(view: "RolloutView") -> str:
     if hard or not view.is_through:
         return hard or "under way"
     is_well = all(lack == _SOAKING for wave in view.waves for _, lack in wave.missing)
-    return "every node runs what it should" if is_well else "every node has it, and not all have shown to be well"
+    return "every node runs what it should" if is_well else "every node has begun it, and not all are well yet"
 
 
 def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
