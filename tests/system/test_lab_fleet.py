@@ -96,6 +96,22 @@ def test_repository_id_is_read_from_the_folder(tmp_path: Path) -> None:
         fleet.repository_of(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (fleet.fleet_manifest("urn:a:b"), "git: http://lab/reports.git\n"),
+        ((EXAMPLE / "fleet.yaml").read_text(), "    git: http://lab/reports.git\n    heartbeat: 15m\n"),
+        ("spec: {repository: urn:a:b, resolver: 1}\n", "spec: {repository: urn:a:b, resolver: 1}\n"),
+        ("spec:\n  repository: urn:a:b\n  reports: {directory: /mnt}\n", "  reports: {directory: /mnt}\n"),
+    ],
+)
+def test_reports_of_a_lab_go_to_its_own_repository(before: str, after: str) -> None:
+    said = fleet.with_reports(before, "http://lab/reports.git")
+    assert after in said
+    assert said.replace("http://lab/reports.git", "").count("reports:") <= 1
+    assert yaml.safe_load(said)["spec"].keys() - {"reports"} == yaml.safe_load(before)["spec"].keys() - {"reports"}
+
+
 def test_image_is_the_same_each_time_and_another_for_each_version() -> None:
     one, again, other = (images.image(App("vision", version)) for version in ("1", "1", "2"))
     assert one == again

@@ -5,7 +5,7 @@ import click
 from edgegitops.cli.fleet_status import status
 
 
-@click.group(epilog="Example: edgegitops fleet status --reports /mnt/reports")
+@click.group(epilog="Example: edgegitops fleet status")
 def fleet() -> None:
     """The whole fleet, from the signed reports of its nodes."""
 

@@ -62,7 +62,7 @@ def up(nodes: int, seats: tuple[str, ...], source: Path | None, *, agent: bool, 
     def equip(fresh: Lab) -> None:
         fresh.found_fleet(source, speakers={(site, node): name for name, site, node in places})
         for name, site, node in places:
-            fresh.enrol(name, site=site, node=node, reports=("git", "directory"))
+            fresh.enrol(name, site=site, node=node, reports=True)
             if agent:
                 fresh.nodes[name].start_agent()
 

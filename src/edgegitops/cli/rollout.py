@@ -11,7 +11,7 @@ from edgegitops.cli.rollout_status import history, status
 from edgegitops.cli.rollout_tags import TAGGING
 
 
-@click.group(epilog="Example: edgegitops rollout status vision-qa --reports /mnt/reports")
+@click.group(epilog="Example: edgegitops rollout status vision-qa")
 def rollout() -> None:
     """Waves: where a rollout stands, and what people say to it: each word is a signed tag."""
 

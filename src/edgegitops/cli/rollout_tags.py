@@ -105,8 +105,8 @@ _EXAMPLES = {
     ControlKind.HALT: "vision-qa --reason 'reject rate rises on line 4' --yes --push",
     ControlKind.RESUME: "vision-qa --reason 'it was the lighting' --push",
     ControlKind.REVOKE: "vision-qa --revision 1a2b3c4 --reason 'CVE-2026-1234' --push",
-    ControlKind.ROLLBACK: "vision-qa --reason 'wrong threshold' --reports /mnt/reports --push",
-    ControlKind.RETRY: "vision-qa --reports /mnt/reports --reason 'the switch was broken' --push",
+    ControlKind.ROLLBACK: "vision-qa --reason 'wrong threshold' --push",
+    ControlKind.RETRY: "vision-qa --reason 'the switch was broken' --push",
     ControlKind.HOTFIX: "vision-qa --reason 'line 4 stands' --expires 4h --push",
 }
 

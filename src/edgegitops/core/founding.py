@@ -138,6 +138,9 @@ spec:
   repository: @REPOSITORY@
   resolver: 1
   minimumProfile: baseline
+  # Where nodes leave their signed reports, the evidence for waves: a repository of its own that nodes may push to.
+  # reports:
+  #   git: ssh://git@git.example/@FLEET@-reports.git
   # Values known everywhere; sites, nodes and deployments may say something nearer.
   values:
     greeting: Hello
@@ -327,7 +330,7 @@ The signed desired state of a fleet of gateways, for [edgegitops](https://edgegi
     edgegitops match 'role=line'        # which nodes a selector selects
     edgegitops render --site @SITE@ --why   # what a node is told, and where each value came from
     edgegitops image pin                # the digest behind every tag
-    edgegitops rollout status hello     # which wave waits for what
+    edgegitops rollout status           # which wave waits for what
     git commit -S                       # nodes believe signed commits only
 
 ## Editors

@@ -8,6 +8,7 @@ whose paths it changes, as `git commit -S` with gpg.format=ssh makes it.
 import hashlib
 import json
 import os
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,12 +99,15 @@ class Fleet:
         data = run(["git", "-C", str(self.work), "cat-file", "blob", f"{first}:{ROOT_FILE}"], env=_git_environment())
         return Pin(json.loads(data)["repository"], hashlib.sha256(data).hexdigest(), first)
 
-    def import_directory(self, source: Path, publish: Callable[[images.App], str]) -> str:
-        """Commit a fleet's manifests from a folder, one signed commit a role, and push; the tip.
+    def import_directory(self, source: Path, publish: Callable[[images.App], str], *, reports: str = "") -> str:
+        """Commit a fleet's manifests from a folder, one signed commit a role, and push; the tip. `reports` is the URL
+        that its fleet.yaml is to name.
 
         Each `registry.example/…@sha256:…` gets the digest of a demo app that `publish` pushed under that name and tag.
         """
         waiting = {name: _pinned(path, publish) for name, path in _manifests(source)}
+        if reports:
+            waiting["fleet.yaml"] = with_reports(waiting["fleet.yaml"].decode(), reports).encode()
         for role in ROLES:
             mine = {name: data for name, data in waiting.items() if role == _owner(name)}
             if any(not self._holds(name, data) for name, data in mine.items()):
@@ -177,6 +181,16 @@ def repository_of(source: Path) -> str:
         if word == "repository" and value.strip():
             return value.split(" #")[0].strip().strip("\"'")
     raise InvalidConfigError("no line `repository: …`", key="spec.repository", file=str(source / "fleet.yaml"))
+
+
+def with_reports(text: str, url: str) -> str:
+    """The text of a fleet.yaml whose reports go to the lab's own repository; as it was, where its layout is unusual."""
+    said, times = re.subn(r"(?m)^(  reports:\n(?:    .*\n|  +#.*\n)*?    git: )\S+", rf"\g<1>{url}", text)
+    is_open = re.search(r"(?m)^spec:\s*$", text) and not re.search(r"(?m)^ +reports:", text)
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if times or not is_open or not lines[-1].startswith("  "):
+        return said
+    return f"{text.rstrip()}\n  reports:\n    git: {url}\n"
 
 
 def _root(fleet: Fleet, repository: str) -> RootDocument:

@@ -138,12 +138,13 @@ class Lab:
                 self.fleet.home,
                 self.git_url,
                 repository=fleet.repository_of(source),
-                fleet_file=(source / "fleet.yaml").read_text(),
+                fleet_file=fleet.with_reports((source / "fleet.yaml").read_text(), self.reports_url),
             )
             self._learn_keys(speakers or {})
-            founded.import_directory(source, self.registry.publish)
+            founded.import_directory(source, self.registry.publish, reports=self.reports_url)
             return founded
-        founded = fleet.found(self.fleet.home, self.git_url)
+        manifest = fleet.with_reports(fleet.fleet_manifest(fleet.REPOSITORY), self.reports_url)
+        founded = fleet.found(self.fleet.home, self.git_url, fleet_file=manifest)
         self._learn_keys(speakers or {})
         pairs = [(node.name, node.address) for node in self.nodes.values()]
         founded.commit(

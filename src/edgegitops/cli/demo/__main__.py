@@ -30,7 +30,7 @@ def main() -> int:
         def equip(lab: Lab) -> None:
             lab.found_fleet(source, speakers={seat: name for name, seat in SEATS.items()})
             for name, (site, node) in SEATS.items():
-                lab.enrol(name, site=site, node=node, reports=("git", "directory"))
+                lab.enrol(name, site=site, node=node, reports=True)
                 lab.nodes[name].start_agent()
 
         with Lab.start(list(SEATS), equip=equip) as lab:

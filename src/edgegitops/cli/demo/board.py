@@ -6,7 +6,6 @@ Both are read beside the story, in threads of their own, and change nothing. Wha
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from edgegitops.cli.demo.looks import VISION, entries_of
 from edgegitops.cli.demo.stage import Screen, Stage
@@ -72,20 +71,10 @@ def _is_told(event: e.Event) -> bool:
 
 
 def _watch(stage: Stage, is_over: threading.Event) -> None:
-    seen: object = None
+    seen = ""
     while not is_over.wait(_VIEW_EVERY):
         with suppress(EdgegitopsError, OSError):
-            now = _news(stage)
+            now = stage.pen.news()
             if now != seen:
                 seen = now
-                stage.screen.show(view_lines(VISION, stage.pen.clone, stage.pen.reports))
-
-
-def _news(stage: Stage) -> object:
-    """What the view is made of, as far as it takes no time to see."""
-    refs = stage.lab.fleet.git("for-each-ref", "--format=%(objectname)", "refs/remotes", f"refs/tags/rollout/{VISION}")
-    return refs, sorted(_stamp(path) for path in stage.pen.reports.rglob("*.report"))
-
-
-def _stamp(path: Path) -> tuple[str, int]:
-    return path.name, path.stat().st_mtime_ns
+                stage.screen.show(view_lines(VISION, stage.pen.clone, None))

@@ -51,10 +51,13 @@ class Pen:
         """Where they write."""
         return self.lab.fleet.work
 
-    @property
-    def reports(self) -> Path:
-        """Where the nodes' reports are."""
-        return self.lab.directory / "reports"
+    def news(self) -> str:
+        """One word for all commits, control tags and reports that there are: equal where nothing is new."""
+        server = self.lab.directory / "git" / "reports.git"
+        own = self.lab.fleet.git(
+            "for-each-ref", "--format=%(objectname)", "refs/remotes", f"refs/tags/rollout/{VISION}"
+        )
+        return own + self.lab.fleet.git("--git-dir", str(server), "for-each-ref", "--format=%(objectname)")
 
     def release(self, version: str, *, key: str | None = "engineer", faults: dict[str, str] | None = None) -> str:
         """Publish an image and commit the application at this version; the commit. `key` None: unsigned."""

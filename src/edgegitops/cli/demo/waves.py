@@ -28,8 +28,7 @@ def first_release(stage: Stage) -> None:
         lambda: looks.record_of(pilot).hold_reason == HoldReason.APPROVAL and not _any_started(others, GOOD),
     )
     stage.act(f"The release manager says: edgegitops rollout approve {VISION} --wave {WAVE}")
-    reports = str(stage.pen.reports)
-    said = ["--wave", WAVE, "--reason", "an hour clean on line 2", "--reports", reports, "--yes", "--push"]
+    said = ["--wave", WAVE, "--reason", "an hour clean on line 2", "--yes", "--push"]
     approved = stage.pen.command("rollout", "approve", VISION, *said, key="release-manager")
     stage.screen.quote((approved.stdout + approved.stderr).rstrip().splitlines())
     stage.claim(f"the signed tag opens wave {WAVE}: {PILOT} runs {GOOD}", lambda: looks.is_healthy_at(pilot, GOOD))
@@ -149,6 +148,6 @@ def _has_failed(node: VirtualNode, version: str) -> bool:
 
 
 def _says(stage: Stage, text: str) -> bool:
-    done = stage.pen.command("rollout", "status", VISION, "--reports", str(stage.pen.reports))
+    done = stage.pen.command("rollout", "status", VISION)
     is_stopped = text == HoldReason.TOO_MANY_FAILURES
     return text in done.stdout and done.returncode == (1 if is_stopped else 0)
