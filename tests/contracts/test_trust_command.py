@@ -232,3 +232,23 @@ def test_clone_without_roots_says_what_to_do(shop):
     (shop.path / "empty").mkdir()
     assert "trust/root" in shop.trust("show", "-C", str(shop.path / "empty"), code=2)
     assert "no Git repository" in shop.trust("verify", str(shop.path / "empty"), code=5)
+
+
+def test_what_a_root_that_waits_changes_is_said_before_it_is_signed(shop):
+    shop.trust("add-key", str(shop.path / "berta.pub"), "--role", "engineer", "--role", "release-manager")
+    said = shop.trust("rotate", "--threshold", "root=1")
+    assert "root: 1 must sign, before 2" in said
+    for answer in (shop.trust("show"), shop.trust("sign", "--key", str(shop.path / "root-a"))):
+        assert "Beside root 1 it changes:" in answer
+        assert "gets the role engineer" in answer
+        assert "berta" in answer
+    assert any("gets the role release-manager" in line for line in shop.show()["changes"])
+    shop.trust("sign", "--key", str(shop.path / "root-b"))
+    assert shop.show()["changes"] == []
+
+
+def test_history_without_a_commit_after_the_checkpoint_is_told_in_words(shop):
+    tip = shop.run("git", "rev-parse", "HEAD", cwd=shop.work).stdout.strip()
+    said = shop.trust("verify", "--pin", shop.pin["rootSha256"], "--checkpoint", tip)
+    assert f"believed: {tip}, where judging begins; no commit came after it" in said
+    assert "0 commits" not in said

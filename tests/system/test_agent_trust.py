@@ -126,7 +126,10 @@ def test_operators_slip_is_mended_by_another_word_of_his(plant: Plant) -> None:
     first = plant.lab.fleet.git("rev-list", "--max-parents=0", "HEAD").strip()
     done = node.attempt(["edgegitops", "trust", "reanchor", "HEAD", "--reason", "x"])
     assert done.returncode == 64
-    elsewhere = node.run(["edgegitops", "trust", "reanchor", "0" * 40, "--reason", "a slip"])
+    slip = ["edgegitops", "trust", "reanchor", "0" * 40, "--reason", "a slip"]
+    refused = node.attempt(slip)
+    assert (refused.returncode, "commit-unknown" in refused.stdout) == (1, True)
+    elsewhere = node.run([*slip, "--force"])
     assert "not in the local mirror" in elsewhere
     back = node.run(["edgegitops", "trust", "reanchor", first, "--reason", "the slip is mended"])
     assert f"begins anew at {first[:12]}" in back

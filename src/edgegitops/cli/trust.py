@@ -5,6 +5,7 @@ nothing is committed or pushed for anybody. `verify` looks at history as a node 
 """
 
 import json
+import sys
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,7 @@ def show(path: Path, *, as_json: bool) -> None:
         return
     if standing.in_force:
         _print_root(standing.in_force)
+    _tell_changes(standing)
     _tell(standing)
 
 
@@ -144,9 +146,16 @@ def rotate(  # noqa: PLR0913 - one parameter an option
 @PATH
 @KEY
 def sign(path: Path, key: Path) -> None:
-    """Sign the newest root document with a root key, and say who is still missing."""
+    """Sign the newest root document with a root key, and say who is still missing.
+
+    What it changes is said first; on a terminal it is asked for.
+    """
     from edgegitops import workbench_trust
 
+    before = workbench_trust.read_standing(path)
+    _tell_changes(before)
+    if before.waiting is not None and sys.stdin.isatty():
+        click.confirm(f"Sign root {before.waiting.version}?", abort=True)
     _tell(workbench_trust.sign_root(path, key.expanduser()))
 
 
@@ -191,7 +200,25 @@ def _write(path: Path, root: "RootDocument") -> None:
     click.echo(f"wrote trust/root/{root.version:06}.json")
     if gone:
         click.echo(f"removed {len(gone)} signatures over its older text")
-    _tell(workbench_trust.read_standing(path))
+    standing = workbench_trust.read_standing(path)
+    _tell_changes(standing)
+    _tell(standing)
+
+
+def _changes(standing: "Standing") -> tuple[str, ...]:
+    """What the document that waits changes; nothing where none waits."""
+    from edgegitops.core.trust.root_changes import root_changes
+
+    return root_changes(standing.in_force, standing.waiting) if standing.waiting else ()
+
+
+def _tell_changes(standing: "Standing") -> None:
+    if standing.waiting is None:
+        return
+    before = f"root {standing.in_force.version}" if standing.in_force else "nothing"
+    click.echo(f"root {standing.waiting.version} waits for signatures. Beside {before} it changes:")
+    for line in _changes(standing) or ("nothing but its version",):
+        click.echo(f"  {visible(line)}")
 
 
 def _tell(standing: "Standing") -> None:
@@ -234,6 +261,7 @@ def _tree(standing: "Standing") -> dict[str, Any]:
     return {
         "inForce": json.loads(write_root(standing.in_force)) if standing.in_force else None,
         "waiting": json.loads(write_root(standing.waiting)) if standing.waiting else None,
+        "changes": list(_changes(standing)),
         "firstSha256": standing.first_sha256,
         "counted": [
             {

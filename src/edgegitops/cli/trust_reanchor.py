@@ -1,7 +1,8 @@
 """`edgegitops trust reanchor`: at a node, begin anew after the branch was rewritten. The journal keeps who said why.
 
 It asks nothing of the network and works with the agent dead: the order is an entry of the journal. Where the commit is
-in the local mirror it is judged at once; otherwise the node begins there when a fetch brings it.
+in the local mirror it is judged at once; else it is refused, as it may be a slip, unless `--force` says to begin there
+when a fetch brings it.
 """
 
 import re
@@ -24,8 +25,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 @click.argument("commit")
 @CONFIG
 @click.option("--reason", required=True, help="Why; it is kept in the journal.")
+@click.option("--force", "is_forced", is_flag=True, help="Also at a commit that this node does not have (yet).")
 @click.pass_context
-def reanchor(ctx: click.Context, commit: str, file: str, *, reason: str) -> None:
+def reanchor(ctx: click.Context, commit: str, file: str, *, reason: str, is_forced: bool) -> None:
     """Let this node begin anew at COMMIT, after somebody rewrote the branch on purpose.
 
     From there on every commit is judged as ever; COMMIT itself and what lies before it are not. The trust root stays
@@ -46,6 +48,12 @@ def reanchor(ctx: click.Context, commit: str, file: str, *, reason: str) -> None
     refused = bootstrap_node.doubt_anchor(config, ledger, commit)
     if refused and refused.doubt is not Doubt.CHECKPOINT_MISSING:
         click.echo(f"{refused.doubt}: this node cannot begin at {commit[:12]}: {visible(refused.detail)}")
+        ctx.exit(1)
+    if refused and not is_forced:
+        click.echo(
+            f"commit-unknown: this node does not have commit {commit[:12]}, and would believe nothing until it has; is "
+            "it a slip? Fetch first (edgegitops reconcile) and say it again; --force takes it as it is"
+        )
         ctx.exit(1)
     bootstrap_node.note(config, [Reanchored(commit, reason.strip(), before)])
     click.echo(f"This node begins anew at {commit[:12]}; it stood at {before[:12] or 'nothing'}.")

@@ -109,7 +109,10 @@ def _text(found: "Verified") -> None:
     if floor:
         last = found.belief.accepted[-1] if count else None
         who = f", signed by {visible(last.owner or last.key)}" if last else ""
-        click.echo(f"believed: {count} commit{'' if count == 1 else 's'} up to {floor.commit}{who}")
+        if count:
+            click.echo(f"believed: {count} commit{'' if count == 1 else 's'} up to {floor.commit}{who}")
+        else:
+            click.echo(f"believed: {floor.commit}, where judging begins; no commit came after it")
         fresh = f"; fresh at {clock(floor.fresh.issued_at)}" if floor.fresh else ""
         click.echo(f"from: checkpoint {found.pin.checkpoint[:12]}; root {floor.root_version} is in force{fresh}")
     if refused:
