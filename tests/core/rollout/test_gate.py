@@ -7,9 +7,10 @@ from tests.core.reconcile.stage import LINE, app, with_policy
 
 from edgegitops.core.model.facts import Hold, Proceed
 from edgegitops.core.model.ledger import OperatorHold
+from edgegitops.core.model.plant import FixedZones, Plant, Window, WindowKind
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
-from edgegitops.core.rollout.gate import Local, may_start
+from edgegitops.core.rollout.gate import Calendar, Local, is_in_window, may_start
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,3 +75,10 @@ def test_policy_that_denies_updates_names_its_file():
 @pytest.mark.parametrize(("asked", "is_held"), [({"policy": DENIED}, True), ({"maintenance": True}, True), ({}, False)])
 def test_removal_asks_too_and_is_not_paused_by_a_manifest_that_is_gone(asked, is_held):
     assert isinstance(ask(removal=True, **asked), Hold) is is_held
+
+
+def test_clock_that_is_not_trusted_is_looked_at_again_in_a_minute():
+    plant = Plant((Window("night", "sites/a.yaml", WindowKind.ALLOW, "* * * * *", HOUR),), ())
+    found = is_in_window(plant, None, Calendar(NOW, is_trusted=False, zones=FixedZones()))
+    assert isinstance(found, Hold)
+    assert (found.reason, found.until) == (HoldReason.CLOCK, NOW + timedelta(minutes=1))
