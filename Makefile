@@ -10,7 +10,7 @@ READY    := $(VENV)/.ready
 PYTEST   := $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help packages setup lint format test test-deep demo bench bench-publish docs lock clean
+.PHONY: help packages setup lint format test test-deep mutate demo bench bench-publish docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ test-deep: setup ## All tests with many more seeds and examples, coverage-guided
 	  || echo "no atheris for this Python: only Hypothesis fuzzes"
 	EDGEGITOPS_DEEP=1 $(PYTEST)
 
+mutate: setup ## Break core/rollout place by place and see that a test notices; FILES="count road" for less, QUICK=1
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutate.lock
+	nice -n 19 $(BIN)/python -m tests.mutation.run $(if $(QUICK),--quick) $(FILES)
+
 demo: setup ## The main job end to end on virtual nodes of this machine (root)
 	$(BIN)/python -m edgegitops.cli.demo
 
@@ -64,6 +68,7 @@ lock: ## Write the hash locks again (needs pip-tools on the PATH; run it with Py
 	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
 	$(PIP_COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	$(PIP_COMPILE) --extra deep --constraint requirements.lock --output-file requirements-deep.lock pyproject.toml
+	$(PIP_COMPILE) --extra mutate --constraint requirements.lock --output-file requirements-mutate.lock pyproject.toml
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutation

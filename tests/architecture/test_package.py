@@ -25,6 +25,7 @@ def names_of(requirements: list[str]) -> list[str]:
 RUNTIME = names_of(PROJECT["project"]["dependencies"])
 DEV = names_of(PROJECT["project"]["optional-dependencies"]["dev"])
 DEEP = names_of(PROJECT["project"]["optional-dependencies"]["deep"])
+MUTATE = names_of(PROJECT["project"]["optional-dependencies"]["mutate"])
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +68,7 @@ def test_wheel_holds_licence_and_command(wheel: Path) -> None:
     assert "edgegitops = edgegitops.__main__:main" in texts["entry_points.txt"]
 
 
-@pytest.mark.parametrize("name", RUNTIME + DEV + DEEP)
+@pytest.mark.parametrize("name", RUNTIME + DEV + DEEP + MUTATE)
 def test_dependency_has_its_reason(name: str) -> None:
     reasons = (TOP / "docs" / "dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(rf"(?m)^\| `{re.escape(name)}` \| (.+) \|$", reasons, re.IGNORECASE)
@@ -76,7 +77,9 @@ def test_dependency_has_its_reason(name: str) -> None:
 
 def test_no_reason_without_its_dependency() -> None:
     reasons = (TOP / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    assert sorted(name.lower() for name in re.findall(r"(?m)^\| `([^`]+)` \|", reasons)) == sorted(RUNTIME + DEV + DEEP)
+    assert sorted(name.lower() for name in re.findall(r"(?m)^\| `([^`]+)` \|", reasons)) == sorted(
+        RUNTIME + DEV + DEEP + MUTATE
+    )
 
 
 @pytest.mark.parametrize("name", RUNTIME)
