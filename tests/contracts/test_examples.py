@@ -1,5 +1,6 @@
 """The converted compose stacks of docs/examples: valid, rendered for their nodes, admitted by the policy beside them,
-refused by a closed one where they ask for something of the node; and each page names every key of the compose file that it came from.
+refused by a closed one where they ask for something of the node; and each page names every key of the compose file that
+it came from.
 """
 
 import re
