@@ -31,8 +31,6 @@ from edgegitops.core.witness import evidence_of
 from edgegitops.daemon.archive import Archive
 from edgegitops.errors import BrokenInvariantError
 
-NODES = 10_000
-WAVES = (("canary", 100), ("pilot", 1_000), ("early", NODES - 1_100))
 FLEET, DEPLOYMENT, ME = "urn:bench:fleet", "line", "last/gw"
 SOAK = timedelta(minutes=10)
 
@@ -47,22 +45,22 @@ class Fleet:
     chain: Editions
 
 
-def gates(folder: Path, runs: int) -> Iterator[Figure]:
+def gates(folder: Path, nodes: int, runs: int) -> Iterator[Figure]:
     """Cold, with one report more, and as a new worker finds it with one report more."""
-    say(f"a fleet of {NODES:,} nodes signs its reports")
-    fleet = _fleet()
+    say(f"a fleet of {nodes:,} nodes signs its reports")
+    fleet = _fleet({"canary": nodes // 100, "pilot": nodes // 10, "early": nodes - nodes // 100 - nodes // 10})
     verified = _verified_only(fleet)
     cold, more, anew = [], [], []
     for at in range(runs):
-        say(f"gate over {NODES:,} reports, {at + 1} of {runs}")
+        say(f"gate over {nodes:,} reports, {at + 1} of {runs}")
         store, memo = ReportsStore(folder / f"reports-{at}.db"), dict[str, object]()
         read_key.cache_clear()
         archive = Archive(store, FLEET)
         cold.append(_asked(fleet, archive, memo, fleet.sent))
-        *names, name = list(fleet.keys)[-2 * runs :]
+        *names, name = list(fleet.keys)[-2 * runs - 1 :]
         more += [_asked(fleet, archive, memo, {one: _said(fleet, one, sequence=at + 2)}) for one in names]
         anew.append(_asked(fleet, Archive(store, FLEET), {}, {name: _said(fleet, name, sequence=at + 2)}))
-    what, target = f"gate over {NODES:,} reports", Target("<= 2 s", 2, is_ratio=False)
+    what, target = f"gate over {nodes:,} reports", Target("<= 2 s", 2, is_ratio=False)
     yield Figure(f"{what}, cold", "s", median(cold), runs, "their Ed25519 signatures alone", verified, target)
     fifty = Target("<= 50 ms", 50, is_ratio=False)
     yield Figure(f"{what}, one is new", "ms", median(more) * 1000, len(more), target=fifty)
@@ -94,10 +92,10 @@ def _verified_only(fleet: Fleet) -> float:
     return (time.perf_counter() - began) * len(fleet.sent) / len(keys)
 
 
-def _fleet() -> Fleet:
-    waves = tuple(Wave(name, gate=Gate(min_healthy=Fraction(95, 100), soak=SOAK)) for name, _ in WAVES)
-    seats = {f"{wave}-{at}/gw": Member(index) for index, (wave, size) in enumerate(WAVES) for at in range(size)}
-    members = seats | {ME: Member(len(WAVES))}
+def _fleet(sizes: Mapping[str, int]) -> Fleet:
+    waves = tuple(Wave(name, gate=Gate(min_healthy=Fraction(95, 100), soak=SOAK)) for name in sizes)
+    seats = {f"{wave}-{at}/gw": Member(index) for index, (wave, size) in enumerate(sizes.items()) for at in range(size)}
+    members = seats | {ME: Member(len(sizes))}
     pages = tuple(
         Edition(revision, RolloutPolicy(waves), members, {name: digest([revision, name]) for name in members})
         for revision in ("a" * 40, "b" * 40)

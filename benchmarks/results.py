@@ -23,6 +23,7 @@ TITLES = {
     "documents": "Reading manifests",
     "fleet": "Validate and plan",
     "trust": "Believing commits",
+    "gate": "A gate over a large fleet",
     "journal": "The journal",
     "poll": "One poll",
     "converge": "Converging, beside its peers",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import commands
 import converging
+import gating
 import peers
 import polling
 import power
@@ -75,6 +76,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--runs", type=int, default=5, help="runs of each side (default 5)")
     options.add_argument("--sizes", type=_numbers, default=[1, 30], help="numbers of containers (default 1,30)")
     options.add_argument("--sites", type=_numbers, default=[100, 1000, 10000], help="sizes of fleets")
+    options.add_argument("--nodes", type=int, default=10_000, help="nodes that a gate asks (default 10,000)")
     options.add_argument("--refs", type=_numbers, default=[10, 10_000, 100_000], help="refs of the polled repository")
     options.add_argument("--idle", type=float, default=40, metavar="SECONDS", help="how long the resident is watched")
     options.add_argument("--cycles", type=int, default=1000, help="cycles of the resident whose memory is compared")
@@ -126,6 +128,7 @@ PARTS: Mapping[str, Callable[[_Chosen, Path], Rows]] = {
     "documents": lambda _, __: reading.manifests(),
     "fleet": lambda chosen, folder: sites.commands(folder, chosen.sites, chosen.runs),
     "trust": lambda _, folder: reading.signatures(folder),
+    "gate": lambda chosen, folder: gating.gates(folder, chosen.nodes, chosen.runs),
     "journal": lambda _, folder: storage.journal_commit(folder),
     "poll": lambda chosen, folder: polling.polls(folder, chosen.refs),
     "converge": _converge,

@@ -16,7 +16,22 @@ ROW = {"what", "unit", "ours", "runs", "beside", "theirs", "ratio", "target", "m
 MACHINE = {"at", "cpu", "cores", "memory_gib", "kernel", "python", "load", "programs"}
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
 ON_A_NODE = ("boot", "converge", "update", "scale", "resident") if IS_DEEP else ("boot",)  # each takes a minute
-TINY = ["--runs", "1", "--sizes", "2", "--sites", "20", "--refs", "10,20", "--idle", "2", "--cycles", "20"]
+TINY = [
+    "--runs",
+    "1",
+    "--sizes",
+    "2",
+    "--sites",
+    "20",
+    "--nodes",
+    "200",
+    "--refs",
+    "10,20",
+    "--idle",
+    "2",
+    "--cycles",
+    "20",
+]
 
 
 def _run(part: str, told: Path, *words: str) -> dict[str, object]:
@@ -112,3 +127,9 @@ rows = [
 ]
 print(json.dumps([row.is_met for row in rows]))
 """
+
+
+def test_gate_over_a_fleet_is_measured_cold_and_with_one_report_more(tmp_path: Path) -> None:
+    rows = _run("gate", tmp_path / "rows.json")["figures"]
+    assert len(rows) == 3
+    assert all("gate over 200 reports" in row["what"] for row in rows)
