@@ -98,7 +98,8 @@ def _write_dataclass(rows: tuple[tuple[str, str, Any, Any], ...], value: Any) ->
     for name, key, _, default in rows:
         item = getattr(value, name)
         if default is dataclasses.MISSING or item != default:
-            tree[key] = to_tree(item)
+            kind = type(item)
+            tree[key] = item if kind is str or kind is int else to_tree(item)
     return tree
 
 
@@ -161,12 +162,12 @@ def _read_mapping(item_kind: Any, tree: Tree) -> Any:
 
 
 @cache
-def _rows(kind: type) -> tuple[frozenset[str], tuple[tuple[str, str, _Reader, bool], ...]]:
-    """The keys of a dataclass, and (attribute, key, reader, whether it is needed) of each field."""
+def _rows(kind: type) -> tuple[frozenset[str], tuple[tuple[str, str, Any, _Reader, bool], ...]]:
+    """The keys of a dataclass, and (attribute, key, type, reader, whether it is needed) of each field."""
     rows = tuple(
-        (name, key, _reader(hint), default is dataclasses.MISSING) for name, key, hint, default in _fields(kind)
+        (name, key, hint, _reader(hint), default is dataclasses.MISSING) for name, key, hint, default in _fields(kind)
     )
-    return frozenset(key for _, key, _, _ in rows), rows
+    return frozenset(key for _, key, _, _, _ in rows), rows
 
 
 def _read_dataclass(kind: Any, tree: Tree) -> Any:
@@ -176,10 +177,14 @@ def _read_dataclass(kind: Any, tree: Tree) -> Any:
     if not tree.keys() <= keys:
         raise _MisfitError(f"expected no key {', '.join(sorted(tree.keys() - keys))}")
     values = {}
-    for name, key, read, is_needed in rows:
+    for name, key, plain, read, is_needed in rows:
         if key in tree:
+            item = tree[key]
+            if type(item) is plain:  # text and numbers are most of it
+                values[name] = item
+                continue
             try:
-                values[name] = read(tree[key])
+                values[name] = read(item)
             except _MisfitError as error:
                 raise error.below(f".{key}") from error.__cause__
         elif is_needed:
