@@ -9,7 +9,7 @@ from tests.core.rollout.world import NOW, SOAK, World, content, gate
 from edgegitops.core.model.report import ReportedState, Statement
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.blame import Failure
-from edgegitops.core.rollout.evidence import AHEAD, Evidence, Standpoint
+from edgegitops.core.rollout.evidence import AHEAD, Evidence, Standpoint, word_of
 
 NODE = "a/c"
 
@@ -145,3 +145,20 @@ def test_who_ever_ran_a_deployment_has_run_it(world: World) -> None:
     found = Evidence(frozenset(world.said))
     ran = [found.has_run(*asked) for asked in (("app", NODE), ("app", "a/none"), ("other", NODE), ("app", "a/no"))]
     assert (ran, found.latest[NODE].deployments["app"].digest) == ([True, False, False, False], ABSENT)
+
+
+def test_failures_under_a_key_that_is_gone_count_beside_the_word_of_now(world: World) -> None:
+    old = world.tell(NODE, "old", "r1", failures=[("r2", "new")])
+    new = Statement(replace(old.report, sequence=9, deployments={}), "new")
+    for said in ([new], [new, Statement(replace(new.report, sequence=8), "between")], []):
+        word = word_of(said, [old])
+        assert word.latest == (new.report if said else None)
+        assert word.failures == {"app": {Failure(NODE, "r2", content("new"), 1, "crashed")}}
+        assert word.ran == frozenset()
+
+
+def test_who_has_only_an_old_key_s_word_is_not_good(world: World) -> None:
+    evidence = Evidence(heard={NODE: word_of([], [world.tell(NODE, "new", "r2")])})
+    standpoint = Standpoint(NOW, is_clock_trusted=True, root_version=1)
+    assert not evidence.is_good(NODE, "app", content("new"), gate=gate(), standpoint=standpoint)
+    assert not evidence.is_good("a/nobody", "app", content("new"), gate=gate(), standpoint=standpoint)

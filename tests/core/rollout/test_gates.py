@@ -635,3 +635,20 @@ def test_approval_of_an_unknown_revision_is_not_one_of_the_first() -> None:
     held(world.ask(ASKER, "-"), HoldReason.APPROVAL)
     world.tag(ControlKind.APPROVE, "r2", wave="last")
     started(world.ask(ASKER, "-"))
+
+
+def test_policy_that_is_looser_for_the_very_same_members_opens_nothing() -> None:
+    world = fleet(1)
+    loose = RolloutPolicy((Wave("canary", gate=Gate(soak=timedelta())), Wave("last")))
+    world.pages[1] = replace(world.pages[1], policy=loose, members=world.pages[0].members)
+    world.tell("a/1", "new", "r2", soaked_for=timedelta())
+    assert held(world.ask(ASKER, "old"), HoldReason.GATE).is_about_policy
+
+
+def test_few_of_one_site_do_not_go_at_once_where_somebody_comes_before() -> None:
+    """Also where another wave before them is empty."""
+    policy = RolloutPolicy((Wave("one"), Wave("two", gate=Gate(min_count=2)), Wave("last")))
+    where = {"z/1": 1, ASKER: 2}
+    world = World([page(f"r{at}", dict.fromkeys(where, word), where, policy) for at, word in ((1, "old"), (2, "new"))])
+    world.tell("z/1", "new", "r2")
+    held(world.ask(ASKER, "old"), HoldReason.TOO_LITTLE_EVIDENCE)

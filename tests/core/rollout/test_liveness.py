@@ -1,7 +1,9 @@
-"""Whatever the history, a fleet of honest and healthy nodes comes to the newest release, where every approval is given
-that the gates ask for, and nothing else is done.
+"""Invariant 19. Whatever the history, a fleet of honest and healthy nodes comes to the newest release, where every
+approval is given that is asked for, and nothing else is done: by the words of the nodes, and by `rollout status` alone,
+which names every node that is not through, and what it waits for.
 
-All fleets of one node with up to two commits, and some of two and three; all of them with `EDGEGITOPS_DEEP=1`.
+Every life of one node in two commits, and some of two to five; all of them with `EDGEGITOPS_DEEP=1`. Of four and five
+nodes that do not change their wave; those who do are drawn.
 """
 
 import os
@@ -13,17 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.rollout.small_worlds import NODES, chains
-from tests.core.rollout.world import World, content, page
+from tests.core.rollout.trials import judge_of
+from tests.core.rollout.world import D, World, content, page
 
 from edgegitops.core.model.control import ControlKind
 from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import ABSENT, Approvals, Edition, Gate, RolloutPolicy, Wave
+from edgegitops.core.overview.situation import Situation
+from edgegitops.core.overview.waves import view_of
 from edgegitops.core.rollout.next_release import Own, Settled, Start
 from edgegitops.core.rollout.wave_gate import Shut
 
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
 TURNS = 60
-STEPS = {1: 1, 2: 23, 3: 997}  # of the lives of so many nodes; primes, so that they meet everything
+STEPS = {1: 1, 2: 23, 3: 997, 4: 499, 5: 2003}  # of the lives of so many nodes; primes, so that they meet everything
 PLAIN = RolloutPolicy((Wave("canary"), Wave("pilot")))
 STRICT = RolloutPolicy(
     (
@@ -48,8 +53,10 @@ class Fleet:
         answers = {node: self.world.ask(self.owns[node]) for node in sorted(nodes)}
         self.move({node: one for node, one in answers.items() if isinstance(one, Start)})
 
-    def settle(self) -> None:
-        """Until all run what is newest; an error tells who waits for what."""
+    def settle(self, *, is_by_status: bool = False) -> None:
+        """Until all run what is newest; an error tells who waits for what. `is_by_status`: managers look at nothing but
+        the rollout as it is shown to them.
+        """
         for _ in range(TURNS):
             answers = {node: self.world.ask(own) for node, own in self.owns.items()}
             moves = {node: one for node, one in answers.items() if isinstance(one, Start)}
@@ -57,7 +64,7 @@ class Fleet:
             if moves:
                 self.move(moves)
             elif shut:
-                self.approve(shut)
+                self.approve(self.told(set(answers)) if is_by_status else shut)
             else:
                 assert all(isinstance(one, Settled) for one in answers.values())
                 tip = self.world.pages[-1]
@@ -74,6 +81,19 @@ class Fleet:
             )
             state = ReportedState.HEALTHY if start.digest != ABSENT else ReportedState.ABSENT
             self.world.tell(node, NAMES[start.digest], start.revision, state)
+
+    def told(self, nodes: set[str]) -> list[Shut]:
+        """What `rollout status` says, of every node that is not through, and of no other."""
+        log, reading = judge_of(self.world)
+        view = view_of(Situation(D, self.world.chain, log, reading))
+        groups = [*view.leaving, *(group for wave in view.waves for group in wave.waiting)]
+        tip = self.world.pages[-1]
+        late = sorted(node for node in nodes if self.owns[node].running != tip.digest(node))
+        assert sorted(node for group in groups for node in group.nodes) == late
+        assert not view.is_through
+        shut = [group.shut for group in groups if group.shut is not None]
+        assert all(one.detail for one in shut)
+        return shut
 
     def approve(self, shut: list[Shut]) -> None:
         """The first approval that any answer names."""
@@ -95,15 +115,17 @@ class Fleet:
 Way = tuple[int, int, str, str]  # its waves in the two commits, then its releases
 Life = tuple[tuple[Way, ...], tuple[RolloutPolicy, RolloutPolicy]]
 WAYS: tuple[Way, ...] = tuple(product(range(3), range(3), ("A", "-"), ("A", "B", "-")))
+STAYING = tuple(way for way in WAYS if way[0] == way[1])
 
 
 def lives(nodes: tuple[str, ...]) -> Iterator[Life]:
     """All that may be said of so many nodes in two commits; which node of equal ones is which makes no other life."""
-    every = product(combinations_with_replacement(WAYS, len(nodes)), product((PLAIN, STRICT), repeat=2))
+    ways = WAYS if len(nodes) < 4 else STAYING
+    every = product(combinations_with_replacement(ways, len(nodes)), product((PLAIN, STRICT), repeat=2))
     return islice(every, 0, None, 1 if IS_DEEP else STEPS[len(nodes)])
 
 
-def play(nodes: tuple[str, ...], life: Life, *, has_settled: bool) -> None:
+def play(nodes: tuple[str, ...], life: Life, *, has_settled: bool, is_by_status: bool = False) -> None:
     """`has_settled`: all had come to the first commit before the second one."""
     ways, (policy, after) = life
     members = dict(zip(nodes, ways, strict=True))
@@ -114,21 +136,37 @@ def play(nodes: tuple[str, ...], life: Life, *, has_settled: bool) -> None:
         fleet.settle()
     fleet.world.pages.append(page("r2", {node: way[3] for node, way in members.items()}, then, after))
     try:
-        fleet.settle()
+        fleet.settle(is_by_status=is_by_status)
     except AssertionError as error:
         error.add_note(f"{nodes} {life}")
         raise
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [("a/1",), ("a/1", "a/2"), ("a/1", "b/2"), ("a/1", "a/2", "a/3"), ("a/1", "b/2", "c/3")],
-    ids="-".join,
-)
+FLEETS = [
+    ("a/1",),
+    ("a/1", "a/2"),
+    ("a/1", "b/2"),
+    ("a/1", "a/2", "a/3"),
+    ("a/1", "b/2", "c/3"),
+    ("a/1", "b/2", "c/3", "d/4"),
+    ("a/1", "b/2", "c/3", "d/4", "e/5"),
+]
+
+
+@pytest.mark.timeout(6 * 3600 if IS_DEEP else 300)
+@pytest.mark.parametrize("nodes", FLEETS, ids="-".join)
 @pytest.mark.parametrize("has_settled", [True, False], ids=["after", "during"])
 def test_few_nodes_come_to_the_newest_release(nodes: tuple[str, ...], *, has_settled: bool) -> None:
     for life in lives(nodes):
         play(nodes, life, has_settled=has_settled)
+
+
+@pytest.mark.timeout(6 * 3600 if IS_DEEP else 300)
+@pytest.mark.parametrize("nodes", FLEETS, ids="-".join)
+def test_status_names_what_is_missing_and_whose_word_would_help(nodes: tuple[str, ...]) -> None:
+    step = 1 if IS_DEEP else 7 if len(nodes) == 1 else 3
+    for life in islice(lives(nodes), 0, None, step):
+        play(nodes, life, has_settled=True, is_by_status=True)
 
 
 @given(st.data())
