@@ -61,7 +61,12 @@ def believed(folder: Path, answer: dict[str, Any]) -> tuple[str, list[str]]:
 
 def test_a_new_fleet_is_valid_signed_and_believed_and_the_next_commit_too(tmp_path: Path) -> None:
     answer = init(tmp_path)
+    assert edgegitops(tmp_path, "validate", "fleet").stdout.count("is all zeros: a placeholder") == 1
+    app = tmp_path / "fleet/apps/hello/app.yaml"
+    text = app.read_text(encoding="utf-8")
+    app.write_text(text.replace("0" * 64, "1" * 64), encoding="utf-8")
     assert edgegitops(tmp_path, "validate", "--strict", "fleet").stdout == "no faults\n"
+    app.write_text(text, encoding="utf-8")
     assert believed(tmp_path, answer)[0] == answer["commits"][-1]
     root = (tmp_path / "fleet/trust/root/000001.json").read_bytes()
     assert hashlib.sha256(root).hexdigest() == answer["pin"]["rootSha256"]

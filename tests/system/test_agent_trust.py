@@ -128,7 +128,7 @@ def test_operators_slip_is_mended_by_another_word_of_his(plant: Plant) -> None:
     assert done.returncode == 64
     slip = ["edgegitops", "trust", "reanchor", "0" * 40, "--reason", "a slip"]
     refused = node.attempt(slip)
-    assert (refused.returncode, "commit-unknown" in refused.stdout) == (1, True)
+    assert (refused.returncode, b"commit-unknown" in refused.stdout) == (1, True)
     elsewhere = node.run([*slip, "--force"])
     assert "not in the local mirror" in elsewhere
     back = node.run(["edgegitops", "trust", "reanchor", first, "--reason", "the slip is mended"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from edgegitops.core.desired.check import check_snapshot
 from edgegitops.core.desired.plant import unknown_zones
 from edgegitops.core.documents.judge import in_order, value_judge
+from edgegitops.core.documents.pinning import PLACEHOLDER
 from edgegitops.core.documents.snapshot import read_partly
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.manifests import Snapshot
@@ -40,10 +41,35 @@ def validate_tree(tree: str, objects: Objects, schemas: SchemaSet, zones: Zones 
             *check_snapshot(snapshot, objects, value_judge),
             *unknown_zones(snapshot, zones),
             *_key_faults(snapshot),
+            *_placeholders(snapshot),
             *secret_faults(snapshot, objects),
         )
         found += [fault for fault in between if not (faults and fault.is_warning)]
     return tuple(sorted(dict.fromkeys(found), key=in_order))
+
+
+_PINNED = (("containers", "image"), ("jobs", "image"), ("artifacts", "artifact"))
+
+
+def _placeholders(snapshot: Snapshot) -> Iterator[Fault]:
+    """Images whose digest is all zeros: a place kept for one."""
+    for application in snapshot.applications.values():
+        for group, key in _PINNED:
+            members = application.spec.get(group)
+            for name, member in members.items() if isinstance(members, dict) else ():
+                image = member.get(key) if isinstance(member, dict) else None
+                told = f"{image}".removesuffix(PLACEHOLDER)
+                if isinstance(image, str) and image.endswith(PLACEHOLDER):
+                    pointer = f"/spec/{group}/{name}/{key}"
+                    yield Fault(
+                        application.origin.file,
+                        FaultCode.IMAGE_NOT_PINNED,
+                        f"the digest of {told} is all zeros: a placeholder, which no image has",
+                        application.origin.positions.get(pointer),
+                        pointer,
+                        suggestion="`edgegitops image pin` writes the digest",
+                        is_warning=True,
+                    )
 
 
 def _key_faults(snapshot: Snapshot) -> Iterator[Fault]:

@@ -96,3 +96,14 @@ def test_only_digests_are_added_and_the_file_reads_as_before(rows: list[tuple[st
     images = [one["image"] for one in read.tree["spec"]["containers"].values()]
     assert images == [f"{name}@{DIGEST}" for name, _ in rows]
     assert unpinned_images(done, "f.yaml") == ()
+
+
+def test_digest_of_zeros_is_a_placeholder_and_is_replaced() -> None:
+    """Red where a digest of zeros counts as one."""
+    zeros, real = f"@sha256:{'0' * 64}", f"sha256:{'5' * 64}"
+    text = f"kind: Application\nspec:\n  containers:\n    web: {{image: 'reg.example/web:1{zeros}'}} # ours\n"
+    (spot,) = unpinned_images(text.encode(), "app.yaml")
+    assert isinstance(spot, Unpinned)
+    assert spot.image == "reg.example/web:1"
+    new = pinned(text.encode(), [spot], {"reg.example/web:1": real})
+    assert new == text.replace(zeros, f"@{real}").encode()

@@ -2,8 +2,9 @@
 
 An image stands under `image` of a container, a job, the container defaults, or the same in the patch of an override;
 an artifact, which is pinned alike, under `artifact` of a declared one.
-One without a digest is not pinned. One with a reference (`${…}`) is refused elsewhere and passed over here. Where the
-text is written over several lines, so that its end cannot be told from its beginning, a person writes the digest.
+One without a digest is not pinned, nor one whose digest is all zeros: that is a place kept for one, and no image has
+it. One with a reference (`${…}`) is refused elsewhere and passed over here. Where the text is written over several
+lines, so that its end cannot be told from its beginning, a person writes the digest.
 What a tag means is asked outside.
 """
 
@@ -18,15 +19,17 @@ from edgegitops.core.model.faults import Fault, Position
 
 _LINES = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 _BOM = b"\xef\xbb\xbf"
+PLACEHOLDER = f"@sha256:{'0' * 64}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unpinned:
-    """An image without a digest, where its text begins."""
+    """An image without a digest, where its text begins; `written` is that text, with its zeros if it has them."""
 
     file: str
     position: Position
     image: str
+    written: str = ""
 
 
 def unpinned_images(data: bytes, file: str) -> tuple[Unpinned, ...] | tuple[Fault, ...]:
@@ -35,25 +38,28 @@ def unpinned_images(data: bytes, file: str) -> tuple[Unpinned, ...] | tuple[Faul
     if not isinstance(document, Document):
         return document
     found = [
-        Unpinned(file, mark.position, image)
+        Unpinned(file, mark.position, image.removesuffix(PLACEHOLDER), image)
         for image, mark in _images(document.tree, document.root)
-        if "@" not in image and "${" not in image
+        if "@" not in image.removesuffix(PLACEHOLDER) and "${" not in image
     ]
     return tuple(sorted(found, key=lambda one: (one.position.line, one.position.column)))
 
 
 def pinned(data: bytes, spots: Sequence[Unpinned], digests: Mapping[str, str]) -> bytes | Unpinned:
-    """The file with the digest (`sha256:…`) behind each image; the first spot whose text cannot be found there."""
+    """The file with the digest (`sha256:…`) behind each image, in place of zeros; the first spot whose text cannot be
+    found there.
+    """
     head, body = (_BOM, data[len(_BOM) :]) if data.startswith(_BOM) else (b"", data)
     lines = _LINES.split(body.decode("utf-8"))
     for spot in sorted(spots, key=lambda one: (one.position.line, one.position.column), reverse=True):
         row, line = spot.position.line - 1, lines[spot.position.line - 1]
         start = spot.position.column - 1
         start += line[start : start + 1] in {'"', "'"}
-        end = start + len(spot.image)
-        if line[start:end] != spot.image:
+        written = spot.written or spot.image
+        end = start + len(written)
+        if line[start:end] != written:
             return spot
-        lines[row] = f"{line[:end]}{_tag(spot.image)}@{digests[spot.image]}{line[end:]}"
+        lines[row] = f"{line[:start]}{spot.image}{_tag(spot.image)}@{digests[spot.image]}{line[end:]}"
     return head + "".join(lines).encode()
 
 
