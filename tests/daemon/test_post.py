@@ -1,7 +1,7 @@
 """A node's post between transports that lie, fail and forget, and a journal that may be lost."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +23,7 @@ from edgegitops.core.model.report import (
     Reporting,
 )
 from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
-from edgegitops.daemon.post import GIVEN_UP_AFTER, SOONEST, Post, Postman
+from edgegitops.daemon.post import GIVEN_UP_AFTER, HEARD_AGAIN_AFTER, HEARD_FOR, SOONEST, Post, Postman
 from edgegitops.errors import UnavailableError
 
 ME, PEER = "plant/press-1", "plant/press-2"
@@ -343,3 +343,45 @@ def test_fleet_that_says_another_place_has_it_heard_before_anything_is_said_ther
                     one.exception()
     assert statement_in(first.shown[ME]).report.sequence == 1
     assert statement_in(second.shown[ME]).report.sequence > 30
+
+
+def test_who_was_asked_a_moment_ago_is_known_whether_it_answered_or_not(node):
+    """Red where daemon/post.py has `return names` for `return names if … < HEARD_FOR else frozenset()`."""
+    assert node.work(PEER).heard_from == {ME, PEER}
+    node.transport.wrong = UnavailableError("reports", "collect", "away")
+    postman = node.work(PEER)
+    assert postman.heard_from == {ME, PEER}
+    node.clock.advance(HEARD_FOR)
+    assert postman.heard_from == frozenset()
+
+
+def test_worker_that_lives_long_hears_again(node):
+    """Red where daemon/post.py has `is_again = False`: what came meanwhile is seen by the next worker only."""
+    post = Post(lambda _: (node.transport,), node.store, lambda payload: payload, lambda: node.key(ME))
+    identity = NodeIdentity(node.forge.fleet, "plant", "press-1", node.forge.pin)
+    wanted = {PEER: node.key(PEER)}
+    with ThreadPoolExecutor(2) as pool:
+        postman = Postman(post, identity, node.journal, node.clock, pool)
+
+        def hear() -> int:
+            postman.turn({}, wanted)
+            while postman.under_way:
+                wait(postman.under_way)
+                postman.turn({}, wanted)
+            return len(postman.heard.get(PEER, ()))
+
+        assert hear() == 0
+        node.transport.shown[PEER] = node.report(PEER)
+        assert hear() == 0
+        node.clock.advance(HEARD_AGAIN_AFTER)
+        assert hear() == 1
+
+
+def test_where_there_is_nowhere_to_ask_nobody_is_waited_for(node):
+    post = Post(lambda _: (), node.store, lambda payload: payload, lambda: node.key(ME))
+    identity = NodeIdentity(node.forge.fleet, "plant", "press-1", node.forge.pin)
+    with ThreadPoolExecutor(1) as pool:
+        postman = Postman(post, identity, node.journal, node.clock, pool)
+        assert postman.heard_from == frozenset(), "not known yet"
+        postman.turn({}, {})
+        assert postman.heard_from is None

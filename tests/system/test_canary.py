@@ -16,6 +16,7 @@ from tests.system.canary_plant import (
     CANARY,
     PILOT,
     SITES,
+    SOAK,
     WEAK,
     CanaryPlant,
     is_newest,
@@ -100,13 +101,16 @@ def test_canary_installed_anew_does_not_start_again_what_failed_there(plant):
 
 
 def test_release_that_fails_on_one_pilot_halts_the_wave_of_pilots_too(plant):
+    """The other one had heard that the canary runs it well, and hears of the failure before it starts."""
     before = plant.serving(THIRD)
-    plant.hold(STRONG)
+    plant.hold(*PILOT)
     plant.release("3.0.0", fails_if_weak=True)
     plant.runs("3.0.0", [CANARY])
+    plant.eventually(lambda _: _tells_well(plant, CANARY, "3.0.0"), "3.0.0 told to be well", [CANARY])
+    plant.looks([STRONG])
+    plant.unhold(WEAK)
     plant.eventually(lambda node: record(node, APP).phase is Phase.REVERTED, "3.0.0 undone", [WEAK])
     plant.eventually(lambda _: bool(_told_failures(plant, WEAK)), "3.0.0 told", [WEAK])
-    plant.looks([STRONG])
     plant.unhold(STRONG)
     plant.waits_for(HoldReason.TOO_MANY_FAILURES, [STRONG, THIRD, FRESH])
     plant.keeps(before, [*PILOT, THIRD, FRESH])
@@ -253,6 +257,13 @@ def test_reports_tell_no_more_than_they_should(plant):
 def _told_failures(plant: CanaryPlant, site: str) -> list[str]:
     """The revisions whose failure a node has published."""
     return [one.revision for one in plant.reports.told(site).deployments[APP].failures]
+
+
+def _tells_well(plant: CanaryPlant, site: str, version: str) -> bool:
+    """Whether a node has published that it runs a version well, for as long as its gate asks."""
+    told = plant.reports.told(site).deployments[APP]
+    is_that = plant.versions.get(told.revision) == version
+    return is_that and told.state is ReportedState.HEALTHY and told.soaked_for >= SOAK
 
 
 def _forged(plant: CanaryPlant, revision: str) -> bytes:

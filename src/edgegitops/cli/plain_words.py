@@ -93,7 +93,10 @@ HOLDS: Mapping[str, tuple[str, str]] = {
         "a rollback or revocation excludes it",
         "release a fix, or end the exclusion: edgegitops rollout retry",
     ),
-    HoldReason.EVIDENCE: ("this node has not yet read what it reported before", "check the reports repository"),
+    HoldReason.EVIDENCE: (
+        "this node has not yet read the reports that it needs",
+        "it goes on by itself; where it does not: is the place of the reports reachable?",
+    ),
     HoldReason.STALE: (
         "the newest freshness statement is too old, so nothing new is opened",
         "is the repository reachable, and does somebody still sign statements (edgegitops trust freshness)?",

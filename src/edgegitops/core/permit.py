@@ -6,12 +6,14 @@
    tagged the deployment. A node whose own inputs did not change does not look at the fleet.
 3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
    goes back to. A release that is kept here is taken from memory, any other from its own revision.
+4. What opens a gate was asked for a moment ago: hours may have passed since somebody last asked, before a window, and
+   bad news may be there by now. What could not be had then counts as it was heard before.
 Everything else about a start is asked elsewhere: windows, interlocks, holds.
 
 What reads history and verifies is loaded where rule 2 asks for it: it is most of a worker that finds nothing to do.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -195,6 +197,10 @@ class Rollouts:
                 return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
                 is_opening = bool(heard) and found.cause in {Cause.GATE, Cause.FELLOWS}
+                if is_opening and not self._has_heard(heard):
+                    words = "its gate is open by what was heard before; the newest reports are asked for"
+                    again = self.facts.now + self.facts.asked_every
+                    return replace(told, hold=Hold(HoldReason.EVIDENCE, words, again))
                 allowed = replace(told, cause=found.cause, ignores_windows=found.ignores_windows, is_opening=is_opening)
                 return self._to_release(found, name, record, allowed)
 
@@ -203,6 +209,11 @@ class Rollouts:
         kept, known = self.facts.ledger.controls, self._judged[0]
         refs = (one.ref for payload, one in kept.items() if payload not in known)
         return sorted(one for one in refs if one.startswith(f"{CONTROL_TAGS}{name}/"))
+
+    def _has_heard(self, names: Collection[str]) -> bool:
+        """Rule 4."""
+        heard = self.facts.heard_from
+        return heard is None or heard >= set(names)
 
     @property
     def _is_sure(self) -> bool:

@@ -3,8 +3,9 @@
 Speaking and hearing run beside the loop and never delay healing; what does not end in time is given up, and no worker
 waits for it. Each transport is for itself: what one of them took is sent, and one that does not show it is given it
 again whenever it is heard. What none took is not remembered as sent, so the next worker makes a newer report of it.
-What was heard is kept in the node's own store (daemon/archive.py). A transport that does not answer is an alarm that
-names it, and a hold for good news only: bad news that is in the store counts.
+What was heard is kept in the node's own store (daemon/archive.py); a worker that lives long hears again and again. A
+transport that does not answer is an alarm that names it, and a hold for good news only: bad news that is in the store
+counts.
 A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
 (core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
@@ -29,6 +30,8 @@ from edgegitops.errors import DeniedError, UnavailableError
 from edgegitops.ports import Clock, Journal, ReportStore, ReportTransport
 
 SOONEST = timedelta(minutes=1)
+HEARD_AGAIN_AFTER = timedelta(minutes=1)
+HEARD_FOR = timedelta(minutes=3)
 GIVEN_UP_AFTER = timedelta(seconds=150)  # each transport gives up before
 _ALARM = f"{Alarm.REPORTS_UNREACHABLE} fleet"
 
@@ -71,6 +74,7 @@ class Postman:
         self._said: Reporting | None = None
         self._transports: Sequence[ReportTransport] = ()
         self._asked: frozenset[str] = frozenset()
+        self._heard: tuple[frozenset[str], timedelta] = (frozenset(), timedelta())
         self._errands: dict[str, _Errand] = {}
         self._wrong: dict[str, tuple[str, ...]] = {}
         self._tried: Report | None = None
@@ -80,6 +84,14 @@ class Postman:
     def heard(self) -> Mapping[str, tuple[StoredReport, ...]]:
         """Everything that is stored, by node."""
         return self._archive.all()
+
+    @property
+    def heard_from(self) -> frozenset[str] | None:
+        """Of whom was asked a moment ago, whether they could be heard or not; None: there is nowhere to ask."""
+        if self._said is not None and not self._transports:
+            return None
+        names, at = self._heard
+        return names if self._clock.monotonic() - at < HEARD_FOR else frozenset()
 
     @property
     def under_way(self) -> list["Future[tuple[str, ...]]"]:
@@ -114,7 +126,9 @@ class Postman:
         if self._errands:
             return
         self._follow(said or self._said or Reporting())
-        if self._transports and not self._asked >= self._names(wanted):
+        names, at = self._heard
+        is_again = bool(wanted and names) and self._clock.monotonic() - at >= HEARD_AGAIN_AFTER
+        if self._transports and (is_again or not self._asked >= self._names(wanted)):
             self._asked = self._names(wanted)
             self._begin("hear", lambda: self._hear(dict(wanted)))
         elif self._transports and self._may_speak():
@@ -127,6 +141,7 @@ class Postman:
         if said != self._said:
             self._said, self._transports = said, self._post.transports(said)
             self._asked, self._has_heard_itself = frozenset(), False
+            self._heard = (frozenset(), timedelta())
             self._wrong = {}
 
     def _begin(self, what: str, act: Callable[[], tuple[str, ...]]) -> None:
@@ -217,6 +232,7 @@ class Postman:
                 continue
             del self._errands[what]
             if what == "hear":
+                self._heard = (self._asked, self._clock.monotonic())
                 self._take_over()
 
     def _take_over(self) -> None:
