@@ -84,6 +84,7 @@ def test_release_that_crashes_after_its_start_undoes_itself_at_the_canary(plant)
     assert plant.shut("pilot") == plant.shut("wide") == {HoldReason.TOO_MANY_FAILURES}
     (start,) = plant.starts(CANARY, "2.0.0")
     assert Phase.REVERTED in start.phases
+    assert plant.sites_that_started("2.0.0") == {CANARY}
 
 
 def test_failure_that_was_told_once_cannot_be_taken_back(plant):
@@ -115,6 +116,7 @@ def test_release_that_fails_on_one_pilot_halts_the_wave_of_pilots_too(plant):
     plant.waits_for(HoldReason.TOO_MANY_FAILURES, [STRONG, THIRD, FRESH])
     plant.keeps(before, [*PILOT, THIRD, FRESH])
     assert plant.shut("pilot") >= {HoldReason.TOO_MANY_FAILURES}
+    assert plant.sites_that_started("3.0.0") == {CANARY, WEAK}
 
 
 def test_halt_in_mid_wave_stops_who_has_not_started_until_a_resume(plant):
@@ -149,6 +151,7 @@ def test_revert_goes_to_those_that_ran_the_release(plant):
     for site in (CANARY, STRONG):
         assert [one.version for one in plant.starts(site)][-2:] == ["5.0.0", before]
         assert plant.starts(site)[-1].cause == "return"
+    assert plant.sites_that_started("5.0.0") == {CANARY, STRONG}
     for site in (WEAK, THIRD, FRESH):
         assert len(plant.starts(site, before)) == 1
 
@@ -162,6 +165,7 @@ def test_of_two_releases_in_quick_succession_only_the_second_goes_on(plant):
     plant.unhold(STRONG)
     plant.runs("7.0.0", [CANARY, STRONG])
     plant.waits_for(HoldReason.GATE, [THIRD, FRESH])
+    assert plant.sites_that_started("6.0.0") == {CANARY}
 
 
 def test_node_installed_anew_in_mid_rollout_runs_what_its_wave_runs(plant):
