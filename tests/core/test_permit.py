@@ -1,0 +1,155 @@
+"""What a node asks of history and reports before it starts a release: of whom, and under which policy."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.core.test_history import Repo, application, manifest, site
+from tests.core.trust.conftest import Forge
+
+from edgegitops.bootstrap import load_schemas
+from edgegitops.core.model.facts import Desired, Facts, NodeIdentity
+from edgegitops.core.model.ledger import DeploymentRecord, Ledger
+from edgegitops.core.model.observed import Observed
+from edgegitops.core.model.policy import NodePolicy
+from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.release import Phase
+from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, StoredReport
+from edgegitops.core.model.trust import Floor, Pin
+from edgegitops.core.permit import Permit, Rollouts
+from edgegitops.core.trust.reports import key_id, payload_of, sealed
+from edgegitops.lab.enrolment import keys_manifest
+
+FLEET = "urn:edgegitops:test"
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+RINGS = {"a": "canary", "b": "pilot", "c": "rest"}
+
+
+def deployment(*rings: str, **rollout: object) -> str:
+    waves = [{"name": ring, "selector": {"matchTags": {"ring": ring}}, "gate": {"soak": "1m"}} for ring in rings]
+    spec = {"application": "app", "selector": {"all": True}, "rollout": {"waves": waves} | rollout}
+    return manifest("Deployment", "app", spec)
+
+
+class Plant:
+    """Three sites of one node, one a wave; the node of `c` asks."""
+
+    def __init__(self) -> None:
+        self.forge, self.repo = Forge(), Repo()
+        for name, ring in RINGS.items():
+            self.repo.files[f"sites/{name}.yaml"] = site(name, ring)
+            self.repo.files[f"trust/nodes/{name}.yaml"] = self.keys(name)
+        self.repo.files["deployments/app.yaml"] = deployment("canary", "pilot")
+        self.first = self.repo.commit()
+        self.reports: dict[str, tuple[StoredReport, ...]] = {}
+        self.ledger = Ledger(installation="i")
+        self.is_reporting = True
+
+    def line(self, name: str) -> str:
+        return self.forge.signer(name).line
+
+    def keys(self, name: str) -> str:
+        return keys_manifest(name, {"gw": self.line(name)})
+
+    def tell(self, name: str, revision: str, *failures: str) -> None:
+        """The node of a site runs what a revision gives it, well, or has told that digests failed there."""
+        digest = self.digest(name, revision)
+        kept = tuple(ReportedFailure(revision, one, 1, "crashed") for one in failures)
+        told = ReportedDeployment(revision, digest, ReportedState.HEALTHY, timedelta(minutes=2), kept)
+        report = Report(FLEET, name, "gw", "i", "b", 1, NOW, 1, revision, deployments={"app": told})
+        data = sealed(payload_of(report), b"-----BEGIN SSH SIGNATURE-----\n")
+        self.reports[f"{name}/gw"] = (StoredReport(data, key_id(self.line(name)), is_noted=True),)
+
+    def digest(self, name: str, revision: str) -> str:
+        chain = self.repo.chain()
+        at = chain.position(revision)
+        assert at is not None
+        return chain.edition(at).digest(f"{name}/gw")
+
+    def ask(self) -> Permit:
+        """What the node of `c`, which runs the first revision, may start."""
+        node = NodeIdentity(FLEET, "c", "gw", Pin(FLEET, "", self.repo.commits[0]))
+        history = self.repo.history()
+        old = history.desired(self.first, node, NodePolicy())
+        new = history.desired(self.repo.commits[-1], node, NodePolicy())
+        assert isinstance(old, Desired)
+        assert isinstance(new, Desired)
+        facts = Facts(
+            now=NOW,
+            boot_id="b",
+            node=node,
+            policy=NodePolicy(),
+            ledger=replace(self.ledger, floor=Floor(self.repo.commits[-1], "p", "t", 1, NOW)),
+            observed=Observed(NOW),
+            objects=self.repo.store.objects(),
+            schemas=load_schemas(),
+            reports=self.reports,
+            is_reporting=self.is_reporting,
+        )
+        record = DeploymentRecord("app", Phase.HEALTHY, serving=old.releases["app"])
+        return Rollouts(facts, new).permit("app", record)
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant()
+
+
+def test_gate_asks_the_members_of_its_own_wave_and_of_those_before_it(plant: Plant) -> None:
+    plant.repo.commit(apps__app__app=application("two"))
+    assert plant.ask().reports == {f"{name}/gw": plant.line(name) for name in RINGS}
+
+
+def test_node_that_a_release_moves_into_the_first_wave_still_hears_those_that_were_before_it(plant: Plant) -> None:
+    """Without their word the policy that is replaced would stay shut for ever."""
+    revision = plant.repo.commit(apps__app__app=application("two"), sites__c=site("c", "canary"))
+    assert plant.ask().reports.keys() == {"a/gw", "b/gw", "c/gw"}
+    plant.tell("a", revision)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.GATE
+    plant.tell("b", revision)
+    assert plant.ask().hold is None
+
+
+def test_release_that_drops_the_waves_is_judged_by_the_ones_that_it_drops(plant: Plant) -> None:
+    revision = plant.repo.commit(apps__app__app=application("two"), deployments__app=deployment())
+    assert plant.ask().reports.keys() == {"a/gw", "b/gw", "c/gw"}
+    assert plant.ask().hold is not None
+    plant.tell("a", revision)
+    plant.tell("b", revision)
+    assert plant.ask().hold is None
+
+
+@pytest.mark.parametrize("gone", [{"sites__b": None, "trust__nodes__b": None}, {"trust__nodes__b": None}])
+def test_failure_of_a_node_that_was_removed_with_its_key_still_shuts(plant: Plant, gone: dict[str, str | None]) -> None:
+    """Red where core/permit.py has `return now if then else now` for `return now if then == now else`."""
+    bad = plant.repo.commit(apps__app__app=application("two"))
+    digest = plant.digest("b", bad)
+    plant.repo.commit(**gone)
+    plant.tell("a", bad)
+    plant.tell("b", bad, digest)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.TOO_MANY_FAILURES
+    assert "b/gw" in plant.ask().reports
+
+
+def test_node_without_a_journal_starts_nothing_and_asks_again(plant: Plant) -> None:
+    revision = plant.repo.commit(apps__app__app=application("two"))
+    plant.tell("a", revision)
+    plant.tell("b", revision)
+    assert plant.ask().hold is None
+    for ledger in (Ledger(), Ledger(installation="i", is_put_back=True)):
+        plant.ledger = ledger
+        held = plant.ask().hold
+        assert held is not None
+        assert (held.reason, held.until) == (HoldReason.EVIDENCE, NOW + timedelta(seconds=60))
+
+
+def test_node_that_publishes_nothing_has_nothing_to_know_of_itself(plant: Plant) -> None:
+    revision = plant.repo.commit(apps__app__app=application("two"))
+    plant.tell("a", revision)
+    plant.tell("b", revision)
+    plant.ledger, plant.is_reporting = Ledger(), False
+    assert plant.ask().hold is None
