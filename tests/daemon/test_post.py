@@ -80,7 +80,7 @@ def kept(node, name=PEER):
 
 
 def test_what_its_node_did_not_sign_is_not_kept_and_pushes_nothing_out(node):
-    """Red where daemon/archive.py has `if said:` for `if isinstance(said, Statement):`."""
+    """Red where core/trust/reports.py has `if False:` for `if signed.key_id != key:`."""
     bad_news = node.transport.shown[PEER] = node.report(PEER)
     node.work(PEER)
     for at in range(20):
