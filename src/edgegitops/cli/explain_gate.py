@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LACKS = {
     "no-report": "no report of it is known here",
     "runs-another-release": "runs another release",
-    "not-healthy": "is not healthy",
+    "not-healthy": "is not healthy, or not yet",
     "soaking": "has not soaked yet",
     "report-too-old": "its last report is too old",
     "knows-more-than-this-clone": "knows a tag or root that this node does not have yet",

@@ -32,7 +32,7 @@ _HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
     "no-report": "reports nothing of it",
     "runs-another-release": "runs another release",
-    "not-healthy": "is not healthy",
+    "not-healthy": "is not healthy, or not yet",
     _SOAKING: "has not soaked yet",
     "report-too-old": "its last report is too old",
     "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
