@@ -292,6 +292,11 @@ def examine(config: NodeConfig) -> "Machine":
         "repository.tokenFile": remote.token_file,
         "repository.knownHostsFile": remote.known_hosts_file,
         "repository.caFile": remote.ca_file,
+        "reports.signingKeyFile": config.reports.signing_key if _is_reporting(config, desired) else "",
+        "reports.keyFile": config.reports.key_file,
+        "reports.tokenFile": config.reports.token_file,
+        "reports.knownHostsFile": config.reports.known_hosts_file,
+        "reports.caFile": config.reports.ca_file,
         "registry.authFile": config.registry.auth_file,
         "registry.caFile": config.registry.ca_file,
         "ageKeyFile": config.age_key_file if desired and desired.secrets else "",
@@ -301,6 +306,9 @@ def examine(config: NodeConfig) -> "Machine":
     secret = {
         "repository.keyFile",
         "repository.tokenFile",
+        "reports.signingKeyFile",
+        "reports.keyFile",
+        "reports.tokenFile",
         "registry.authFile",
         "ageKeyFile",
         "notify.tokenFile",
@@ -323,6 +331,11 @@ def examine(config: NodeConfig) -> "Machine":
         is_agent_running=is_agent_running(config),
         is_enrolled=desired.is_enrolled if desired else None,
     )
+
+
+def _is_reporting(config: NodeConfig, desired: "Desired | None") -> bool:
+    said = desired.reporting if desired is not None else None
+    return config.reports.is_own or any(getattr(said, way) for way in config.reports.left_to_fleet if said is not None)
 
 
 def _tried(look: "Callable[[], T]") -> "tuple[T | None, str]":

@@ -127,7 +127,6 @@ spec:
     ],
 )
 def test_reports_count_for_three_heartbeats_where_a_gate_says_nothing(reports, gate, expected):
-    """Red where core/documents/snapshot.py has `if True:` for `if heartbeat == HEARTBEAT:`."""
     fleet = FleetTexts()
     wave = "{name: first, percent: 10" + (f", {gate}" if gate else "") + "}"
     texts = fleet.with_spec("deployment", f"rollout: {{waves: [{wave}]}}")

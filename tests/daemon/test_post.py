@@ -222,7 +222,6 @@ def two(node):
 
 
 def test_transport_that_fails_stops_no_other_and_is_named_alone(node):
-    """Red where daemon/post.py has `if not any(wrong):` for `if not all(wrong):`."""
     other = two(node)
     node.work()  # a journal that is new hears all of them first
     node.clock.advance(HEARTBEAT)

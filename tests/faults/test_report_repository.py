@@ -135,6 +135,9 @@ def test_one_ref_that_brings_too_much_is_lost_alone(tmp_path: Path, remote: Remo
 def test_a_reports_server_that_sins_is_named_and_costs_nothing_else(
     tmp_path: Path, server: HttpServer, behaviour: dict[str, object], reason: str, words: str
 ) -> None:
+    """Red where adapters/errand_process.py has `pass` for `signal.setitimer(signal.ITIMER_REAL,
+    limits["wall"])`.
+    """
     node = node_of(tmp_path, server)
     node.publish(ONE, b"before")
     for act in (lambda: node.publish(ONE, b"new"), lambda: node.collect([ONE, TWO])):

@@ -29,6 +29,7 @@ FLAGS = {
     "token_file": ("repository", "tokenFile"),
     "known_hosts": ("repository", "knownHostsFile"),
     "ca_file": ("repository", "caFile"),
+    "reports": ("reports", "git"),
     "fleet": ("pin", "repository"),
     "checkpoint": ("pin", "checkpoint"),
     "engine": ("engine", "socket"),
@@ -64,6 +65,7 @@ def node() -> None:
 @click.option("--token-file", metavar="FILE", help="File with a token for the repository.")
 @click.option("--known-hosts", metavar="FILE", help="SSH known hosts of the repository.")
 @click.option("--ca-file", metavar="FILE", help="Certificate authorities of the repository.")
+@click.option("--reports", metavar="URL", help="The repository of reports, where fleet.yaml is not to say it.")
 @click.option("--engine", metavar="SOCKET", help="Podman's API socket.")
 @click.option("--state", metavar="DIR", help="The state directory.")
 @click.option("--policy", metavar="FILE", help="The node's own policy.")
