@@ -18,7 +18,6 @@ from edgegitops.errors import DeniedError
 if TYPE_CHECKING:
     from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.tags_git import Tags
-    from edgegitops.core.model.ledger import Ledger
     from edgegitops.core.model.node_config import NodeConfig
     from edgegitops.core.overview.lost_tags import Held, Losses, Sought, Turn
     from edgegitops.core.trust.control_tags import Signers
@@ -92,19 +91,12 @@ def of_clone(path: Path, deployment: str, remote: str, others: Iterable[Path], r
 def of_node(config: "NodeConfig", deployment: str) -> Archive:
     """The archive of a node: what its agent keeps, and what the remote shows to the node's own credentials."""
     from edgegitops import bootstrap_node
-
-    return archive_of_node(config, bootstrap_node.remember(config), deployment)
-
-
-def archive_of_node(config: "NodeConfig", ledger: "Ledger", deployment: str) -> Archive:
-    """The archive of a node that remembers this."""
-    from edgegitops import bootstrap_node
     from edgegitops.adapters.tags_git import Tags, node_environment
     from edgegitops.core.overview.lost_tags import Held, losses, sought
     from edgegitops.core.rollout.control_log import ControlLog
     from edgegitops.core.rollout.evidence import Evidence
 
-    kept = bootstrap_node.kept_tags(config, ledger, deployment)
+    kept = bootstrap_node.kept_tags(config, bootstrap_node.remember(config), deployment)
     if not kept:
         raise DeniedError(_PORT, f"look at {deployment}", "the agent of this node keeps no control tag of it")
     remote = config.remote

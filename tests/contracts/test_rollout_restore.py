@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.contracts.rollout_desk import APP, RolloutDesk, check
 
-from edgegitops import workbench_restore
-from edgegitops.core.model.ledger import KeptTag, Ledger
-from edgegitops.core.model.node_config import NodeConfig, Remote
+from edgegitops import bootstrap_node
+from edgegitops.adapters.journal_sqlite import SqliteJournal
+from edgegitops.core.model.events import ControlTagKept, FloorMoved
 from edgegitops.workbench_trust import verify_clone
 
 REFS = [f"refs/tags/rollout/{APP}/{number:06}" for number in (1, 2)]
@@ -85,20 +85,29 @@ def test_name_that_another_object_took_is_told_and_not_moved(desk):
 
 
 def test_node_shows_what_its_agent_keeps(desk, tmp_path):
-    """With the agent's mirror and memory; nothing is written there."""
+    """As its operator calls it, over the agent's own mirror and journal; nothing is written there."""
     state = tmp_path / "state"
     git(tmp_path, "clone", "-q", "--mirror", str(desk.fleet.work), str(state / "mirror.git"))
     found = verify_clone(desk.fleet.work, "HEAD", pin={"repository": "", "root_sha256": "", "checkpoint": ""})
-    kept = {str(at): KeptTag(ref, oid) for at, (ref, oid) in enumerate(zip(REFS, desk.was, strict=True))}
-    ledger = Ledger(floor=found.belief.floor, controls=kept)
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
-    config = NodeConfig(
-        "a", "gw", state=str(state), remote=Remote(str(desk.bare)), pin=desk.fleet.pin(), policy_file=str(policy)
-    )
-    archive = workbench_restore.archive_of_node(config, ledger, APP)
-    assert [one.ref for one in archive.losses.lost] == REFS[:1]
+    assert found.belief.floor is not None
+    journal = SqliteJournal(state / "journal.db")
+    kept = [ControlTagKept(ref, oid, f"{at}" * 64) for at, (ref, oid) in enumerate(zip(REFS, desk.was, strict=True))]
+    journal.append([FloorMoved(found.belief.floor, "ab" * 32, "security", 1), *kept], bootstrap_node.now())
+    journal.close()
+    pin = desk.fleet.pin()
+    spec = {
+        "site": "a",
+        "node": "gw",
+        "stateDirectory": str(state),
+        "policyFile": str(tmp_path / "policy.yaml"),
+        "repository": {"url": f"file://{desk.bare}"},
+        "pin": {"repository": pin.repository, "rootSha256": pin.root_sha256, "checkpoint": pin.checkpoint},
+    }
+    config = tmp_path / "node.yaml"
+    config.write_text(json.dumps({"apiVersion": "edgegitops/v1", "kind": "NodeConfig", "spec": spec}), encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
     before = git(state / "mirror.git", "for-each-ref")
-    archive.show(archive.losses.lost[0])
+    seen = restored(desk, "--on-node", "--config", str(config), "--yes")
+    assert ([one["kind"] for one in seen["lost"]], seen["isPushed"]) == (["halt"], True)
     assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0]
     assert git(state / "mirror.git", "for-each-ref") == before

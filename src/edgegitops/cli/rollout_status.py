@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"held": "yellow", "failed": "red", "may start": "green", "to do": "cyan", "wave": "bold", "reports": "red"}
 _SOAKING = "soaking"
+_BY_FAILURES = frozenset({"latched", "too-many-failures"})
 _HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
     "no-report": "reports nothing of it",
@@ -212,9 +213,9 @@ def _held_there(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
 
 
 def _help(desk: "Desk", shut: "Shut") -> str:
-    """Which approval by whom would help; empty where none would."""
+    """Which word by whom would help now; empty where none would."""
     if not shut.approvals:
-        return ""
+        return _forgiveness(desk, shut)
     who = sorted({name for role in shut.roles for name in desk.holders(role)})
     current = " --policy-current" if shut.is_about_policy else ""
     asked = f"{count(shut.approvals, 'owner')} with the role {' or '.join(shut.roles)}"
@@ -222,6 +223,15 @@ def _help(desk: "Desk", shut: "Shut") -> str:
         f"{asked} ({', '.join(who) or 'nobody holds it now'}): "
         f"edgegitops rollout approve {desk.situation.deployment} --wave {shut.wave}{current} --reason …"
     )
+
+
+def _forgiveness(desk: "Desk", shut: "Shut") -> str:
+    """The retry that ends what failures hold."""
+    if shut.reason not in _BY_FAILURES:
+        return ""
+    who = ", ".join(desk.holders("release-manager")) or "nobody holds it now"
+    retry = f"edgegitops rollout retry {desk.situation.deployment} --reason …"
+    return f"release a fix; or, where the release was not the cause, a release-manager ({who}) forgives it: {retry}"
 
 
 def _log(desk: "Desk") -> Iterator[str]:
