@@ -495,6 +495,16 @@ def test_failure_of_nobody_we_know_counts_in_the_first_wave() -> None:
     assert held(world.ask(ASKER, "old"), HoldReason.TOO_MANY_FAILURES).wave == "canary"
 
 
+def test_node_that_never_had_the_deployment_has_no_vote_on_it() -> None:
+    """Else any one stolen report key would halt every deployment of the fleet.
+
+    Red where core/rollout/count.py has `{0} if True else` for `{0} if then is None else`.
+    """
+    world = good(fleet(1), 1)
+    world.tell("q/1", "-", "r2", failures=[("r2", "new")])
+    started(world.ask(ASKER, "old"))
+
+
 def test_later_waves_failures_hold_no_earlier_wave() -> None:
     world = fleet(2)
     world.tell(ASKER, "old", "r1", failures=[("r2", "new")])

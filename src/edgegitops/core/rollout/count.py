@@ -146,7 +146,9 @@ def good_of(gate: Gate, covered: Iterable[str], road: Road, reading: Reading) ->
 
 
 def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -> dict[int, frozenset[str]]:
-    """Who failed, by every wave that each is in or was in when it failed."""
+    """Who failed, by every wave that each is in or was in when it failed. Who is in none, and was not either, has no
+    vote; at a revision that we do not have yet nobody knows, and it counts in the first.
+    """
     found: dict[int, set[str]] = {}
     for failure in failures:
         at = road.chain.position(failure.revision)
@@ -155,7 +157,7 @@ def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -
         places = {now.wave} if now else set()
         if then is not None and before is not None:
             places.add(_same_wave(then.policy, before.wave, policy_of.policy))
-        for index in places or {0}:
+        for index in places or ({0} if then is None else set()):
             found.setdefault(index, set()).add(failure.node)
     return {index: frozenset(names) for index, names in found.items()}
 
