@@ -199,17 +199,20 @@ def _post(config: NodeConfig, policy: "NodePolicy") -> "Post":
 
 def report_transports(config: NodeConfig, said: "Reporting", policy: "NodePolicy") -> "list[ReportTransport]":
     """Where this node's reports go under what its fleet says. A way that is said and not taken denies each call."""
+    if not (config.reports.is_own or said.git or said.directory):
+        return []
     from edgegitops.core.reporting import ways_of
 
     ways = ways_of(config, said, policy)
     found: list[ReportTransport] = []
     refused = ways.refused
     if ways.git is not None:
-        from edgegitops.adapters.repository_reports import GitReports
+        from edgegitops.adapters.repository_reports import LIMITS, GitReports
 
         try:
-            place = Path(config.state) / "reports.git"
-            found.append(GitReports(place, ways.git.url, credentials=_credentials(ways.git)))
+            place, most = Path(config.state) / "reports.git", min(LIMITS.bytes, config.fetch_bytes)
+            limits = replace(LIMITS, bytes=most, memory=config.fetch_memory)
+            found.append(GitReports(place, ways.git.url, credentials=_credentials(ways.git), limits=limits))
         except InvalidConfigError as error:
             refused = "; ".join(word for word in (refused, str(error)) if word)
     if ways.directory:

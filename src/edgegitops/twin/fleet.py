@@ -23,7 +23,7 @@ from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import Statement
 from edgegitops.twin.hands import MakeHands, TwinClock
-from edgegitops.twin.node import ASKED_EVERY, HEARTBEAT, Node
+from edgegitops.twin.node import ASKED_EVERY, Node
 from edgegitops.twin.plan import planned
 from edgegitops.twin.story import FAILED_HERE, OFFLINE, UNDER_WAY, Chronicle, Given, Held, Story
 from edgegitops.twin.weather import Fate, Weather
@@ -109,7 +109,7 @@ class Fleet:
             self._fates |= self._plan.fates(name, member.found, self._weather)
         first: list[Statement] = []
         for name, member in self._members.items():
-            self._clock.at = self._setting.began_at - self._weather.drawn("reported", name) * HEARTBEAT
+            self._clock.at = self._setting.began_at - self._weather.drawn("reported", name) * member.node.heartbeat
             said = member.node.speak(self._clock.at) if member.node.ledger.deployments else None
             first += [said] if said is not None else []
         self._world.heard = self._world.heard.renewed(first)
@@ -213,7 +213,7 @@ class Fleet:
         self._wait(name, member)
         if not member.beats and self._plan.is_witness(name, node.ledger):
             member.beats = True
-            self._put(now + HEARTBEAT, partial(self._beat, name))
+            self._put(now + node.heartbeat, partial(self._beat, name))
         if self._looks % 1000 == 0:
             self._tell(Progress(now - self._setting.began_at, self._looks, len(self._members)))
 
@@ -223,8 +223,9 @@ class Fleet:
             self._sent.append(said)
 
     def _beat(self, name: str) -> None:
-        self._send(self._members[name].node)
-        self._put(self._clock.at + HEARTBEAT, partial(self._beat, name))
+        node = self._members[name].node
+        self._send(node)
+        self._put(self._clock.at + node.heartbeat, partial(self._beat, name))
 
     # --- those who wait for others
 

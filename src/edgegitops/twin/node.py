@@ -30,7 +30,7 @@ from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord, Health, Ledger
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.report import Report, Statement
+from edgegitops.core.model.report import HEARTBEAT, Report, Statement
 from edgegitops.core.model.steps import (
     PullArtifact,
     PullImage,
@@ -53,7 +53,6 @@ from edgegitops.twin.weather import Weather
 from edgegitops.twin.world import Revision, World
 
 ASKED_EVERY = timedelta(seconds=60)
-HEARTBEAT = timedelta(minutes=15)
 STOPPING = timedelta(seconds=1)
 TURNS = 200
 OF_OTHERS = frozenset({HoldReason.GATE, HoldReason.TOO_LITTLE_EVIDENCE, HoldReason.APPROVAL, HoldReason.EVIDENCE})
@@ -245,12 +244,17 @@ class Node:
 
     # --- what it tells
 
+    @property
+    def heartbeat(self) -> timedelta:
+        """The longest time between two reports, as its fleet says."""
+        return self._desired.reporting.heartbeat if self._desired is not None else HEARTBEAT
+
     def speak(self, now: datetime) -> Statement | None:
         """A report, where it is news."""
         sequence = self.ledger.report_sequence + 1
         heads = self._heads()
         report = report_of(self.ledger, self._voice, heads, sequence=sequence, now=now)
-        if not is_news(self.report, report, heartbeat=HEARTBEAT):
+        if not is_news(self.report, report, heartbeat=self.heartbeat):
             return None
         fresh = {
             name: tuple(digest for digest, one in record.latches.items() if not one.told_in and not one.is_refusal)
