@@ -26,7 +26,8 @@ class Seat:
 
 
 def write(node: VirtualNode, seat: Seat, registries: tuple[str, ...]) -> None:
-    """Write `node.yaml` and `policy.yaml` into the node's home."""
+    """Write `node.yaml` and `policy.yaml` into the node's home, beside a report key."""
+    report_key(node)
     (node.home / "policy.yaml").write_text(_policy(registries))
     (node.home / "node.yaml").write_text(_config(node, seat) + _reports(node, seat))
 
