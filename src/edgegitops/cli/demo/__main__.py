@@ -41,7 +41,7 @@ def main() -> int:
                         chapter(stage)
             finally:
                 screen.table(f"what was observed in {screen.clock().strip()}", stage.observed)
-    return 0 if stage.observed and all(is_seen for _, is_seen in stage.observed) else 1
+    return 0 if stage.is_all_seen else 1
 
 
 if __name__ == "__main__":

@@ -106,6 +106,11 @@ class Stage:
     pen: Pen
     observed: list[tuple[str, bool]] = field(default_factory=list)
 
+    @property
+    def is_all_seen(self) -> bool:
+        """Whether something was claimed, and all of it was observed."""
+        return bool(self.observed) and all(is_seen for _, is_seen in self.observed)
+
     def node(self, name: str) -> VirtualNode:
         """A node by its name in the lab."""
         return self.lab.nodes[name]
