@@ -63,12 +63,15 @@ LIST
 }
 
 take_out() {
-  echo "install-debian: unpacking $1 of Debian's $2 into $CACHE"
+  # Debian 13 has promtool in a package of its own name.
+  package=$2
+  ! is_known "$1" || package=$1
+  echo "install-debian: unpacking $1 of Debian's $package into $CACHE"
   mkdir -p "$CACHE"
   folder=$(mktemp -d "$CACHE/fetch.XXXXXX")
   trap 'rm -rf "$folder"' EXIT
-  (cd "$folder" && apt-get -q -o APT::Sandbox::User=root download "$2" >/dev/null)
-  dpkg -x "$folder/$2"_*.deb "$folder/unpacked"
+  (cd "$folder" && apt-get -q -o APT::Sandbox::User=root download "$package" >/dev/null)
+  dpkg -x "$folder/$package"_*.deb "$folder/unpacked"
   mv "$folder/unpacked/usr/bin/$1" "$CACHE/$1"
   rm -rf "$folder"
 }
