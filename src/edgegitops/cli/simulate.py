@@ -99,6 +99,11 @@ def share_of(text: str) -> Fraction | None:
     type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     help="When it is pushed, in UTC; windows are read by it.  [default: now]",
 )
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the run to this SVG file; of several, the worst.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON (schemas/output/simulate.schema.json).")
 def simulate(  # noqa: PLR0913 - one parameter an option
     revisions: str,
@@ -112,6 +117,7 @@ def simulate(  # noqa: PLR0913 - one parameter an option
     seed: int,
     seeds: int,
     began_at: datetime | None,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """How the change between REVISIONS of the clone at PATH would go over the whole fleet.
@@ -141,6 +147,8 @@ def simulate(  # noqa: PLR0913 - one parameter an option
     stories = [run(trial, weather, at, progress) for at in range(seed, seed + seeds)]
     if progress is not None:
         progress.end()
+    if plot is not None:
+        plot.write_text(words.drawn(trial, stories), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(words.tree(trial, stories), indent=2))
     else:

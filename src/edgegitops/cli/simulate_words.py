@@ -61,8 +61,13 @@ def _story(story: Story) -> Iterator[str]:
     for given in story.given:
         yield f"  {after(given.after)} {given.deployment}: wave {given.wave} is approved"
     yield from (f"  {visible(line)}" for line in map(_held, story.held))
+    yield f"  It {_end(story)}."
+
+
+def _end(story: Story) -> str:
     word = "comes through" if story.is_through else "stops"
-    yield f"  It {word} after {after(story.ends_after)}."
+    but = f"; it fails on {count(story.failed, 'node')}" if story.failed else ""
+    return f"{word} after {after(story.ends_after)}{but}"
 
 
 def _title(change: Change) -> str:
@@ -98,6 +103,15 @@ def _worst(stories: Sequence[Story]) -> Iterator[str]:
     where = f" (seed {failed.seed})" if len(stories) > 1 else ""
     at_once = f" (seed {most.seed})" if len(stories) > 1 else ""
     yield f"At worst it fails on {failed.failed} of {of}{where}, and {most.most_at_once} run it at one time{at_once}."
+
+
+def drawn(trial: "Trial", stories: Sequence[Story]) -> str:
+    """The picture of the worst run."""
+    from edgegitops.twin.picture import picture
+
+    story = worst(stories)
+    title = ", ".join(map(_title, story.changes)) or "nothing changes"
+    return picture(story, f"{title} (seed {story.seed})", f"{trial.base} -> {trial.head}: {_end(story)}")
 
 
 # --- for scripts ------------------------------------------------------------------------------------------------------

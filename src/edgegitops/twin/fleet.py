@@ -32,6 +32,7 @@ from edgegitops.twin.world import Setting, World
 SECOND = timedelta(seconds=1)
 INSTALLED_BEFORE = timedelta(days=30)
 PATIENCE = timedelta(hours=2)
+PATIENCE_WITH_LOSSES = timedelta(days=1)
 LASTS_AT_MOST = timedelta(days=30)
 MAY_BE_APPROVED = frozenset({HoldReason.APPROVAL, HoldReason.TOO_LITTLE_EVIDENCE})
 
@@ -171,7 +172,7 @@ class Fleet:
         waiting = sorted({name for crowd in self._crowds.values() for name in crowd})
         if not waiting:
             return True
-        if at - self._moved_at < PATIENCE:
+        if at - self._moved_at < (PATIENCE_WITH_LOSSES if 0 < self._weather.lost < 1 else PATIENCE):
             return False
         self._deliver()
         self._clock.at = at

@@ -45,7 +45,7 @@ from edgegitops.core.reconcile.fold import advance_by
 from edgegitops.core.reconcile.lifecycle import BEGUN
 from edgegitops.core.reconcile.parts import Parts, parts_of
 from edgegitops.core.reconcile.scene import earliest
-from edgegitops.core.rollout.telling import Voice, is_news, report_of
+from edgegitops.core.rollout.telling import Voice, is_news, report_of, soaks_asked
 from edgegitops.errors import BrokenInvariantError
 from edgegitops.twin.hands import BOOT, Ended, Hands
 from edgegitops.twin.vitals import Vitals
@@ -119,7 +119,7 @@ class Node:
                     ReleaseAdopted(name, release),
                     *(OutcomeRecorded("", name, "start-container", one, Result.DONE, boot_id=BOOT) for one in started),
                     *(HealthChanged(name, one, Health.READY) for one in started),
-                    SoakMarked(name, release.digest, release.policy.soak),
+                    SoakMarked(name, release.digest, max(release.policy.soak, release.policy.gate_soak)),
                 ]
             )
 
@@ -138,7 +138,9 @@ class Node:
         if transition is not None:
             return transition.phase in BEGUN or not record.hold_reason or record.hold_reason in OF_TIME
         serving = record.serving
-        return serving is not None and record.phase is Phase.HEALTHY and record.soaked_for < serving.policy.soak
+        if serving is None or record.phase is not Phase.HEALTHY:
+            return False
+        return record.soaked_for < max(serving.policy.soak, serving.policy.gate_soak)
 
     def fetch(self, revision: Revision, found: Desired | tuple[Fault, ...]) -> None:
         """A new revision is believed, and what it makes of this node in force where that is valid."""
@@ -254,7 +256,7 @@ class Node:
         sequence = self.ledger.report_sequence + 1
         heads = self._heads()
         report = report_of(self.ledger, self._voice, heads, sequence=sequence, now=now)
-        if not is_news(self.report, report, heartbeat=self.heartbeat):
+        if not is_news(self.report, report, heartbeat=self.heartbeat, asked=soaks_asked(self.ledger)):
             return None
         fresh = {
             name: tuple(digest for digest, one in record.latches.items() if not one.told_in and not one.is_refusal)

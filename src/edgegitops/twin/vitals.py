@@ -57,7 +57,7 @@ class Vitals:
         health = {one.container: one.health for one in self._handover.watches}
         soaked, waited = soak.soaked_for, soak.waited_for
         if _is_ready(soak, health):
-            soaked = min(soaked + passed, max(soak.needed, soaked))
+            soaked = min(soaked + passed, max(soak.needed, soak.gate, soaked))
             waited = waited if soak.is_proving else NOTHING
         else:
             soaked = NOTHING if any(health.get(name) in FAILED for name in soak.containers) else soaked
@@ -101,7 +101,8 @@ def _is_ready(soak: SoakWatch, health: dict[str, Health]) -> bool:
 
 
 def _enough_at(soak: SoakWatch, health: dict[str, Health], now: datetime) -> datetime | None:
-    """When the soak is complete, or the deadline over."""
+    """When the node's own soak or that of its gate is complete, or the deadline over."""
     if _is_ready(soak, health):
-        return now + (soak.needed - soak.soaked_for) if soak.soaked_for < soak.needed else None
+        goals = [goal for goal in (soak.needed, soak.gate) if soak.soaked_for < goal]
+        return now + (min(goals) - soak.soaked_for) if goals else None
     return now + (soak.deadline - soak.waited_for) if soak.waited_for < soak.deadline else None

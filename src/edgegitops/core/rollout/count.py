@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 
 from edgegitops.core.model.waves import REST, Edition, Gate, RolloutPolicy, Wave
 from edgegitops.core.rollout.blame import Failure
@@ -23,7 +23,7 @@ from edgegitops.core.rollout.road import Road
 RESTING_AT_MOST = Fraction(1, 5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """A wave in numbers: names of covered members, of the good ones, of those failed, and of those in maintenance.
     Of a wave that nobody has to wait for and in which nobody failed, only the size is counted.
@@ -39,12 +39,12 @@ class Tally:
     size: int = 0
     fellows: int = 0
 
-    @property
+    @cached_property
     def need(self) -> int:
         """How many must be good."""
         return needed(self.wave.gate, len(self.covered))
 
-    @property
+    @cached_property
     def allowed(self) -> int:
         """How many may fail."""
         return allowed(self.wave.gate, len(self.covered))
@@ -57,7 +57,7 @@ class Tally:
     @property
     def has_too_many_resting(self) -> bool:
         """Whether too much of the wave is in maintenance for it to say anything."""
-        return len(self.resting) > max(1, math.floor(RESTING_AT_MOST * self.fellows))
+        return bool(self.resting) and len(self.resting) > max(1, math.floor(RESTING_AT_MOST * self.fellows))
 
 
 def needed(gate: Gate, covered: int) -> int:
