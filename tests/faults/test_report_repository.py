@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pygit2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pygit2.enums import ObjectType
 from tests.contracts.git_server import HttpServer, git
 from tests.contracts.test_report_transports import reports_repository
 
 from edgegitops.adapters.repository_access import FetchLimits, GitCredentials
 from edgegitops.adapters.repository_reports import LIMITS, GitReports
+from edgegitops.adapters.repository_reports_child import judged
 from edgegitops.errors import UnavailableError
 
 ONE, TWO = "plant/press-1", "plant/press-2"
@@ -90,6 +95,41 @@ def test_what_has_not_the_form_of_a_report_is_not_there_and_spoils_no_other(tmp_
     assert node.collect(names) == {ONE: b"said"}
     assert node.collect(names) == {ONE: b"said"}, "from the mirror, too"
     git(tmp_path / "state/reports.git", "fsck", "--full", "--strict")
+
+
+class Objects:
+    """An object store of one commit, one tree and one blob, whose bytes may be anything."""
+
+    def __init__(self, commit: bytes, tree: bytes, blob: bytes) -> None:
+        self._kinds = dict(
+            zip((ObjectType.COMMIT, ObjectType.TREE, ObjectType.BLOB), (commit, tree, blob), strict=True)
+        )
+
+    def _of(self, oid: pygit2.Oid) -> ObjectType:
+        places = {b"c" * 20: ObjectType.COMMIT, b"t" * 20: ObjectType.TREE, b"b" * 20: ObjectType.BLOB}
+        return places[oid.raw]
+
+    def read_header(self, oid: pygit2.Oid) -> tuple[ObjectType, int]:
+        return self._of(oid), len(self._kinds[self._of(oid)])
+
+    def read(self, oid: pygit2.Oid) -> tuple[ObjectType, bytes]:
+        return self._of(oid), self._kinds[self._of(oid)]
+
+
+HEAD, ENTRY = b"tree " + (b"t" * 20).hex().encode() + b"\n", b"100644 report\0" + b"b" * 20
+ANY = st.binary(max_size=80)
+
+
+@given(
+    st.one_of(ANY, st.just(HEAD), ANY.map(HEAD.__add__), ANY.map(lambda end: HEAD[:30] + end)),
+    st.one_of(ANY, st.just(ENTRY), st.integers(0, 33).map(lambda at: ENTRY[:at] + b"7" + ENTRY[at + 1 :])),
+    ANY,
+)
+def test_bytes_of_any_kind_are_a_report_or_none_and_end_nothing(commit: bytes, tree: bytes, blob: bytes) -> None:
+    found = judged(Objects(commit, tree, blob), pygit2.Oid(raw=b"c" * 20))
+    is_report = commit.startswith(HEAD) and not commit.startswith(HEAD + b"parent ") and tree == ENTRY
+    assert bool(found) == is_report
+    assert not found or found[-1] == (ObjectType.BLOB, blob)
 
 
 @pytest.fixture

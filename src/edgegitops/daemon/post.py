@@ -225,7 +225,8 @@ class Postman:
         """Take what ended, before the next decision: it may be about that. JournalError: it is not remembered."""
         for what, errand in tuple(self._errands.items()):
             if errand.future.done():
-                self._wrong[what] = errand.future.result()
+                error = errand.future.exception()
+                self._wrong[what] = _words([error]) if error is not None else errand.future.result()
             elif self._clock.monotonic() >= errand.ends_at:
                 self._wrong[what] = (f"no end after {GIVEN_UP_AFTER.total_seconds():.0f} s: given up",)
             else:
@@ -272,7 +273,7 @@ def _error_of(act: Callable[[], None]) -> Exception | None:
     return None
 
 
-def _words(wrong: Sequence[Exception | None]) -> tuple[str, ...]:
+def _words(wrong: Sequence[BaseException | None]) -> tuple[str, ...]:
     return tuple(
         one.message if isinstance(one, UnavailableError | DeniedError) else f"{type(one).__name__}: {one}"
         for one in wrong
