@@ -157,7 +157,7 @@ class Rollouts:
         """
         before, after = history.page(road.base), history.page(road.candidate)
         then, now = before.report_keys if before else {}, after.report_keys if after else {}
-        return now if then == now else self._kept("keys", lambda: {**then, **now}, then, now)
+        return now if then is now else self._kept("keys", lambda: now if then == now else {**then, **now}, then, now)
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""
