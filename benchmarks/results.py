@@ -22,6 +22,7 @@ TITLES = {
     "commands": "The command line",
     "documents": "Reading manifests",
     "fleet": "Validate and plan",
+    "twin": "A release tried out on a large fleet",
     "trust": "Believing commits",
     "gate": "A gate over a large fleet",
     "journal": "The journal",

@@ -23,6 +23,7 @@ import results
 import scaling
 import sites
 import storage
+import trying
 import updating
 from figures import Figure, LeftOut, line, machine, say, table
 from gateway import opened
@@ -127,6 +128,7 @@ PARTS: Mapping[str, Callable[[_Chosen, Path], Rows]] = {
     "commands": lambda chosen, _: commands.starts(max(3, chosen.runs * 2)),
     "documents": lambda _, __: reading.manifests(),
     "fleet": lambda chosen, folder: sites.commands(folder, chosen.sites, chosen.runs),
+    "twin": lambda chosen, folder: trying.trials(folder, chosen.nodes),
     "trust": lambda _, folder: reading.signatures(folder),
     "gate": lambda chosen, folder: gating.gates(folder, chosen.nodes, chosen.runs),
     "journal": lambda _, folder: storage.journal_commit(folder),

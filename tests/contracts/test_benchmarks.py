@@ -73,6 +73,11 @@ def test_fleet_of_sites_is_validated_and_planned(tmp_path: Path) -> None:
     assert "plan, every node changed, 20 sites: peak RSS" in rows
 
 
+def test_release_is_tried_out_within_bounds_of_memory(tmp_path: Path) -> None:
+    rows = {row["what"]: row for row in _run("twin", tmp_path / "rows.json")["figures"]}
+    assert rows["simulate, three waves, 200 nodes: peak RSS"]["met"]
+
+
 @pytest.mark.parametrize("part", ON_A_NODE)
 def test_part_on_a_node_runs_to_its_end(part: str, tmp_path: Path) -> None:
     tree = _run(part, tmp_path / "rows.json", "--peers", "git-pull,kube-play")
