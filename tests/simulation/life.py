@@ -292,6 +292,8 @@ class Life:
         self.contents = MemoryContents()
         self.notes = MemoryNotes()
         self.post: Post | None = None
+        self.version = "simulated"
+        self.interval = timedelta(seconds=60)
         self.artifacts = MemoryArtifacts()
         self.secrets = MemorySecrets()
         self.engine.open_secret = self.secrets.open
@@ -413,7 +415,7 @@ class Life:
             senses=senses,
             pool=pool,
             interval=POLL_EVERY,
-            version="simulated",
+            version=self.version,
         )
 
     def _sleep(self, span: timedelta, until: timedelta, is_enough: Callable[[], bool]) -> None:
@@ -459,7 +461,7 @@ class Life:
             notes=self.notes,
             post=self.post,
         )
-        identity = Identity(self.node, NodePolicy(), self.schemas, "simulated")
+        identity = Identity(self.node, NodePolicy(), self.schemas, self.version, self.interval)
         cycle = Cycle(gear, identity, pool=self.steps, door=self.door)
         code, handover = 0, Handover()
         self.is_working = True

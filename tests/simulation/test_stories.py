@@ -215,3 +215,16 @@ def test_engine_that_goes_away_while_a_release_is_proven_is_not_the_release_s_fa
     settle(life, life.age + 2 * MINUTE)
     assert next(times, None) is None
     assert_at(life, laws, "app", two)
+
+
+def test_daemon_of_another_version_touches_no_container(life, laws):
+    """It knows the releases by the digests that the old one made."""
+    one = wanted(life, db="good-1", web="good-1")
+    settle(life, timedelta())
+    performed, seen = list(life.engine.performed), {name: life.engine._containers[name].seen for name in names(one)}
+    life.version = "newer"
+    life.worked_at = None
+    life.live(life.age + 30 * MINUTE)
+    assert life.engine.performed == performed
+    assert {name: life.engine._containers[name].seen for name in names(one)} == seen
+    assert_at(life, laws, "app", one)

@@ -58,6 +58,13 @@ def test_first_that_does_not_agree_is_told():
     assert agreement.hold.detail == f"{ONES[0].label} does not agree: busy"
 
 
+def test_words_are_those_of_the_first_that_does_not_agree():
+    said = {ONES[0]: Answer(agrees=False, detail="busy"), ONES[1]: Answer(None, detail="gone")}
+    agreement = ask_interlocks(ONES[:2], said, Held(), now=NOW)
+    assert agreement.hold is not None
+    assert agreement.hold.detail == f"{ONES[0].label} does not agree: busy"
+
+
 def test_who_cannot_be_asked_is_told_so():
     agreement = ask_interlocks(ONES[:1], {ONES[0]: Answer(None)}, Held(), now=NOW)
     assert agreement.hold is not None

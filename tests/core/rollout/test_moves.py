@@ -374,3 +374,11 @@ def test_node_that_has_not_read_its_own_reports_starts_nothing_through_a_gate(wo
 
 def test_empty_history_wants_nothing() -> None:
     assert isinstance(World().ask(C, "old"), Settled)
+
+
+def test_rollback_takes_a_kept_release_from_the_candidate_where_that_has_it(world: World) -> None:
+    """The candidate goes back already, but may not be started: it is paused."""
+    world.pages.append(page("r3", all_run("old"), WHERE, replace(WAVES, is_paused=True)))
+    world.tag(ControlKind.ROLLBACK, "r2")
+    found = started(world.ask(Own(C, content("new"), kept=(content("old"),))), Cause.ROLLBACK)
+    assert found.revision == "r3"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from tests.core.reconcile.stage import DAWN, app
@@ -142,3 +143,14 @@ def test_of_a_soak_that_goes_on_round_spans_are_news(before: float, after: float
 def test_gates_ask_for_a_soak_of_what_serves() -> None:
     records = {"line": _serving(Phase.HEALTHY), "gone": replace(_serving(Phase.ABSENT, None), name="gone")}
     assert soaks_asked(Ledger(deployments=records)) == {"line": ONE.policy.gate_soak}
+
+
+STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 7200, 14400, 28800, 43200, 86400)
+
+
+@pytest.mark.parametrize(("before", "step"), pairwise((0, *STEPS)))
+def test_soak_is_news_at_its_steps_and_nowhere_between(before: int, step: int) -> None:
+    spans = (before * SECOND, step * SECOND - timedelta(milliseconds=1), step * SECOND)
+    first, almost, there = (report(_serving(Phase.HEALTHY, soaked_for=one)) for one in spans)
+    assert not is_news(first, almost, heartbeat=BEAT)
+    assert is_news(almost, there, heartbeat=BEAT)

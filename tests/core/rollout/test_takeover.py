@@ -143,3 +143,9 @@ def test_event_of_an_older_version_is_read():
     event = read_event("word-taken-over", {"sequence": 3, "installation": "i"})
     assert event == WordTakenOver(3, "i")
     assert replace(event, sequence=4).failures == {}
+
+
+def test_node_that_never_published_begins_with_the_first_number():
+    taken = take_over(Ledger(), (), fresh="new")
+    assert taken is not None
+    assert (taken.sequence, taken.installation) == (0, "new")
