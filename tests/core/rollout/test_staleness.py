@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests.core.reconcile.stage import FLEET, Stage, app
 from tests.core.trust.conftest import Store
 
@@ -124,3 +125,20 @@ def test_tip_that_is_the_floor_is_looked_at_where_an_anchor_waits():
     assert [type(event) for event in found.events] == [TipRefused, AlarmRaised]
     assert found.ledger.floor == known.ledger.floor
     assert found.ledger.anchor == "b" * 40
+
+
+@pytest.mark.parametrize(
+    ("age", "lasts", "words"),
+    [
+        (7 * DAY, 30 * DAY, "fleet.yaml asks for a newer one"),
+        (7 * DAY - timedelta(seconds=1), 30 * DAY, ""),
+        (7 * DAY, 7 * DAY, "it has expired"),
+        (3 * DAY, 3 * DAY, "it has expired"),
+        (3 * DAY - timedelta(seconds=1), 3 * DAY, ""),
+    ],
+)
+def test_view_is_stale_from_the_instant_at_which_its_statement_ends(age, lasts, words):
+    now = Stage().clock.now()
+    answer = ask_freshness(Freshness("c" * 40, now - age, now - age + lasts), 7 * DAY, now)
+    assert isinstance(answer, Proceed) is (not words)
+    assert isinstance(answer, Proceed) or f"and {words};" in answer.detail
