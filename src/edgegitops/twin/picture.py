@@ -119,7 +119,7 @@ def _area(
     change, wave, nodes = what
     yield f'<text x="16" y="{top + 34}">{escape(_short(change.deployment))}</text>'
     yield f'<text class="soft" x="16" y="{top + 52}">wave {escape(_short(wave))}</text>'
-    yield f'<text class="soft" x="{LEFT - 8}" y="{top + 11}" text-anchor="end">{nodes} nodes</text>'
+    yield f'<text class="soft" x="{LEFT - 8}" y="{top + 11}" text-anchor="end">{nodes} node{"s"[: nodes > 1]}</text>'
     yield f'<text class="soft" x="{LEFT - 8}" y="{top + AREA}" text-anchor="end">0</text>'
     below = [0] * len(steps)
     for index, state in reversed(list(enumerate(STATES))):
