@@ -345,7 +345,9 @@ def test_fleet_that_says_another_place_has_it_heard_before_anything_is_said_ther
 
 
 def test_who_was_asked_a_moment_ago_is_known_whether_it_answered_or_not(node):
-    """Red where daemon/post.py has `return names` for `return names if … < HEARD_FOR else frozenset()`."""
+    """Red where daemon/post.py has `return names` for `return names if self._clock.monotonic() - at < HEARD_FOR else
+    frozenset()`.
+    """
     assert node.work(PEER).heard_from == {ME, PEER}
     node.transport.wrong = UnavailableError("reports", "collect", "away")
     postman = node.work(PEER)
