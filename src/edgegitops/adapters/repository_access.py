@@ -16,7 +16,7 @@ from edgegitops.adapters.errand_process import ErrandError, ask
 from edgegitops.errors import InvalidConfigError, UnavailableError
 
 SCP_LIKE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:]")
-ANSWER_LIMIT: Final = 1024 * 1024
+ANSWER_LIMIT: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

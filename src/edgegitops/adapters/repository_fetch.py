@@ -35,8 +35,8 @@ LARGEST_STRUCTURE = 32 * 1024 * 1024  # bytes of one commit, tree or tag; blobs 
 QUARANTINED = "refs/quarantine/tip"
 QUARANTINED_TAGS = "refs/quarantine/tags/"
 CONTROL_TAGS = "refs/tags/rollout/"  # core.model.view says it too; this process does not load the core
-MOST_TAGS = 2_000  # core.model.view, too
-LONGEST_ANSWER = 768 * 1024
+MOST_TAGS = 10_000  # core.model.view, too
+LONGEST_ANSWER = 3 * 1024 * 1024
 
 
 def branch_of(request: dict[str, Any]) -> str:
