@@ -31,7 +31,7 @@ from edgegitops.core.model.view import CONTROL_TAGS
 from edgegitops.core.model.waves import ABSENT, Edition
 from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.core.rollout.control_log import ControlLog
-from edgegitops.core.rollout.count import Reading, Tally
+from edgegitops.core.rollout.count import Counted, Reading
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.road import Road, road_to
@@ -248,10 +248,11 @@ class Rollouts:
             self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, frozenset(known)
         )
         evidence = self.evidence(keys)
-        before: list[tuple[Standpoint, dict[object, list[Tally]]]] = self._kept("counted", list, evidence, self.history)
+        before: list[tuple[Standpoint, dict[object, Counted]]] = self._kept("counted", list, evidence, self.history)
         if not before or before[0][0] != standpoint:
             before[:] = [(standpoint, {})]
-        return Reading(name, evidence, standpoint, counted=before[0][1])
+        same, counted = before[0]
+        return Reading(name, evidence, same, counted=counted)
 
     def _to_release(self, found: Start, name: str, record: DeploymentRecord, allowed: Permit) -> Permit:
         """The permit with the release that a start names: the wanted one, one that is kept here, or that of an older

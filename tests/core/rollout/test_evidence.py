@@ -4,14 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.core.rollout.world import NOW, SOAK, World, content, gate
+from tests.core.rollout.world import NOW, SOAK, World, content, gate, page
 
 from edgegitops.core.model.report import ReportedState, Statement
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.blame import Failure
+from edgegitops.core.rollout.count import Reading, tally
 from edgegitops.core.rollout.evidence import AHEAD, Evidence, Standpoint, word_of
+from edgegitops.core.rollout.road import road_to
 
 NODE = "a/c"
+RINGS = {"a/c": 0, "b/p": 1}
 
 
 @pytest.fixture
@@ -162,3 +165,15 @@ def test_who_has_only_an_old_key_s_word_is_not_good(world: World) -> None:
     standpoint = Standpoint(NOW, is_clock_trusted=True, root_version=1)
     assert not evidence.is_good(NODE, "app", content("new"), gate=gate(), standpoint=standpoint)
     assert not evidence.is_good("a/nobody", "app", content("new"), gate=gate(), standpoint=standpoint)
+
+
+def test_what_was_counted_over_other_evidence_or_by_another_clock_is_counted_anew(world: World) -> None:
+    """A reading that differs in one of the two may carry what was counted before; it does not count again by it."""
+    world.pages = [page("r1", {"a/c": "old", "b/p": "old"}, RINGS), page("r2", {"a/c": "new", "b/p": "new"}, RINGS)]
+    road = road_to(world.chain, "b/p", content("old"), 1)
+    none = Reading("app", Evidence(), Standpoint(NOW, is_clock_trusted=True, root_version=1))
+    world.tell("a/c", "new", "r2")
+    heard = replace(none, evidence=Evidence(frozenset(world.said)))
+    later = replace(heard, standpoint=replace(heard.standpoint, now=NOW + timedelta(days=1)))
+    good = [len(tally(road, road.after, 1, reading)[0].good) for reading in (none, heard, later)]
+    assert good == [0, 1, 0]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
+from typing import TypeAlias
 
 from edgegitops.core.model.waves import REST, Edition, Gate, RolloutPolicy, Wave
 from edgegitops.core.rollout.blame import Failure
@@ -83,17 +84,20 @@ def is_too_large(wave: Wave, size: int, selected: int) -> bool:
     return size > most
 
 
+Counted: TypeAlias = tuple[Evidence, Standpoint, list[Tally]]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is counted over: a deployment's evidence, the failures that concern the asking node, and the standpoint.
-    `counted` is what was counted before over the same chain, evidence and standpoint.
+    `counted` is what was counted before over the same chain; it holds for the very same evidence and standpoint.
     """
 
     deployment: str
     evidence: Evidence
     standpoint: Standpoint
     failures: frozenset[Failure] = frozenset()
-    counted: MutableMapping[object, "list[Tally]"] = field(default_factory=dict, compare=False)
+    counted: MutableMapping[object, "Counted"] = field(default_factory=dict, compare=False)
 
 
 def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool = False) -> list[Tally]:
@@ -103,9 +107,11 @@ def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_who
     """
     way = (road.base, road.candidate, road.is_from_nothing)
     place = (reading.deployment, way, policy_of.revision, upto, is_whole, reading.failures)
-    if place not in reading.counted:
-        reading.counted[place] = _tally(road, policy_of, upto, reading, is_whole=is_whole)
-    return reading.counted[place]
+    known = reading.counted.get(place)
+    if known is None or known[0] is not reading.evidence or known[1] is not reading.standpoint:
+        made = _tally(road, policy_of, upto, reading, is_whole=is_whole)
+        known = reading.counted[place] = (reading.evidence, reading.standpoint, made)
+    return known[2]
 
 
 def _tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool) -> list[Tally]:
