@@ -7,7 +7,7 @@ CONTROL_TAGS = "refs/tags/rollout/"
 """Where control tags lie."""
 
 MOST_CONTROL_TAGS = 10_000
-"""More than so many are not taken: who may push tags must not fill a node. A large fleet makes some thousands a year."""
+"""More than so many are not taken: who may push tags must not fill a node. Large fleets make some thousands a year."""
 
 _SHOWN = 16
 
