@@ -131,7 +131,6 @@ def session_of(file: Path) -> Path:
 
 def begun(file: Path, database: WorkDB) -> None:
     """A session with all mutants of a file that are not filtered out."""
-    cosmic_ray.plugins.OPERATOR_PROVIDERS["edgegitops"] = Provider()
     init([file], database, {})
     out = [re.compile(one) for one in settings()["cosmic-ray"]["filters"]["operators-filter"]["exclude-operators"]]
     lines = file.read_text(encoding="utf-8").splitlines()
@@ -232,6 +231,7 @@ def main(words: Sequence[str]) -> int:
         importlib.import_module(name)
     assert not any(name.startswith("edgegitops.core.rollout.") for name in sys.modules), "a fork would keep it"
     SESSIONS.mkdir(exist_ok=True)
+    cosmic_ray.plugins.OPERATOR_PROVIDERS["edgegitops"] = Provider()
     survivors: set[Change] = set()
     known = {file.stem: file for file in sources()}
     files = [known[name] for name in asked.file or known]
