@@ -111,7 +111,8 @@ def test_no_later_commit_opens_a_gate_that_the_old_policy_shuts(scene: Scene, da
             continue
         quiet = replace(own, left_at=None)
         before = road.before
-        members = {name: before.members.get(name, one) for name, one in road.after.members.items()}
+        rest = len(before.policy.waves)  # who is new makes no wave of the old policy too large
+        members = {name: before.members.get(name, replace(one, wave=rest)) for name, one in road.after.members.items()}
         judged = replace(road.after, policy=replace(before.policy, is_paused=False), members=members)
         first = replace(world, pages=[*world.pages[:-1], judged])
         if isinstance(first.ask(quiet), Start):
