@@ -237,7 +237,7 @@ def _ears(
     (without the last two it goes on); and how to name more files.
     """
     from edgegitops.adapters.control_socket import listening
-    from edgegitops.adapters.files_inotify import FileHints
+    from edgegitops.adapters.files_watchdog import FileHints
     from edgegitops.adapters.wakeup_signals import Wakeup
 
     wakeup = Wakeup()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgegitops.adapters.files_inotify import FileHints
+from edgegitops.adapters.files_watchdog import FileHints
 
 
 def write(file: Path) -> None:
