@@ -40,6 +40,7 @@ def ask(*windows: Window, now: datetime, needed: timedelta = 5 * MINUTE, is_trus
         ((SHIFT,), "MON 14:00", "TUE 06:00"),
         ((SHIFT,), "SAT 12:00", "MON 06:00 next"),
         ((NIGHT, replace(NIGHT, name="inside", schedule="0 3 * * *", duration=5 * MINUTE)), "MON 03:00", "MON 04:00"),
+        ((NIGHT, replace(NIGHT, name="longer", schedule="0 3 * * *", duration=10 * MINUTE)), "MON 03:00", "MON 04:00"),
         ((NIGHT, replace(SHIFT, schedule="30 3 * * *")), "MON 03:00", "MON 03:30"),
         ((replace(NIGHT, schedule="* * * * *", duration=MINUTE),), "MON 03:00", "MON 03:06"),
     ],
