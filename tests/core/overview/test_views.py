@@ -118,6 +118,20 @@ def test_equal_roads_have_equal_answers(
     view_of(seen)
 
 
+def test_node_that_runs_what_nobody_knows_is_not_one_that_runs_nothing(world: World) -> None:
+    """Red where `likeness` leaves out whether a node runs nothing: only that one asks what its fellows run."""
+    world.pages = [page(r, dict.fromkeys(NODES, word), WHERE) for r, word in (("r0", "one"), ("r1", "two"))]
+    world.tell(R1, "from elsewhere", "r0")
+    for word in ("one", "-"):
+        world.tell(R2, word, "r0")
+    world.tell(R3, "one", "r0", soaked_for=timedelta(hours=1))
+    seen = situation(world)
+    for node in (R1, R2):
+        own = Own(node, seen.running(node))
+        assert seen.answers[node] == next_release(Question(own, seen.chain, seen.log, seen.reading))
+    assert seen.answers[R1] != seen.answers[R2]
+
+
 def test_same_base_and_wave_is_not_yet_the_same_road(world: World) -> None:
     """Red where `likeness` leaves out the pattern of digests: the fix was none for the node that got it before."""
     words = ("one", "two", "three")

@@ -121,7 +121,8 @@ class Situation:
         failed = frozenset(self._latched(node))
         has_run = self.reading.evidence.has_run(self.deployment, node)
         seats = tuple(page.members.get(node) for page in (road.before, road.after))
-        return road.base, road.is_from_nothing, pattern, seats, (node, failed) if failed else None, has_run
+        own = (node, failed) if failed else None
+        return road.base, road.is_from_nothing, self.running(node) == ABSENT, pattern, seats, own, has_run
 
     @cached_property
     def _looked_back(self) -> frozenset[int]:
