@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.core.test_history import Repo, application, manifest, site
+from tests.core.test_history import IMAGE, Repo, application, manifest, site
 from tests.core.trust.conftest import Forge
 
 from edgegitops.bootstrap import load_schemas
+from edgegitops.core.history import FleetChain
 from edgegitops.core.model.facts import Desired, Facts, NodeIdentity
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.observed import Observed
@@ -32,7 +33,7 @@ def deployment(*rings: str, **rollout: object) -> str:
 
 
 class Plant:
-    """Three sites of one node, one a wave; the node of `c` asks."""
+    """Three sites of one node, one a wave; the node of `c` asks, where nothing else is said."""
 
     def __init__(self) -> None:
         self.forge, self.repo = Forge(), Repo()
@@ -44,6 +45,7 @@ class Plant:
         self.reports: dict[str, tuple[StoredReport, ...]] = {}
         self.ledger = Ledger(installation="i")
         self.is_reporting = True
+        self.site = "c"
 
     def line(self, name: str) -> str:
         return self.forge.signer(name).line
@@ -67,8 +69,8 @@ class Plant:
         return chain.edition(at).digest(f"{name}/gw")
 
     def ask(self) -> Permit:
-        """What the node of `c`, which runs the first revision, may start."""
-        node = NodeIdentity(FLEET, "c", "gw", Pin(FLEET, "", self.repo.commits[0]))
+        """What the node of `site`, which runs the first revision, may start."""
+        node = NodeIdentity(FLEET, self.site, "gw", Pin(FLEET, "", self.repo.commits[0]))
         history = self.repo.history()
         old = history.desired(self.first, node, NodePolicy())
         new = history.desired(self.repo.commits[-1], node, NodePolicy())
@@ -153,3 +155,47 @@ def test_node_that_publishes_nothing_has_nothing_to_know_of_itself(plant: Plant)
     plant.tell("b", revision)
     plant.ledger, plant.is_reporting = Ledger(), False
     assert plant.ask().hold is None
+
+
+def with_secret(version: int) -> str:
+    containers = {"main": {"image": IMAGE, "env": {"WORD": {"secret": "db"}}}}
+    spec = {"version": str(version), "secrets": {"db": {"version": version}}, "containers": containers}
+    return manifest("Application", "app", spec)
+
+
+def test_secret_that_came_a_commit_late_opens_no_gate(plant: Plant) -> None:
+    """At the commit between, the release could not be resolved; that must not be kept for the one that has it."""
+    plant.repo.files["secrets/db.1.age"] = "sealed"
+    plant.first = plant.repo.commit(apps__app__app=with_secret(1))
+    plant.repo.commit(apps__app__app=with_secret(2))
+    whole = plant.repo.commit(**{"secrets/db.2.age": "sealed"})
+    assert plant.digest("c", plant.first) != plant.digest("c", whole)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.GATE
+
+
+def test_history_that_denies_what_the_manifests_want_holds_it(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two are made by the same rules; where they differ, a rule is broken, and nothing may pass by it."""
+    plant.repo.commit(apps__app__app=application("two"))
+    old = plant.digest("c", plant.first)
+    monkeypatch.setattr(FleetChain, "digest_at", lambda *_: old)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.EVIDENCE
+
+
+def test_wave_that_asks_nobody_is_opened_by_a_fresh_view_only(plant: Plant) -> None:
+    """`is_opening` is what a stale view forbids: a canary alone in its wave is a wave, too."""
+    plant.repo.commit(apps__app__app=application("two"))
+    plant.site = "a"
+    told = plant.ask()
+    assert (told.hold, dict(told.reports), told.is_opening) == (None, {}, True)
+
+
+def test_release_without_waves_opens_none(plant: Plant) -> None:
+    plant.repo.files["deployments/app.yaml"] = deployment()
+    plant.first = plant.repo.commit()
+    plant.repo.commit(apps__app__app=application("two"))
+    told = plant.ask()
+    assert (told.hold, told.is_opening) == (None, False)

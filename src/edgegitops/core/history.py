@@ -120,9 +120,9 @@ def _place(page: Page, deployment: str, target: Target) -> tuple[object, ...]:
 
 
 def _made_of(page: Page, deployment: DeploymentManifest) -> tuple[str, ...]:
-    """Blob ids of all that a deployment's releases are made of, but the site."""
+    """Blob ids of all that a deployment's releases are made of, but the site; of secrets, that they are there."""
     application = page.snapshot.applications.get(deployment.application)
-    own = (page.files["fleet.yaml"], page.files[deployment.origin.file])
+    own = (page.files["fleet.yaml"], page.files[deployment.origin.file], *page.snapshot.secrets)
     if application is None:
         return own
     return (*own, page.files[application.origin.file], *(f"{path}:{oid}" for path, oid in application.files.items()))

@@ -189,14 +189,20 @@ class Rollouts:
         heard = self._fellows(name, road, keys)
         told = Permit(wanted, events=_retried(name, record, log, self._name), reports=heard)
         match found:
-            case Settled():
+            case Settled() if is_same or name in self.desired.refused.by_deployment:
                 return told
+            case Settled():
+                words = (
+                    "history says that what runs is what is wanted, manifests say otherwise; please report it"
+                )
+                return replace(told, hold=Hold(HoldReason.EVIDENCE, words))
             case Shut():
                 is_asking = bool(heard) or not self._is_sure
                 again = self.facts.now + self.facts.asked_every if is_asking else None
                 return replace(told, hold=Hold(found.reason, found.detail, again))
             case Start():
-                is_opening = bool(heard) and found.cause in {Cause.GATE, Cause.FELLOWS}
+                has_waves = bool(road.before.policy.waves or road.after.policy.waves)
+                is_opening = has_waves and found.cause in {Cause.GATE, Cause.FELLOWS}
                 if is_opening and not self._has_heard(heard):
                     words = "its gate is open by what was heard before; the newest reports are asked for"
                     again = self.facts.now + self.facts.asked_every

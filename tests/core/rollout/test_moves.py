@@ -309,6 +309,12 @@ def test_hotfix_does_not_beat_a_halt_by_failures_under_either_policy(world: Worl
     held(world.ask(P1, "old"), HoldReason.TOO_MANY_FAILURES)
 
 
+def test_hotfix_waits_until_a_node_knows_what_failed_on_it(world: World) -> None:
+    hotfixed(world, "r2", "r2")
+    held(world.ask(Own(R1, content("old"), is_sure=False)), HoldReason.EVIDENCE)
+    started(world.ask(Own(R1, content("old"))), Cause.HOTFIX)
+
+
 @pytest.mark.parametrize(("said", "ignores"), [((True, True), True), ((True, False), False), ((False, False), False)])
 def test_hotfix_ignores_windows_only_where_all_of_its_owners_say_so(
     world: World, said: tuple[bool, bool], *, ignores: bool

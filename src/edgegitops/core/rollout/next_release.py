@@ -122,7 +122,7 @@ def _candidate(asked: Question, candidate: int, wanted: str) -> Start | Shut:
     barred = barred or _paused(road)
     if barred is None:
         hotfix = asked.log.hotfix(_since_last_change(road))
-        if hotfix and ask_halted(case) is None:
+        if hotfix and own.is_sure and ask_halted(case) is None:
             return Start(wanted, revision, Cause.HOTFIX, all(tag.ignores_windows for tag in hotfix))
         if _is_return(asked, wanted, road):
             return ask_return(case) or Start(wanted, revision, Cause.RETURN)
