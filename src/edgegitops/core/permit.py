@@ -192,9 +192,7 @@ class Rollouts:
             case Settled() if is_same or name in self.desired.refused.by_deployment:
                 return told
             case Settled():
-                words = (
-                    "history says that what runs is what is wanted, manifests say otherwise; please report it"
-                )
+                words = "history says that what runs is what is wanted, manifests say otherwise; please report it"
                 return replace(told, hold=Hold(HoldReason.EVIDENCE, words))
             case Shut():
                 is_asking = bool(heard) or not self._is_sure
