@@ -197,7 +197,7 @@ def newest_page(history: "History") -> "Page":
 def _tags(
     clone: "Clone", lookup: "Lookup", signers: "Signers", deployment: str
 ) -> tuple[list[ControlTag], dict[str, str], frozenset[int]]:
-    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag
+    from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag, taken_number
 
     prefix = f"{_PREFIX}{deployment}/"
     tags: list[ControlTag] = []
@@ -210,8 +210,8 @@ def _tags(
             tags.append(found)
         else:
             refused[ref] = f"{found.doubt}: {found.detail}"
-    taken = (ref.removeprefix(prefix) for ref in refs)
-    return tags, refused, frozenset(int(one) for one in taken if one.isdecimal() and one.isascii())
+    taken = (taken_number(ref.removeprefix(prefix)) for ref in refs)
+    return tags, refused, frozenset(one for one in taken if one is not None)
 
 
 def evidence_of(source: Source, base: Base) -> Heard:

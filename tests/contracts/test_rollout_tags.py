@@ -15,6 +15,7 @@ from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.node_config import NodeConfig, Remote
 from edgegitops.core.overview.waves import Force, force_of
 from edgegitops.core.trust import signing
+from edgegitops.core.trust.control_tags import next_number
 from edgegitops.daemon.archive import Archive
 from edgegitops.lab import fleet as fleets
 from edgegitops.workbench_trust import verify_clone
@@ -225,3 +226,25 @@ def test_windows_of_the_nodes_are_shown_before_anything_is_signed(desk):
     made = desk.tag("approve", "--wave", "pilot", *reports(desk))
     (group,) = made["groups"]
     assert (group["hasWindows"], group["shutWindows"][0]["nodes"]) == (True, ["b/gw"])
+
+
+def junk(desk: RolloutDesk, *names: str) -> None:
+    """Somebody pushes tags that nobody signed."""
+    for name in names:
+        subprocess.run(["git", "-C", str(desk.bare), "tag", f"rollout/{APP}/{name}", "main"], check=True)
+
+
+def test_tags_that_nobody_believes_stop_no_halt(desk):
+    """Junk takes the highest number; what is no number takes none, and what lies below a number takes that one."""
+    junk(desk, "999999", "1000000", "7", "words", "999998/more")
+    halt, resume = desk.tag("halt"), desk.tag("resume")
+    assert [one["tag"] for one in (halt, resume)] == [f"rollout/{APP}/999997", f"rollout/{APP}/999996"]
+    assert f"Previous: {halt['payload']}" in resume["message"]
+    assert [one["force"] for one in desk.look("history")["tags"]] == ["in-force", "ended"]
+
+
+def test_number_is_the_one_behind_the_highest_else_the_highest_hole():
+    assert next_number(frozenset()) == 1
+    assert next_number(frozenset({1, 2, 7})) == 8
+    assert next_number(frozenset({1, 999_999})) == 999_998
+    assert next_number(frozenset(range(1, 1_000_000))) is None

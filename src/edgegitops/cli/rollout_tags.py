@@ -244,7 +244,7 @@ def _draft(wish: Wish, desk: "Desk") -> ControlTag:
         raise click.UsageError("--reason needs some words that can be printed")
     return ControlTag(
         payload="",
-        number=max(desk.numbers, default=0) + 1,
+        number=_number(desk),
         deployment=wish.deployment,
         kind=wish.kind,
         target=_target(wish, desk),
@@ -254,6 +254,15 @@ def _draft(wish: Wish, desk: "Desk") -> ControlTag:
         reason=reason[:900],
         **_own(wish, desk),
     )
+
+
+def _number(desk: "Desk") -> int:
+    from edgegitops.core.trust.control_tags import next_number
+
+    number = next_number(desk.numbers)
+    if number is None:
+        _end("numbers-used-up: every number up to 999999 is taken; remove tags that nobody signed from the repository")
+    return number
 
 
 def _target(wish: Wish, desk: "Desk") -> str:

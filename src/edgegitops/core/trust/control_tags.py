@@ -10,7 +10,7 @@ What does not fit is refused and takes no part. `git tag -s` with such a message
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -28,6 +28,8 @@ PREFIX = "refs/tags/"
 NONE = "none"
 SIZE_MOST = 64 * 1024
 _REF = re.compile(r"rollout/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([0-9]{6})\Z")
+_NUMBER = re.compile(r"[0-9]{6}\Z")
+_NUMBER_MOST = 999_999
 _TRAILER = re.compile(r"([A-Z][A-Za-z-]{1,30}): (\S.{0,999})\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -96,6 +98,24 @@ class Verified:
 
     payload: str
     key: str
+
+
+def taken_number(place: str) -> int | None:
+    """The number that a ref takes, whoever made it; `place` is what stands behind the deployment. A ref below a number
+    takes it too: git lets no tag be beside it. None: it takes none.
+    """
+    number = place.partition("/")[0]
+    return int(number) if _NUMBER.match(number) else None
+
+
+def next_number(taken: Collection[int]) -> int | None:
+    """The number behind the highest, or the highest that is free below it: numbers only order refs, and one that
+    somebody wasted stops nobody. None: all are taken.
+    """
+    highest = max(taken, default=0)
+    if highest < _NUMBER_MOST:
+        return highest + 1
+    return next((number for number in range(_NUMBER_MOST, 0, -1) if number not in taken), None)
 
 
 def read_control_tag(ref: str, data: bytes, signers: Signers) -> ControlTag | Refused:
