@@ -125,7 +125,7 @@ def test_release_that_drops_the_waves_is_judged_by_the_ones_that_it_drops(plant:
 
 @pytest.mark.parametrize("gone", [{"sites__b": None, "trust__nodes__b": None}, {"trust__nodes__b": None}])
 def test_failure_of_a_node_that_was_removed_with_its_key_still_shuts(plant: Plant, gone: dict[str, str | None]) -> None:
-    """Red where core/permit.py has `return now if now else` for `return now if then is now else`."""
+    """Red where core/permit.py has `if now or all(` for `if all(one is now`."""
     bad = plant.repo.commit(apps__app__app=application("two"))
     digest = plant.digest("b", bad)
     plant.repo.commit(**gone)
@@ -135,6 +135,39 @@ def test_failure_of_a_node_that_was_removed_with_its_key_still_shuts(plant: Plan
     assert held is not None
     assert held.reason is HoldReason.TOO_MANY_FAILURES
     assert "b/gw" in plant.ask().reports
+
+
+def test_node_that_was_in_an_earlier_wave_when_it_failed_is_asked_though_it_is_in_a_later_one_now(plant: Plant) -> None:
+    """Red where `_turns` of core/permit.py gives the base and the candidate alone."""
+    plant.repo.files["sites/d.yaml"] = site("d", "late")
+    plant.repo.files["trust/nodes/d.yaml"] = plant.keys("d")
+    plant.repo.files["sites/c.yaml"] = site("c", "pilot")
+    plant.first = plant.repo.commit()
+    bad = plant.repo.commit(apps__app__app=application("two"), sites__d=site("d", "canary"))
+    digest = plant.digest("d", bad)
+    last = plant.repo.commit(sites__d=site("d", "late"))
+    for name in "ab":
+        plant.tell(name, last)
+    assert plant.ask().reports.keys() == {"a/gw", "b/gw", "c/gw", "d/gw"}
+    plant.tell("d", bad, digest)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.TOO_MANY_FAILURES
+
+
+def test_node_that_came_and_went_on_the_way_is_asked_under_the_key_that_it_had(plant: Plant) -> None:
+    bad = plant.repo.commit(
+        apps__app__app=application("two"), sites__d=site("d", "canary"), trust__nodes__d=plant.keys("d")
+    )
+    digest = plant.digest("d", bad)
+    last = plant.repo.commit(sites__d=None, trust__nodes__d=None)
+    for name in "ab":
+        plant.tell(name, last)
+    assert plant.ask().reports["d/gw"] == plant.line("d")
+    plant.tell("d", bad, digest)
+    held = plant.ask().hold
+    assert held is not None
+    assert held.reason is HoldReason.TOO_MANY_FAILURES
 
 
 def test_node_without_a_journal_starts_nothing_and_asks_again(plant: Plant) -> None:

@@ -31,7 +31,7 @@ from edgegitops.core.model.view import CONTROL_TAGS
 from edgegitops.core.model.waves import ABSENT, Edition
 from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.core.rollout.control_log import ControlLog
-from edgegitops.core.rollout.count import Counted, Reading
+from edgegitops.core.rollout.count import Counted, Reading, same_wave
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.road import Road, road_to
@@ -144,20 +144,23 @@ class Rollouts:
     def _kept(self, what: str, make: Callable[[], T], *of: object) -> T:
         """What was made of the very same things before: at an earlier look, or for another node in memory."""
         known = self.facts.memo.get(what)
-        if isinstance(known, _Kept) and all(one is other for one, other in zip(known.of, of, strict=True)):
-            made: T = known.made
-            return made
+        if isinstance(known, _Kept) and known.is_of(of):
+            same: T = known.made
+            return same
         made = make()
         self.facts.memo[what] = _Kept(of, made)
         return made
 
     def _keys(self, history: "History", road: Road) -> Mapping[str, str]:
-        """The report keys by the candidate, and of nodes that have none there by the base: who was removed on the way
-        may still accuse.
+        """The report keys by the candidate, and of nodes that have none there by the newest revision back to the base
+        that gave them one: who was removed on the way may still accuse.
         """
-        before, after = history.page(road.base), history.page(road.candidate)
-        then, now = before.report_keys if before else {}, after.report_keys if after else {}
-        return now if then is now else self._kept("keys", lambda: now if then == now else {**then, **now}, then, now)
+        pages = (history.page(at) for at in (*_turns(road), road.candidate))
+        several = [page.report_keys for page in pages if page] or [{}]
+        now = several[-1]
+        if all(one is now or one == now for one in several):
+            return now
+        return self._kept("keys", lambda: {seat: key for one in several for seat, key in one.items()}, *several)
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""
@@ -280,15 +283,16 @@ class Rollouts:
 
     def _fellows(self, name: str, road: Road, keys: Mapping[str, str]) -> Mapping[str, str]:
         """Whose reports the gate of this node asks for, with their keys: the members of its own wave and of those
-        before it, under the policy of the candidate and under that of the base. It is among them itself, where there is
-        anybody else.
+        before it, under the policy of the candidate and under that of the base, and who was one of them at a revision
+        on the way: what failed there then counts. It is among them itself, where there is anybody else.
         """
         if self._name not in road.after.members:
             return {}
-        editions = road.before, road.after
-        waves = tuple(_wave_of(edition, self._name) for edition in editions)
-        made = partial(_seats, editions, waves, keys)
-        seats = self._kept(f"fellows {name} {waves}", made, *editions, keys)
+        rules = [edition for edition in (road.before, road.after) if edition.policy.waves]
+        waves = tuple(_wave_of(edition, self._name) for edition in rules)
+        pages = [road.chain.edition(at) for at in _turns(road)]
+        made = partial(_seats, rules, waves, pages, keys)
+        seats = self._kept(f"fellows {name} {waves}", made, *rules, *pages, keys)
         return seats if len(seats) > (self._name in seats) else {}
 
 
@@ -299,13 +303,34 @@ class _Kept:
     of: tuple[object, ...]
     made: Any
 
+    def is_of(self, things: tuple[object, ...]) -> bool:
+        """Whether it was made of the very same things."""
+        return len(self.of) == len(things) and all(one is other for one, other in zip(self.of, things, strict=True))
 
-def _seats(editions: Sequence[Edition], waves: Sequence[int], keys: Mapping[str, str]) -> dict[str, str]:
-    """Every node with a report key that stands no later than in these waves of these editions."""
+
+def _turns(road: Road) -> list[int]:
+    """The base, and the positions on the way to the candidate at which members or waves may be others than before."""
+    found: list[int] = []
+    last: Edition | None = None
+    for at in sorted({road.base, *road.span}):
+        page = road.chain.edition(at)
+        if last is None or page.members is not last.members or page.policy.waves != last.policy.waves:
+            found.append(at)
+        last = page
+    return found
+
+
+def _seats(
+    rules: Sequence[Edition], waves: Sequence[int], pages: Sequence[Edition], keys: Mapping[str, str]
+) -> dict[str, str]:
+    """Every node with a report key that in one of these pages stands no later than in these waves of these rules."""
     found: dict[str, str] = {}
-    for edition, upto in zip(editions, waves, strict=True):
-        here = (seat for seat, member in edition.members.items() if edition.policy.waves and member.wave <= upto)
-        found |= {seat: keys[seat] for seat in here if seat in keys}
+    for rule, upto in zip(rules, waves, strict=True):
+        for page in pages:
+            places = range(len(page.policy.waves) + 1)
+            early = {at for at in places if same_wave(page.policy, at, rule.policy) <= upto}
+            here = (seat for seat, member in page.members.items() if member.wave in early)
+            found |= {seat: keys[seat] for seat in here if seat in keys}
     return found
 
 

@@ -162,13 +162,13 @@ def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -
         now, before = policy_of.members.get(failure.node), then.members.get(failure.node) if then else None
         places = {now.wave} if now else set()
         if then is not None and before is not None:
-            places.add(_same_wave(then.policy, before.wave, policy_of.policy))
+            places.add(same_wave(then.policy, before.wave, policy_of.policy))
         for index in places or ({0} if then is None else set()):
             found.setdefault(index, set()).add(failure.node)
     return {index: frozenset(names) for index, names in found.items()}
 
 
-def _same_wave(old: RolloutPolicy, index: int, new: RolloutPolicy) -> int:
+def same_wave(old: RolloutPolicy, index: int, new: RolloutPolicy) -> int:
     """Where a wave of one policy is in another: under its name. One that is gone counts where it stood, and no later
     than the rest: what is renamed or taken away forgives nothing.
     """
