@@ -206,7 +206,7 @@ class ReportTransport(Protocol):
         """Put the report of a node (`<site>/<node>`) in place of its last one."""
 
     def collect(self, names: Collection[str]) -> Mapping[str, bytes]:
-        """What the transport shows of these nodes."""
+        """What the transport shows of these nodes; empty bytes where something is, or may be, that did not come."""
 
 
 class ReportStore(Protocol):

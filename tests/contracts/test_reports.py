@@ -1,6 +1,8 @@
 """Reports in a shared folder that anybody may write to, and in the node's own store on a disk that may be damaged."""
 
+import errno
 import os
+import socket
 import sqlite3
 import threading
 from contextlib import closing
@@ -84,6 +86,62 @@ def test_a_pipe_that_somebody_holds_open_stops_nobody(folder):
         assert ReportsDirectory(folder).collect([NODE]) == {}
     finally:
         os.close(holder)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_what_a_share_cannot_read_is_not_taken_for_nothing(folder, monkeypatch, number, call):
+    """A node without a journal would else believe that it never said anything. Red where
+    adapters/reports_directory.py has `return None if error.errno else b""` for
+    `return None if error.errno in _ABSENT else b""`.
+    """
+    (folder / "plant/press-1.report").write_bytes(b"said")
+    (folder / "plant/press-2.report").write_bytes(b"said")
+    real = getattr(os, call)
+    bad = (folder / "plant/press-1.report").stat().st_ino
+
+    def failing(what, *more, **named):
+        if what == "press-1.report" or (call == "read" and os.fstat(what).st_ino == bad):
+            raise OSError(number, os.strerror(number))
+        return real(what, *more, **named)
+
+    monkeypatch.setattr(os, call, failing)
+    assert ReportsDirectory(folder).collect([NODE, OTHER, "plant/nobody"]) == {NODE: b"", OTHER: b"said"}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_site_whose_folder_cannot_be_opened_is_not_taken_for_empty(folder, monkeypatch, number):
+    (folder / "plant/press-1.report").write_bytes(b"said")
+    real = os.open
+
+    def failing(what, *more, **named):
+        if what == "plant" or what == folder / "plant":
+            raise OSError(number, os.strerror(number))
+        return real(what, *more, **named)
+
+    monkeypatch.setattr(os, "open", failing)
+    assert ReportsDirectory(folder).collect([NODE, "oslo/gw"]) == {NODE: b""}
+
+
+def test_folder_that_is_a_file_is_unavailable(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UnavailableError):
+        ReportsDirectory(tmp_path / "file").collect([NODE])
+
+
+def a_socket(place):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+
+
+def nothing_in_it(place):
+    place.write_bytes(b"")
+
+
+@pytest.mark.parametrize("put", [a_socket, nothing_in_it])
+def test_socket_or_empty_file_is_no_report(folder, put):
+    put(folder / "plant/press-1.report")
+    assert ReportsDirectory(folder).collect([NODE]) == {}
 
 
 def test_site_folder_that_is_a_link_leads_nowhere(folder, tmp_path):

@@ -138,7 +138,7 @@ def test_failure_of_a_node_that_was_removed_with_its_key_still_shuts(plant: Plan
 
 
 def test_node_that_was_in_an_earlier_wave_when_it_failed_is_asked_though_it_is_in_a_later_one_now(plant: Plant) -> None:
-    """Red where `_turns` of core/permit.py gives the base and the candidate alone."""
+    """It counts by the wave that it had then; this node was offline at that revision and never heard it."""
     plant.repo.files["sites/d.yaml"] = site("d", "late")
     plant.repo.files["trust/nodes/d.yaml"] = plant.keys("d")
     plant.repo.files["sites/c.yaml"] = site("c", "pilot")

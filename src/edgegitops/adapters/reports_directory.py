@@ -1,13 +1,15 @@
 """Reports in a shared folder (a mount, a stick): `<folder>/<site>/<node>.report`, replaced as a whole.
 
 The folder is nobody's to trust: what lies there is read up to a limit, only plain files are, links are not followed,
-neither in the name nor in the site's folder, and whether it is believed is decided elsewhere. What cannot be read is
-not there. UnavailableError: the folder is not there, or cannot be written.
+neither in the name nor in the site's folder, and whether it is believed is decided elsewhere. What has not the form of
+a report is not there; what cannot be read, for a share fails as it likes, is shown as empty: something may be there.
+UnavailableError: the folder is not there, or cannot be written.
 
 Run as `python -m edgegitops.adapters.reports_directory` it is the child of reports_share, for one errand.
 """
 
 import base64
+import errno
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
@@ -21,7 +23,9 @@ from edgegitops.errors import UnavailableError
 SIZE_MOST = 256 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_TOP = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # whoever names it may name a link
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})  # nothing, a link, a socket, no folder
 
 
 class ReportsDirectory:
@@ -37,34 +41,30 @@ class ReportsDirectory:
             if not self._path.is_dir():
                 raise FileNotFoundError(2, "there is no such folder; is it mounted?")
             (self._path / site).mkdir(exist_ok=True)
-            with _opened(self._path / site) as folder:
+            with _opened(self._path / site, _FOLDER) as folder:
                 _replace(folder, file, data)
         except OSError as error:
             words = f"{self._path / site / file}: {error.strerror or error}"
             raise UnavailableError("reports", "publish", words) from error
 
     def collect(self, names: Collection[str]) -> Mapping[str, bytes]:
-        """The report of each of these nodes that has one."""
+        """The report of each of these nodes that has one; empty where nobody can tell."""
         try:
-            self._path.stat()
+            with _opened(self._path, _TOP) as top:
+                found = {name: _read(top, *_place(name)) for name in names}
         except OSError as error:
             words = f"{self._path}: {error.strerror or error}; is it mounted?"
             raise UnavailableError("reports", "collect", words) from error
-        found = {name: self._read(*_place(name)) for name in names}
-        return {name: data for name, data in found.items() if data}
+        return {name: data for name, data in found.items() if data is not None}
 
-    def _read(self, site: str, file: str) -> bytes:
-        """The file's bytes; nothing where it is no plain file, too large or cannot be read."""
-        try:
-            with _opened(self._path / site) as folder:
-                handle = os.open(file, _READ, dir_fd=folder)
-                try:
-                    data = _bytes_of(handle)
-                finally:
-                    os.close(handle)
-        except OSError:
-            return b""
-        return data if len(data) <= SIZE_MOST else b""
+
+def _read(top: int, site: str, file: str) -> bytes | None:
+    """The file's bytes; None where there is no plain file of the right size, nothing where that cannot be told."""
+    try:
+        with _opened(site, _FOLDER, top) as folder, _opened(file, _READ, folder) as handle:
+            return _bytes_of(handle)
+    except OSError as error:
+        return None if error.errno in _ABSENT else b""
 
 
 def _place(name: str) -> tuple[str, str]:
@@ -73,22 +73,22 @@ def _place(name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, _FOLDER)
+def _opened(place: Path | str, flags: int, folder: int | None = None) -> Iterator[int]:
+    handle = os.open(place, flags, dir_fd=folder)
     try:
         yield handle
     finally:
         os.close(handle)
 
 
-def _bytes_of(handle: int) -> bytes:
-    """At most one byte more than a report may have; nothing of a pipe, a device or a folder."""
+def _bytes_of(handle: int) -> bytes | None:
+    """What a plain file has; None of a pipe, a device or a folder, of what is empty, or larger than a report may be."""
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        return b""
+        return None
     data = b""
     while len(data) <= SIZE_MOST and (piece := os.read(handle, SIZE_MOST + 1 - len(data))):
         data += piece
-    return data
+    return data if 0 < len(data) <= SIZE_MOST else None
 
 
 def _replace(folder: int, file: str, data: bytes) -> None:
