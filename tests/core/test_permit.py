@@ -9,15 +9,18 @@ from tests.core.trust.conftest import Forge
 
 from edgegitops.bootstrap import load_schemas
 from edgegitops.core.history import FleetChain
+from edgegitops.core.model.control import ControlKind, ControlTag, Forgiven
 from edgegitops.core.model.facts import Desired, Facts, NodeIdentity
-from edgegitops.core.model.ledger import DeploymentRecord, Ledger
+from edgegitops.core.model.ledger import DeploymentRecord, Latch, Ledger
 from edgegitops.core.model.observed import Observed
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, StoredReport
 from edgegitops.core.model.trust import Floor, Pin
-from edgegitops.core.permit import Permit, Rollouts
+from edgegitops.core.model.waves import Edition, Editions
+from edgegitops.core.permit import Permit, Rollouts, retried
+from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.trust.reports import key_id, payload_of, sealed
 from edgegitops.lab.enrolment import keys_manifest
 
@@ -232,3 +235,14 @@ def test_release_without_waves_opens_none(plant: Plant) -> None:
     plant.repo.commit(apps__app__app=application("two"))
     told = plant.ask()
     assert (told.hold, told.is_opening) == (None, False)
+
+
+@pytest.mark.parametrize(("target", "is_forgiven"), [("r1", False), ("r2", True)])
+def test_latch_ends_by_a_retry_of_its_revision_or_a_later_one(target: str, is_forgiven: bool) -> None:
+    latch = Latch("new", "r2", "crashed", NOW, told_in=7)
+    tag = ControlTag("t1", 1, "app", ControlKind.RETRY, target, "rosa", forgives=(Forgiven("c/gw", 7),))
+    manager = frozenset({"release-manager"})
+    log = ControlLog(frozenset({replace(tag, roles=manager, roles_now=manager)}), NOW)
+    chain = Editions((Edition("r1"), Edition("r2")))
+    record = DeploymentRecord("app", latches={"new": latch})
+    assert bool(retried(record, "c/gw", log, chain)) is is_forgiven

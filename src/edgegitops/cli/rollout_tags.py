@@ -315,7 +315,7 @@ def _own(wish: Wish, desk: "Desk") -> dict[str, Any]:
         case ControlKind.REVOKE | ControlKind.ROLLBACK:
             return {"to": _refuge(wish, desk)}
         case ControlKind.RETRY:
-            return {"forgives": _forgiven(more["only"], desk)}
+            return {"forgives": _forgiven(more["only"], _target(wish, desk), desk)}
         case ControlKind.HOTFIX:
             return {"ignores_windows": more["ignores_windows"]}
         case ControlKind.HALT:
@@ -349,10 +349,10 @@ def _refuge(wish: Wish, desk: "Desk") -> str:
     return to
 
 
-def _forgiven(only: tuple[str, ...], desk: "Desk") -> tuple[Any, ...]:
+def _forgiven(only: tuple[str, ...], target: str, desk: "Desk") -> tuple[Any, ...]:
     from edgegitops.core.overview.effect import unforgiven
 
-    found = tuple(one for one in unforgiven(desk.situation) if not only or one.node in only)
+    found = tuple(one for one in unforgiven(desk.situation, target) if not only or one.node in only)
     if not found and (only or not desk.situation.log.exclusions):
         _end(
             "nothing-to-forgive: no failure that stands in the way is told by the reports (--reports), and no rollback "

@@ -28,8 +28,9 @@ from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.trust import Refused, TrustLimits
 from edgegitops.core.model.view import CONTROL_TAGS
-from edgegitops.core.model.waves import ABSENT, Edition
+from edgegitops.core.model.waves import ABSENT, Chain, Edition
 from edgegitops.core.rollout.assumed import Assumed
+from edgegitops.core.rollout.blame import Failure, pardon
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Counted, Reading, same_wave
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
@@ -190,7 +191,7 @@ class Rollouts:
         keys = self._keys(history, road)
         found = next_release(Question(self._own(record), road.chain, log, self._reading(name, keys)))
         heard = self._fellows(name, road, keys)
-        told = Permit(wanted, events=_retried(name, record, log, self._name), reports=heard)
+        told = Permit(wanted, events=retried(record, self._name, log, road.chain), reports=heard)
         match found:
             case Settled() if is_same or name in self.desired.refused.by_deployment:
                 return told
@@ -240,6 +241,7 @@ class Rollouts:
             self._name,
             _running(record),
             latched=failed,
+            failed_at={digest: latch.revision for digest, latch in record.latches.items()},
             kept=tuple(one.digest for one in record.lkg),
             predecessor=record.predecessor or ABSENT,
             left_at=record.left_at,
@@ -347,11 +349,8 @@ def _running(record: DeploymentRecord) -> str:
     return record.serving.digest if record.serving else ABSENT
 
 
-def _retried(name: str, record: DeploymentRecord, log: ControlLog, me: str) -> tuple[Event, ...]:
-    """The end of latches whose failures a retry names."""
-    named = {one.sequence: tag for tag in log.retries for one in tag.forgives if one.node == me}
-    return tuple(
-        Unlatched(name, digest, f"a retry by {named[latch.told_in].owner}")
-        for digest, latch in record.latches.items()
-        if latch.told_in and latch.told_in in named
-    )
+def retried(record: DeploymentRecord, me: str, log: ControlLog, chain: Chain) -> tuple[Event, ...]:
+    """The end of latches whose failures a retry forgives."""
+    told = (Failure(me, one.revision, digest, one.told_in) for digest, one in record.latches.items() if one.told_in)
+    found = ((one.digest, pardon(one, log, chain)) for one in told)
+    return tuple(Unlatched(record.name, digest, f"a retry by {tag.owner}") for digest, tag in found if tag)

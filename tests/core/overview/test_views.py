@@ -113,7 +113,8 @@ def test_equal_roads_have_equal_answers(
     for node, answer in seen.answers.items():
         told = seen.told(node)
         latched = {one.digest: one.sequence for one in told.failures} if told else {}
-        own = Own(node, seen.running(node), latched=latched)
+        failed_at = {one.digest: one.revision for one in told.failures} if told else {}
+        own = Own(node, seen.running(node), latched=latched, failed_at=failed_at)
         assert answer == next_release(Question(own, seen.chain, seen.log, seen.reading))
     view_of(seen)
 
@@ -185,10 +186,13 @@ def test_revision_that_changed_nothing_excludes_nobody(world: World) -> None:
 
 def test_failures_in_the_way_are_named_once(world: World) -> None:
     world.tell(C, "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
-    (one,) = unforgiven(situation(world))
+    (one,) = unforgiven(situation(world), "r2")
     assert (one.node, one.sequence) == (C, 2)
+    assert unforgiven(situation(world), "r1") == (), "a retry of r1 would not forgive it"
+    world.tag(ControlKind.RETRY, "r1", forgives=(one,))
+    assert unforgiven(situation(world), "r2") == (one,)
     world.tag(ControlKind.RETRY, "r2", forgives=(one,))
-    assert unforgiven(situation(world)) == ()
+    assert unforgiven(situation(world), "r2") == ()
 
 
 def test_force_of_tags_is_told(world: World) -> None:

@@ -533,6 +533,17 @@ def test_forgiven_failure_does_not_count_and_another_of_the_same_node_does() -> 
     held(world.ask("a/1", "old"), HoldReason.TOO_MANY_FAILURES)
 
 
+def test_failure_under_a_sequence_that_was_forgiven_for_an_older_revision_counts() -> None:
+    from edgegitops.core.model.control import Forgiven
+
+    world = fleet(1)
+    world.tag(ControlKind.RETRY, "r1", forgives=(Forgiven("a/1", 1),))
+    world.tell("a/1", "old", "r1", failures=[("r2", "new")])
+    held(world.ask("a/1", "old"), HoldReason.TOO_MANY_FAILURES)
+    world.tag(ControlKind.RETRY, "r2", forgives=(Forgiven("a/1", 1),))
+    started(world.ask("a/1", "old"))
+
+
 def test_failure_of_a_node_that_was_no_member_then_counts_where_it_is_now() -> None:
     """Its report may tell of a revision that it never should have run."""
     world = fleet(2)

@@ -153,7 +153,7 @@ def test_approvals_and_retries_are_those_that_count() -> None:
     void = tag("t3", "t2", kind=ControlKind.RETRY, forgives=(Forgiven("d/p", 4),), roles_now=frozenset())
     found = log(approval, retry, void)
     assert (found.approvals, found.retries) == ((approval,), (retry,))
-    assert found.forgiven == {Forgiven("a/c", 2), Forgiven("b/p", 3)}
+    assert found.pardons == {Forgiven("a/c", 2): (retry,), Forgiven("b/p", 3): (retry,)}
 
 
 def hotfix(payload: str, *previous: str, **more: object) -> ControlTag:

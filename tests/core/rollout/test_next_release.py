@@ -197,6 +197,24 @@ def test_latched_release_waits_for_a_retry_that_names_it(world: World) -> None:
     started(world.ask(own))
 
 
+def test_retry_forgives_no_failure_of_a_revision_after_the_one_that_it_names(world: World) -> None:
+    """A node whose sequences began anew told it under a number that was forgiven before."""
+    world.pages.append(page("r3", all_run("newer"), WHERE))
+    own = Own(C, content("old"), latched={content("newer"): 2}, failed_at={content("newer"): "r3"})
+    for target in ("r1", "r2"):
+        world.tag(ControlKind.RETRY, target, forgives=(Forgiven(C, 2),))
+        held(world.ask(own), HoldReason.LATCHED)
+    world.tag(ControlKind.RETRY, "r3", forgives=(Forgiven(C, 2),))
+    started(world.ask(own))
+
+
+@pytest.mark.parametrize(("failed", "target"), [("unknown", "r1"), ("r2", "unknown")])
+def test_retry_whose_place_nobody_knows_forgives_what_it_names(world: World, failed: str, target: str) -> None:
+    own = Own(C, content("old"), latched={content("new"): 2}, failed_at={content("new"): failed})
+    world.tag(ControlKind.RETRY, target, forgives=(Forgiven(C, 2),))
+    started(world.ask(own))
+
+
 def test_revert_commit_goes_at_once_to_those_that_ran_the_release(world: World) -> None:
     world.pages.append(page("r3", all_run("old"), WHERE))
     back = Own(C, content("new"), predecessor=content("old"), left_at=NOW - timedelta(hours=1))

@@ -23,7 +23,7 @@ from edgegitops.core.model.release import Release
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.plan.compare import Change, compare
-from edgegitops.core.rollout.blame import does_concern
+from edgegitops.core.rollout.blame import does_concern, is_told_by, pardon
 from edgegitops.core.rollout.gate import Calendar, is_in_window
 from edgegitops.core.rollout.road import changed_nodes
 
@@ -90,13 +90,15 @@ def newest_change(situation: Situation) -> str:
     return situation.chain.revisions[at] if at is not None else ""
 
 
-def unforgiven(situation: Situation) -> tuple[Forgiven, ...]:
-    """The failures that stand in the way of the candidate: on the node itself, or because they concern another."""
-    named = {(one.node, one.sequence) for one in situation.log.forgiven}
+def unforgiven(situation: Situation, target: str) -> tuple[Forgiven, ...]:
+    """The failures that stand in the way of the candidate, on the node itself or because they concern another, and that
+    a retry of this commit would forgive.
+    """
+    log, chain = situation.log, situation.chain
     failures = [
         one
         for one in situation.reading.evidence.failures(situation.deployment)
-        if (one.node, one.sequence) not in named
+        if not pardon(one, log, chain) and is_told_by(one, target, chain)
     ]
     roads = [situation.road(node) for node in _first_of_each(situation)] if failures else []
     wanted = situation.edition

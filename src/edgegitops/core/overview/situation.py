@@ -105,7 +105,9 @@ class Situation:
         return replace(answer, digest=self.chain.edition(at).digest(node))
 
     def _ask(self, node: str) -> Start | Settled | Shut:
-        own = Own(node, self.running(node), latched=dict(self._latched(node)))
+        told = self.told(node)
+        failed_at = {one.digest: one.revision for one in (told.failures if told else ())}
+        own = Own(node, self.running(node), latched=dict(self._latched(node)), failed_at=failed_at)
         return next_release(Question(own, self.chain, self.log, self.reading))
 
     def _latched(self, node: str) -> Iterator[tuple[str, int]]:

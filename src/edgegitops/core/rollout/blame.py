@@ -7,11 +7,15 @@ A failure of m at revision r concerns n on its road to c where one of these hold
    can have mended it for both.
 Removing, retagging or editing either node forgives nothing. A failure at a revision that the chain does not have
 concerns by its digest alone.
+A retry forgives what it names, as far as that can have been known to it: no failure of a revision after its target. The
+sequences of a node that lost everything begin anew, and a number that was forgiven once may come again.
 """
 
 from dataclasses import dataclass
 
-from edgegitops.core.model.waves import ABSENT
+from edgegitops.core.model.control import ControlTag, Forgiven
+from edgegitops.core.model.waves import ABSENT, Chain
+from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.road import Road, is_changed_for_blame
 
 
@@ -52,3 +56,15 @@ def is_mended(node: str, at: int, road: Road) -> bool:
         is_changed_for_blame(road.chain, road.node, step) and is_changed_for_blame(road.chain, node, step)
         for step in later
     )
+
+
+def pardon(failure: Failure, log: ControlLog, chain: Chain) -> ControlTag | None:
+    """The retry that forgives a failure, if there is one."""
+    named = log.pardons.get(Forgiven(failure.node, failure.sequence), ())
+    return next((tag for tag in named if is_told_by(failure, tag.target, chain)), None)
+
+
+def is_told_by(failure: Failure, target: str, chain: Chain) -> bool:
+    """Whether a failure may have been told when a commit was the newest; where the chain lacks either, it may."""
+    at, upto = chain.position(failure.revision), chain.position(target)
+    return at is None or upto is None or at <= upto

@@ -152,9 +152,12 @@ class ControlLog:
         return tuple(tag for tag in self._of(ControlKind.RETRY) if self.counts(tag))
 
     @cached_property
-    def forgiven(self) -> frozenset[Forgiven]:
-        """The failures that retries name."""
-        return frozenset(one for tag in self.retries for one in tag.forgives)
+    def pardons(self) -> Mapping[Forgiven, tuple[ControlTag, ...]]:
+        """The failures that retries name, with these; which failure that is (core.rollout.blame) asks the chain."""
+        found: dict[Forgiven, tuple[ControlTag, ...]] = {}
+        for tag in self.retries:
+            found |= {one: (*found.get(one, ()), tag) for one in tag.forgives}
+        return found
 
     @cached_property
     def exclusions(self) -> tuple[ControlTag, ...]:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from edgegitops.core.model.control import Forgiven
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.waves import ABSENT, Chain, Gate
+from edgegitops.core.rollout.blame import Failure, pardon
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, good_of, wave_at
 from edgegitops.core.rollout.exclusion import barring, excluding
@@ -72,15 +72,16 @@ class Own:
     """What a node knows of itself and one deployment.
 
     `running` is the release digest that it runs (`ABSENT`: none). `latched` maps digests that failed here to the
-    sequence of the report that told it. `kept` are last-known-good digests, newest first. `predecessor` is what it ran
-    before, left at `left_at`; `left_badly` are digests that it left by a revert or a rollback; `is_reversible` is False
-    where the running release said that it cannot be undone. `is_sure` is False until a node without a journal has read
-    its own published reports.
+    sequence of the report that told it, `failed_at` to the revision that each failed in. `kept` are last-known-good
+    digests, newest first. `predecessor` is what it ran before, left at `left_at`; `left_badly` are digests that it left
+    by a revert or a rollback; `is_reversible` is False where the running release said that it cannot be undone.
+    `is_sure` is False until a node without a journal has read its own published reports.
     """
 
     node: str
     running: str = ABSENT
     latched: Mapping[str, int] = field(default_factory=dict)
+    failed_at: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     predecessor: str = ABSENT
     left_at: datetime | None = None
@@ -155,7 +156,10 @@ def _barred(asked: Question, road: Road, digest: str) -> Shut | None:
 
 def _is_latched(asked: Question, digest: str) -> bool:
     sequence = asked.own.latched.get(digest)
-    return digest != ABSENT and sequence is not None and Forgiven(asked.own.node, sequence) not in asked.log.forgiven
+    if digest == ABSENT or sequence is None:
+        return False
+    failure = Failure(asked.own.node, asked.own.failed_at.get(digest, ""), digest, sequence)
+    return pardon(failure, asked.log, asked.chain) is None
 
 
 def _removal(case: Case) -> Shut | None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.waves import Edition, Wave
-from edgegitops.core.rollout.blame import does_concern
+from edgegitops.core.rollout.blame import does_concern, pardon
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, Tally, is_too_large, tally, wave_at
 from edgegitops.core.rollout.road import Road
@@ -50,9 +50,8 @@ class Case:
 
 def case_of(road: Road, log: ControlLog, reading: Reading) -> Case:
     """The case of a road: only failures that concern it and that nobody forgave are looked at."""
-    named = {(one.node, one.sequence) for one in log.forgiven}
     told = reading.evidence.failures(reading.deployment)
-    failures = frozenset(one for one in told if (one.node, one.sequence) not in named and does_concern(one, road))
+    failures = frozenset(one for one in told if not pardon(one, log, road.chain) and does_concern(one, road))
     return Case(road, log, replace(reading, failures=told if len(failures) == len(told) else failures))
 
 
