@@ -14,9 +14,11 @@ from tests.core.rollout.world import NOW, SOAK, World, content, page
 from edgegitops.core.model.control import ControlKind
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import ReportedState
-from edgegitops.core.model.waves import Approvals, Gate, Member, RolloutPolicy, Wave
+from edgegitops.core.model.waves import Approvals, Edition, Editions, Gate, Member, RolloutPolicy, Wave
+from edgegitops.core.rollout.blame import Failure, does_concern
 from edgegitops.core.rollout.count import Tally, is_too_large, tally, wave_at
 from edgegitops.core.rollout.next_release import Own, Start
+from edgegitops.core.rollout.road import road_to
 
 ASKER = "z/9"  # alone in the last wave
 HALF = Gate(min_healthy=Fraction(1, 2), max_failures=Fraction(1, 2))
@@ -673,3 +675,20 @@ def test_few_of_one_site_do_not_go_at_once_where_somebody_comes_before() -> None
     world = World([page(f"r{at}", dict.fromkeys(where, word), where, policy) for at, word in ((1, "old"), (2, "new"))])
     world.tell("z/1", "new", "r2")
     held(world.ask(ASKER, "old"), HoldReason.TOO_LITTLE_EVIDENCE)
+
+
+def test_failures_without_end_of_one_node_cost_one_walk_over_the_chain() -> None:
+    """Who has a node's key may tell of as many as a report holds, at every look of a fresh node."""
+
+    class Counting(Editions):
+        asked = 0
+
+        def edition(self, position: int) -> Edition:
+            Counting.asked += 1
+            return super().edition(position)
+
+    pages = [page(f"r{at}", {"a/1": "old", "b/1": f"w{at}"}, {"a/1": 0, "b/1": 0}) for at in range(50)]
+    road = road_to(Counting(tuple(pages)), ASKER, "-", 49)
+    told = [Failure("b/1", f"r{at % 49}", content(f"x{at}"), at) for at in range(1, 1000)]
+    assert all(does_concern(one, road) for one in told)
+    assert Counting.asked < 10 * len(told)

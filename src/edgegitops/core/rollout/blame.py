@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from edgegitops.core.model.control import ControlTag, Forgiven
 from edgegitops.core.model.waves import ABSENT, Chain
 from edgegitops.core.rollout.control_log import ControlLog
-from edgegitops.core.rollout.road import Road, is_changed_for_blame
+from edgegitops.core.rollout.road import Road
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,8 @@ def _is_kept(digest: str, node: str, road: Road) -> bool:
 
 
 def is_mended(node: str, at: int, road: Road) -> bool:
-    """Whether a revision after `at` changed both this node and the road's."""
-    later = range(at + 1, road.candidate + 1)
-    return any(
-        is_changed_for_blame(road.chain, road.node, step) and is_changed_for_blame(road.chain, node, step)
-        for step in later
-    )
+    """Whether a revision after `at`, which lies on the road, changed both this node and the road's."""
+    return road.last_mend(node) > at
 
 
 def pardon(failure: Failure, log: ControlLog, chain: Chain) -> ControlTag | None:

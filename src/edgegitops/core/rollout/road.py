@@ -53,6 +53,23 @@ class Road:
         """Positions in the span at which this node's digest changed."""
         return tuple(at for at in self.span if is_changed(self.chain, self.node, at))
 
+    @cached_property
+    def _own_mends(self) -> tuple[int, ...]:
+        """Positions in the span at which this node changed for blame, newest first."""
+        return tuple(at for at in reversed(self.span) if is_changed_for_blame(self.chain, self.node, at))
+
+    @cached_property
+    def _last_mends(self) -> dict[str, int]:
+        """What was asked of `last_mend`: one stolen key may tell of failures without end."""
+        return {}
+
+    def last_mend(self, node: str) -> int:
+        """The newest position in the span that changed both this node and another one, for blame; -1: none did."""
+        if node not in self._last_mends:
+            both = (at for at in self._own_mends if is_changed_for_blame(self.chain, node, at))
+            self._last_mends[node] = next(both, -1)
+        return self._last_mends[node]
+
     @property
     def last_change(self) -> int:
         """The last of them: what was said of the node before that was said of something else."""
