@@ -80,11 +80,14 @@ NOBODY = ""
 
 @dataclass(frozen=True)
 class Heard:
-    """What nodes reported, why a report was refused by node, and why some could not be had."""
+    """What nodes reported, why a report was refused by node, and why some could not be had. `sent` is what was shown
+    of each node.
+    """
 
     evidence: "Evidence"
     refused: Mapping[str, str]
     wrong: str = ""
+    sent: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = 
     standpoint = Standpoint(now, is_clock_trusted=True, root_version=version, payloads=known)
     reading = Reading(deployment, heard.evidence, standpoint)
     situation = Situation(deployment, history.chain(deployment), ControlLog(frozenset(tags), now), reading)
+    situation = _with_bygone(situation, heard, reports, base)
     return Desk(
         situation,
         history,
@@ -222,9 +226,32 @@ def evidence_of(source: Source, base: Base) -> Heard:
     from edgegitops.core.witness import read_sent
 
     keys = base.page.report_keys
-    sent, wrong = _collected(source, base, keys)
-    said, refused = read_sent(((name, data) for (name, _), data in sent.items()), keys, base.pin.repository)
-    return Heard(Evidence(said), {name: f"{one.doubt}: {one.detail}" for name, one in refused.items()}, wrong)
+    found, wrong = _collected(source, base, keys)
+    sent = tuple((name, data) for (name, _), data in found.items())
+    said, refused = read_sent(sent, keys, base.pin.repository)
+    return Heard(Evidence(said), {name: f"{one.doubt}: {one.detail}" for name, one in refused.items()}, wrong, sent)
+
+
+def _with_bygone(situation: "Situation", heard: Heard, source: Source, base: Base) -> "Situation":
+    """The situation with the failures that nodes count too: of who was removed, or got another key, on the longest road
+    that a node still has before it.
+    """
+    from edgegitops.core.witness import keys_on_road, with_bygone
+
+    now = base.page.report_keys
+    first = min((situation.road(node).base for node in situation.pending), default=situation.candidate)
+    pages = [base.history.page(at) for at in range(first, situation.candidate + 1)]
+    said = [page.report_keys for page in pages if page is not None]
+    had = keys_on_road([keys for at, keys in enumerate(said) if at == 0 or keys != said[at - 1]])
+    bygone = {name: tuple(one for one in keys if one != now.get(name)) for name, keys in had.items()}
+    bygone = {name: keys for name, keys in bygone.items() if keys}
+    if not bygone:
+        return situation
+    gone = bygone.keys() - now.keys()
+    more, _ = _collected(source, base, gone) if gone else ({}, "")
+    sent = (*heard.sent, *((name, data) for (name, _), data in more.items()))
+    evidence = with_bygone(heard.evidence, sent, bygone, base.pin.repository)
+    return replace(situation, reading=replace(situation.reading, evidence=evidence))
 
 
 def _collected(source: Source, base: Base, names: Collection[str]) -> tuple[dict[tuple[str, int], bytes], str]:

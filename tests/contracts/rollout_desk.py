@@ -40,7 +40,7 @@ class RolloutDesk:
         subprocess.run(["git", "init", "-q", "--bare", "--initial-branch=main", str(self.bare)], check=True)
         self.fleet = fleets.found(home, str(self.bare))
         self.keys: dict[str, bytes] = {}
-        lines = {site: self._node_key(site) for site in RINGS}
+        lines = {site: self.node_key(site) for site in RINGS}
         files = {
             f"trust/nodes/{site}.yaml": enrolment.keys_manifest(site, {"gw": line}) for site, line in lines.items()
         }
@@ -55,8 +55,10 @@ class RolloutDesk:
         self.deploy(approvals)
         self.sequences = dict.fromkeys(RINGS, 0)
 
-    def _node_key(self, site: str) -> str:
-        path = self.home / f"node-{site}"
+    def node_key(self, site: str) -> str:
+        """A new report key, with which the node of a site signs from now on; its public line."""
+        path = self.home / f"node-{site}-{len(self.keys)}"
+        path.unlink(missing_ok=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", site, "-f", str(path)], check=True)
         self.keys[site] = path.read_bytes()
         kind, key, *_ = path.with_suffix(".pub").read_text(encoding="utf-8").split()
@@ -100,9 +102,18 @@ class RolloutDesk:
         return library.digest(clone.commit(revision).tree, APP, f"{site}/gw") or ""
 
     def tell(
-        self, site: str, revision: str, *, failed: str = "", soaked_for: timedelta = SOAKED, hold: str = ""
+        self,
+        site: str,
+        revision: str,
+        *,
+        failed: str = "",
+        soaked_for: timedelta = SOAKED,
+        hold: str = "",
+        floor: str = "",
     ) -> None:
-        """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it."""
+        """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it; `floor`
+        is the newest commit that it believes.
+        """
         self.sequences[site] += 1
         now = SystemClock().now().replace(microsecond=0)
         failures = (
@@ -123,7 +134,7 @@ class RolloutDesk:
             self.sequences[site],
             now,
             1,
-            revision,
+            floor or revision,
             deployments={APP: told},
         )
         payload = payload_of(report)

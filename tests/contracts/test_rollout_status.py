@@ -10,6 +10,7 @@ import yaml
 from tests.contracts.rollout_desk import APP, RolloutDesk, check
 
 from edgegitops.adapters.repository_reports import GitReports
+from edgegitops.lab import enrolment
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,58 @@ def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:
     assert desk.look("status")["isThrough"]
     desk.reports.rename(tmp_path / "away")
     assert "reports could not be had" in desk.run("status", APP)
+
+
+@pytest.fixture
+def failed(tmp_path: Path) -> RolloutDesk:
+    """2.0.0 runs well on the canary; on the pilot its disk died."""
+    made = RolloutDesk(tmp_path)
+    for site in "abcd":
+        made.tell(site, made.first)
+    second = made.release("2.0.0")
+    made.tell("a", second)
+    made.tell("b", made.first, failed=second)
+    assert "b/gw failed" in made.run("status", APP, *where(made), code=1)
+    return made
+
+
+def remove(desk: RolloutDesk) -> None:
+    desk.fleet.commit("security: b is gone", key="security", files={"trust/nodes/b.yaml": None})
+    desk.fleet.commit("inventory: b is gone", key="inventory", files={"sites/b.yaml": None})
+    desk.fleet.push()
+
+
+def reinstall(desk: RolloutDesk) -> None:
+    files: dict[str, str | bytes | None] = {
+        "trust/nodes/b.yaml": enrolment.keys_manifest("b", {"gw": desk.node_key("b")})
+    }
+    desk.fleet.commit("security: b has another key", key="security", files=files)
+    desk.fleet.push()
+
+
+@pytest.mark.parametrize("leave", [remove, reinstall])
+def test_failure_of_a_node_that_was_removed_or_reinstalled_is_seen_and_can_be_forgiven(failed, leave) -> None:
+    """Nodes count it too. Red where workbench_rollout.py does not ask `_with_bygone`."""
+    leave(failed)
+    said = failed.run("status", APP, *where(failed), code=1)
+    assert "held: c/gw, d/gw" in said
+    assert "(too-many-failures): b/gw failed; wave pilot allows 0" in said
+    assert "removed from" not in said  # of its old reports nothing but the failure counts
+    assert "Forgives: b/gw@2" in failed.tag("retry", *where(failed))["message"]
+    assert "too-many-failures" not in failed.run("status", APP, *where(failed))
+
+
+def test_failure_that_no_report_tells_any_more_is_told_by_who_is_held_and_can_be_forgiven_by_its_number(failed) -> None:
+    """The reinstalled node's first report stands where the other one was; the nodes have heard that one."""
+    reinstall(failed)
+    failed.tell("b", failed.first)
+    tip = failed.fleet.tip()
+    failed.tell("c", failed.first, hold="too-many-failures", floor=tip)
+    said = failed.run("status", APP, *where(failed))
+    assert "held there all the same: c/gw: it failed on more nodes than its waves allow (too-many-failures)" in said
+    assert "rollout retry line --node SITE/NODE@REPORT" in said
+    for word in ("b/gw@x", "@2", "b@2"):
+        failed.run("retry", APP, "--reason", "x", "--node", word, "--yes", code=64)
+    made = failed.tag("retry", "--node", "b/gw@2", *where(failed))
+    assert "Forgives: b/gw@2\n" in made["message"]
+    assert "held there" not in failed.run("status", APP, *where(failed))  # it has not heard of the retry yet

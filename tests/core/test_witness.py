@@ -7,8 +7,9 @@ from tests.core.trust.conftest import Forge
 
 from edgegitops.core import witness
 from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, StoredReport
+from edgegitops.core.rollout.evidence import Evidence
 from edgegitops.core.trust.reports import NAMESPACE, key_id, payload_of, sealed
-from edgegitops.core.witness import evidence_of, read_sent
+from edgegitops.core.witness import evidence_of, keys_on_road, read_sent, with_bygone
 
 NODE = "plant/gw"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -89,3 +90,21 @@ def test_people_read_what_is_shown_with_the_reasons_of_what_is_refused(forge):
     keys = dict.fromkeys([name for name, _ in sent], forge.signer("node").line)
     said, refused = read_sent(sent, keys, forge.fleet)
     assert ([one.report.name for one in said], list(refused)) == ([NODE], ["plant/b"])
+
+
+def test_keys_on_a_road_are_those_of_all_its_revisions_the_newest_first():
+    pages = ({"a/gw": "1", "b/gw": "1"}, {"a/gw": "2", "b/gw": "1"}, {"a/gw": "2"}, {"a/gw": "3", "c/gw": "1"})
+    assert keys_on_road(pages) == {"a/gw": ("3", "2", "1"), "b/gw": ("1",), "c/gw": ("1",)}
+    assert keys_on_road(()) == {}
+
+
+def test_what_is_shown_under_a_bygone_key_counts_as_failure_and_as_nothing_else(forge):
+    """Red where `with_bygone` hands what it read to `word_of` as said."""
+    old, new = stored(forge, failures=["b" * 64]), stored(forge, by="other", sequence=2, name="plant/two")
+    said, _ = read_sent([("plant/two", new.data)], {"plant/two": forge.signer("other").line}, forge.fleet)
+    shown = [(NODE, old.data), ("plant/two", new.data)]
+    evidence = with_bygone(Evidence(said), shown, {NODE: (forge.signer("node").line,)}, forge.fleet)
+    assert {one.digest for one in evidence.failures("line")} == {"b" * 64}
+    assert (set(evidence.latest), evidence.has_run("line", NODE)) == ({"plant/two"}, False)
+    forged = with_bygone(Evidence(said), shown, {NODE: (forge.signer("other").line,)}, forge.fleet)
+    assert not forged.failures("line")

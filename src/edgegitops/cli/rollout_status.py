@@ -18,6 +18,7 @@ from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, spa
 from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
+from edgegitops.core.model.reasons import HoldReason
 
 if TYPE_CHECKING:
     from edgegitops.cli.watching import View
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _COLOURS = {"held": "yellow", "failed": "red", "may start": "green", "to do": "cyan", "wave": "bold", "reports": "red"}
 _SOAKING = "soaking"
 _BY_FAILURES = frozenset({"latched", "too-many-failures"})
+_STICKING = frozenset({"halted", "too-many-failures", "latched", "excluded"})
+"""Holds that do not end by hearing more; the others of the rollout come and go with the newest reports."""
 _HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
 LACKS = {
     "no-report": "reports nothing of it",
@@ -193,11 +196,14 @@ def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:
     if waiting.shut is None:
         yield f"    may start now ({waiting.cause}): {names(waiting.nodes)}"
         yield from _held_there(desk, waiting.nodes)
+        yield from _contradicted(desk, waiting.nodes)
         return
     shut = waiting.shut
     words, advice = HOLDS.get(shut.reason, ("", ""))
     yield visible(f"    held: {names(waiting.nodes)}: {words or shut.reason} ({shut.reason}): {shut.detail}")
     yield f"    to do: {_help(desk, shut) or advice}"
+    if shut.reason not in _STICKING:
+        yield from _contradicted(desk, waiting.nodes)
 
 
 def _held_there(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
@@ -210,6 +216,28 @@ def _held_there(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
                 found.setdefault(reason, []).append(node)
     for reason, held in sorted(found.items()):
         yield visible(f"      held there: {names(held)}: {HOLDS.get(reason, ('it is held',))[0]} ({reason})")
+
+
+def _contradicted(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
+    """What holds nodes that know as much as this clone, and is not to be seen here: a report that this store has no
+    more, for instance.
+    """
+    situation = desk.situation
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        report, told = situation.reading.evidence.latest.get(node), situation.told(node)
+        if report is None or told is None or report.floor != desk.head:
+            continue
+        if set(report.heads.get(situation.deployment, ())) == set(situation.log.heads):
+            for reason in _STICKING & set(told.holds):
+                found.setdefault(reason, []).append(node)
+    name = situation.deployment
+    for reason, held in sorted(found.items()):
+        yield visible(f"      held there all the same: {names(held)}: {HOLDS[HoldReason(reason)][0]} ({reason})")
+        yield (
+            f"      to do: what they know of is not in these reports; edgegitops explain {name} there tells it, and "
+            f"edgegitops rollout retry {name} --node SITE/NODE@REPORT --reason … forgives it"
+        )
 
 
 def _help(desk: "Desk", shut: "Shut") -> str:

@@ -147,9 +147,18 @@ def rollback() -> None:
 
 
 @_common(ControlKind.RETRY)
-@click.option("--node", "only", multiple=True, metavar="SITE/NODE", help="Forgive only this node's; repeatable.")
+@click.option(
+    "--node",
+    "only",
+    multiple=True,
+    metavar="SITE/NODE[@REPORT]",
+    help="Forgive only this node's; with the number of a report that one, told here or not; repeatable.",
+)
 def retry() -> None:
-    """Forgive failures of DEPLOYMENT, taken from the reports, and end its rollbacks and revocations."""
+    """Forgive failures of DEPLOYMENT, taken from the reports, and end its rollbacks and revocations.
+
+    `explain` on a node that is held tells the numbers of the reports.
+    """
 
 
 @_common(ControlKind.HOTFIX)
@@ -351,8 +360,15 @@ def _refuge(wish: Wish, desk: "Desk") -> str:
 
 def _forgiven(only: tuple[str, ...], target: str, desk: "Desk") -> tuple[Any, ...]:
     from edgegitops.core.overview.effect import unforgiven
+    from edgegitops.core.trust.control_tags import forgiven_of
 
-    found = tuple(one for one in unforgiven(desk.situation, target) if not only or one.node in only)
+    exact = {one: forgiven_of(one) for one in only if "@" in one}
+    wrong = next((text for text, one in exact.items() if one is None), "")
+    if wrong:
+        raise click.UsageError(f"--node: {wrong!r} is not SITE/NODE@REPORT, such as ludvika/gw-1@12")
+    named = tuple(dict.fromkeys(one for one in exact.values() if one is not None))
+    told = tuple(one for one in unforgiven(desk.situation, target) if not only or one.node in only)
+    found = (*told, *(one for one in named if one not in told))
     if not found and (only or not desk.situation.log.exclusions):
         _end(
             "nothing-to-forgive: no failure that stands in the way is told by the reports (--reports), and no rollback "

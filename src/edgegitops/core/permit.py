@@ -161,7 +161,9 @@ class Rollouts:
         now = several[-1]
         if all(one is now or one == now for one in several):
             return now
-        return self._kept("keys", lambda: {seat: key for one in several for seat, key in one.items()}, *several)
+        from edgegitops.core.witness import keys_on_road
+
+        return self._kept("keys", lambda: {seat: had[0] for seat, had in keys_on_road(several).items()}, *several)
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""

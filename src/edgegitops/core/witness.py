@@ -7,8 +7,8 @@
    read again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgegitops.core.model.report import Statement, StoredReport
 from edgegitops.core.model.trust import Refused
@@ -23,6 +23,35 @@ def read_sent(
     read = [(name, read_report(data, fleet=fleet, name=name, key_line=keys[name])) for name, data in sent]
     said = frozenset(one for _, one in read if isinstance(one, Statement))
     return said, {name: one for name, one in read if isinstance(one, Refused)}
+
+
+def keys_on_road(pages: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The report keys that each node had on a road, the newest first; `pages` are the keys of its revisions, oldest
+    first. Who was removed on the way, or has another key now, may still accuse.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for page in reversed(pages):
+        for name, key in page.items():
+            had = found.get(name, ())
+            if key not in had:
+                found[name] = (*had, key)
+    return found
+
+
+def with_bygone(
+    evidence: Evidence, sent: Iterable[tuple[str, bytes]], bygone: Mapping[str, tuple[str, ...]], fleet: str
+) -> Evidence:
+    """The evidence, and the failures of what is shown of nodes under keys that they do not have any more (rule 2)."""
+    said: dict[str, list[Statement]] = {}
+    for one in evidence.statements:
+        said.setdefault(one.report.name, []).append(one)
+    gone: dict[str, list[Statement]] = {}
+    for name, data in sent:
+        found = (read_report(data, fleet=fleet, name=name, key_line=key) for key in bygone.get(name, ()))
+        gone.setdefault(name, []).extend(one for one in found if isinstance(one, Statement))
+    words = {name: word_of(said.get(name, ()), gone.get(name, ())) for name in said.keys() | gone.keys()}
+    accusers = frozenset(name for name, word in words.items() if word.failures)
+    return replace(evidence, heard=words, accusers=accusers)
 
 
 def stored_statement(one: StoredReport, *, fleet: str, name: str) -> Statement | None:

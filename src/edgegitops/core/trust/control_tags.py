@@ -170,7 +170,7 @@ def with_roles(ref: str, tag: ControlTag, signers: Signers) -> ControlTag | Refu
 
 def _tag(said: _Said, place: re.Match[str], payload: str, target: str) -> ControlTag:
     one = said.one
-    forgives = (_FORGIVES.match(text) for text in said.many.get("Forgives", ()))
+    forgives = (forgiven_of(text) for text in said.many.get("Forgives", ()))
     return ControlTag(
         payload=payload,
         number=int(place[2]),
@@ -184,10 +184,16 @@ def _tag(said: _Said, place: re.Match[str], payload: str, target: str) -> Contro
         reason=one.get("Reason", ""),
         to=one.get("To", ""),
         is_for_current_policy=one.get("Policy") == "current",
-        forgives=tuple(Forgiven(found[1], int(found[2])) for found in forgives if found),
+        forgives=tuple(one for one in forgives if one),
         ignores_windows=one.get("Ignore-Windows") == "yes",
         resumes=one.get("Resumes", ""),
     )
+
+
+def forgiven_of(text: str) -> Forgiven | None:
+    """The failure that `<site>/<node>@<report sequence>` names; None where it has another form."""
+    found = _FORGIVES.match(text)
+    return Forgiven(found[1], int(found[2])) if found else None
 
 
 def _trailers(message: bytes) -> _Said | str:
