@@ -65,12 +65,14 @@ class Ends:
     way: tuple[str, ...]
 
 
-def ends_of(path: Path, revisions: str) -> Ends:
-    """Both sides of `revisions` in the clone at `path`; InvalidDocumentError where what comes is not valid."""
+def ends_of(path: Path, revisions: str, memo: MutableMapping[str, object] | None = None) -> Ends:
+    """Both sides of `revisions` in the clone at `path`; InvalidDocumentError where what comes is not valid. `memo`
+    keeps what was read of files, by what they hold.
+    """
     from edgegitops.adapters.repository_clone import Clone
 
     clone = Clone(path)
-    memo: dict[str, object] = {}
+    memo = {} if memo is None else memo
     base, commit = clone.ends(revisions) if revisions else (None, None)
     head = _revision(clone, commit) if commit else _directory(path)
     after = _seen(head, path, memo)

@@ -65,7 +65,8 @@ def open_trial(path: Path, revisions: str, began_at: datetime | None) -> Trial:
     from edgegitops.core.trust.lookup import Lookup
     from edgegitops.workbench import ends_of
 
-    ends = ends_of(path, revisions)
+    files: dict[str, object] = {}
+    ends = ends_of(path, revisions, files)
     before, after = ends.before, ends.after
     commits: dict[str, RawObject] = {}
     found: list[Revision] = []
@@ -76,7 +77,7 @@ def open_trial(path: Path, revisions: str, began_at: datetime | None) -> Trial:
     sides = [one.revision.objects for one in (before, after) if one is not None]
     lookup = Lookup(_Together(commits, sides), TrustLimits())
     is_keyless = not any(keys.nodes for keys in after.snapshot.keys.values())
-    library = (EnrolledLibrary if is_keyless else Library)(lookup, load_schemas(), after.judge)
+    library = (EnrolledLibrary if is_keyless else Library)(lookup, load_schemas(), after.judge, files=files)
     start = began_at or SystemClock().now().replace(second=0, microsecond=0)
     setting = Setting(found[0] if before else None, found[-1], library, InstalledZones(), start)
     name = before.revision.name if before else "nothing"
@@ -91,11 +92,12 @@ def run(trial: Trial, weather: Weather, seed: int, tell: Callable[[int, Progress
             tell(seed, progress)
 
     gc.disable()  # nothing of a run is garbage before its end, and to look for it takes a third of the time
+    fleet = Fleet(trial.setting, replace(weather, seed=seed), trial.make_hands, heard)
     try:
-        return Fleet(trial.setting, replace(weather, seed=seed), trial.make_hands, heard).run()
+        return fleet.run()
     finally:
+        fleet.forget()  # what refers to itself would have to be looked for
         gc.enable()
-        gc.collect()
 
 
 def _commit(tree: str, parent: str) -> bytes:

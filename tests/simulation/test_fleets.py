@@ -5,6 +5,7 @@ whatever is lost or away; where a node was seen to fail, nothing of its wave beg
 does not start there again. Liveness: who is well and connected gets there, when approvals are given.
 """
 
+import gc
 import os
 from datetime import timedelta
 from fractions import Fraction
@@ -13,8 +14,10 @@ from random import Random
 import pytest
 from tests.simulation.fleet import found, lived, trial_of, when
 
+from edgegitops.twin.node import Node
 from edgegitops.twin.story import FAILED_HERE, OFFLINE, Mark, Story
 from edgegitops.twin.weather import Aim, Weather
+from edgegitops.workbench_simulate import run
 
 IS_DEEP = os.environ.get("EDGEGITOPS_DEEP", "") not in {"", "0"}
 COUNT = int(os.environ.get("EDGEGITOPS_SEEDS", "400" if IS_DEEP else "12"))
@@ -62,6 +65,18 @@ def test_fleet_keeps_the_promises_of_its_gates(trial, seed):
     assert len(starts) == len(set(starts)), f"seed {seed}: twice"
     if not story.failed and not story.offline and weather.lost < 1:
         assert story.is_through, f"seed {seed}: {story.held}"
+
+
+def test_run_that_is_told_leaves_no_nodes_to_be_looked_for(trial):
+    gc.collect()
+    usual = gc.get_threshold()
+    gc.set_threshold(0)  # a run switches the collector on again
+    try:
+        run(trial, Weather(), 1)
+        left = [one for one in gc.get_objects() if isinstance(one, Node)]
+    finally:
+        gc.set_threshold(*usual)
+    assert left == []
 
 
 def test_healthy_fleet_comes_through_and_soaks_between_its_waves(trial):

@@ -11,12 +11,13 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import assert_never
 
 from edgegitops.core.model import naming
+from edgegitops.core.model.changed import replace
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.spec import CreateSpec
@@ -111,9 +112,7 @@ class MemoryEngine:
         self._let_time_pass()
         return Observed(
             at=self.clock.now(),
-            containers=tuple(
-                replace(one.seen, networks=tuple(sorted(one.seen.addresses))) for one in self._containers.values()
-            ),
+            containers=tuple(map(_shown, self._containers.values())),
             networks=dict(self._networks),
             volumes=dict(self._volumes),
             subnets={name: self.subnets.get(name, ()) for name in self._networks},
@@ -427,11 +426,11 @@ class MemoryEngine:
     def _let_time_pass(self) -> None:
         now = self.clock.now()
         for one in self._containers.values():
-            span = self._behaviour(one).crashes_after
             started_at = one.seen.started_at
-            if span is None or started_at is None or one.seen.state is not ContainerState.RUNNING:
+            if started_at is None or one.seen.state is not ContainerState.RUNNING:
                 continue
-            if now >= started_at + span:
+            span = self._behaviour(one).crashes_after
+            if span is not None and now >= started_at + span:
                 one.seen = _ended(one.seen, started_at + span, self._behaviour(one).exit_code)
 
     def _behaviour(self, one: _Container) -> Behaviour:
@@ -451,6 +450,14 @@ def _turns(behaviour: Behaviour) -> list[timedelta]:
     """The ages at which something changes."""
     spans = (behaviour.crashes_after, behaviour.unready_after, behaviour.ready_after)
     return [span for span in spans if span]
+
+
+def _shown(one: _Container) -> ContainerSeen:
+    """What is listed of a container: the very same value as long as nothing about it changes."""
+    joined = tuple(sorted(one.seen.addresses))
+    if one.seen.networks != joined:
+        one.seen = replace(one.seen, networks=joined)
+    return one.seen
 
 
 def _ended(seen: ContainerSeen, at: datetime, exit_code: int) -> ContainerSeen:

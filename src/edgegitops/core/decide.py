@@ -15,12 +15,13 @@ Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from edgegitops.core.adopted import adopted
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
+from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault
@@ -179,7 +180,10 @@ def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed 
     stale = freshness if permit.is_opening and isinstance(freshness, Hold) else None
     is_asked = bool(permit.cause) and scene.gate is not None and scene.gate.reason is HoldReason.PAUSED
     gate = None if is_asked else scene.gate
-    return replace(scene, gate=gate or permit.hold or stale, cause=permit.cause, window=window)
+    gate = gate or permit.hold or stale
+    if gate is scene.gate and window is scene.window and permit.cause == scene.cause:
+        return scene
+    return replace(scene, gate=gate, cause=permit.cause, window=window)
 
 
 def _together(reports: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
@@ -296,13 +300,17 @@ def _bare_scene(facts: Facts, name: str) -> Scene:
 
 def _needed(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
     """What images and artifacts may still be asked for; None where nobody knows, or understood, what is wanted."""
-    if desired is None or not desired.is_enrolled or facts.ledger.invalid_revision:
+    if desired is None or not _is_need_known(facts, desired):
         return None
     return needed_by(facts.ledger.deployments.values(), desired.releases.values())
 
 
+def _is_need_known(facts: Facts, desired: Desired) -> bool:
+    return desired.is_enrolled and not facts.ledger.invalid_revision
+
+
 def _kept_secrets(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
-    if desired is None or _needed(facts, desired) is None:
+    if desired is None or not _is_need_known(facts, desired):
         return None
     return secrets_needed_by(facts.ledger.deployments.values(), desired.releases.values())
 
@@ -343,8 +351,14 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, _freshness(facts, desired))
     )
     window = _window(facts, plant_for(name, desired, target, record.serving), target, record)
-    return replace(
-        _bare_scene(facts, name),
+    return Scene(
+        name=name,
+        fleet=facts.node.fleet,
+        now=facts.now,
+        boot_id=facts.boot_id,
+        seq=facts.ledger.seq,
+        observed=facts.observed,
+        record=record,
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
         gate=None if isinstance(gate, Proceed) else gate,

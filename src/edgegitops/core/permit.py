@@ -14,11 +14,12 @@ What reads history and verifies is loaded where rule 2 asks for it: it is most o
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgegitops.core.desired.admission import admit
+from edgegitops.core.model.changed import replace
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold

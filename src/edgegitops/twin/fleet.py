@@ -97,6 +97,11 @@ class Fleet:
         self._live()
         return self._told()
 
+    def forget(self) -> None:
+        """Let go of the nodes once the story is told: each knows its fleet, so nothing else would end them soon."""
+        self._agenda.clear()
+        self._members.clear()
+
     # --- before the change
 
     def _found(self) -> None:

@@ -181,13 +181,13 @@ class Parts:
 
 def parts_of(fleet: str, release: Release) -> Parts:
     """The parts of a release; BrokenInvariantError where its dependencies have a cycle (resolution refuses those)."""
-    return _parts(fleet, _Same(release))
+    return _parts(fleet, Same(release))
 
 
 @lru_cache(maxsize=256)  # a decision asks for the same parts a dozen times
-def _parts(fleet: str, same: "_Same[Release]") -> Parts:
+def _parts(fleet: str, same: "Same[Release]") -> Parts:
     release = same.it
-    parts, networks, volumes = _named(_Same(release.spec), release.digest)
+    parts, networks, volumes = _named(Same(release.spec), release.digest)
     jobs = [part for part in parts if part.job is not None]
     return Parts(
         fleet,
@@ -200,7 +200,7 @@ def _parts(fleet: str, same: "_Same[Release]") -> Parts:
     )
 
 
-class _Same(Generic[T]):
+class Same(Generic[T]):
     """A value that is equal to nothing but itself: what was worked out for it holds as long as it is that very one."""
 
     def __init__(self, it: T) -> None:
@@ -210,11 +210,11 @@ class _Same(Generic[T]):
         return id(self.it)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.it is self.it
+        return isinstance(other, Same) and other.it is self.it
 
 
 @lru_cache(maxsize=256)  # several releases may have one spec, and to name it hashes every container
-def _named(same: _Same[DeploymentSpec], digest: str) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
+def _named(same: Same[DeploymentSpec], digest: str) -> tuple[tuple[Part, ...], Mapping[str, str], Mapping[str, str]]:
     spec = same.it
     levels = _levels(spec)
     containers = [

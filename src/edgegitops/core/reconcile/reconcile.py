@@ -16,9 +16,9 @@ Left to others: whether a start is allowed (rollout), what is wanted (desired), 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
+from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import (
     AlarmCleared,
     AlarmRaised,
@@ -65,7 +65,8 @@ def reconcile(scene: Scene) -> Outlook:
     Alarms and a hold that differ from the remembered ones come as a work of events, so that the journal tells of them.
     """
     outlook = _next(scene)
-    return tell(scene, replace(outlook, alarms=(*outlook.alarms, *_unanswered(scene))))
+    unanswered = _unanswered(scene)
+    return tell(scene, replace(outlook, alarms=(*outlook.alarms, *unanswered)) if unanswered else outlook)
 
 
 def _unanswered(scene: Scene) -> tuple[tuple[Alarm, str], ...]:

@@ -58,6 +58,8 @@ def unshared(scene: Scene, releases: Iterable[Release | None]) -> list[str]:
     One of another deployment that is on its way may be among them: it is created again before its containers are.
     """
     known = frozenset[str]().union(*(scene.parts(one).shared() for one in releases if one is not None))
+    if not known:
+        return []
     labels = [one.labels for one in scene.observed.containers]
     used = {name for one in labels for name in one.get(LABEL_SHARES, "").split() if one.get(LABEL_FLEET) == scene.fleet}
     there = scene.observed.networks

@@ -91,7 +91,8 @@ class Scene:
 
     def kept(self, parts: Parts) -> frozenset[str]:
         """Engine names that a release explains: its containers, its jobs, and runs of its scheduled jobs."""
-        return parts.names() | {seen.name for seen in self.owned() if parts.is_run(seen)}
+        runs = {seen.name for seen in self.owned() if parts.is_run(seen)} if parts.scheduled else frozenset[str]()
+        return parts.names() | runs
 
     def owned(self) -> tuple[ContainerSeen, ...]:
         """All containers of this deployment, of whatever release, by name."""
@@ -165,6 +166,9 @@ def began(
     return TransitionBegan(scene.name, transition)
 
 
+_NOTHING = Outlook()
+
+
 def due(scene: Scene, steps: Iterable[S]) -> tuple[tuple[S, ...], Outlook]:
     """The steps whose back-off is over, and an outlook that says why the others wait (empty where none does)."""
     ready: list[S] = []
@@ -178,7 +182,7 @@ def due(scene: Scene, steps: Iterable[S]) -> tuple[tuple[S, ...], Outlook]:
         else:
             waiting.append((again, Hold(_hold_reason(failure.reason), f"{key}: {failure.detail}", again)))
     if not waiting:
-        return tuple(ready), Outlook()
+        return tuple(ready), _NOTHING
     until, hold = min(waiting, key=lambda one: one[0])
     return tuple(ready), Outlook(hold=hold, until=until)
 
@@ -189,4 +193,5 @@ def _hold_reason(reason: str) -> HoldReason:
 
 def earliest(*instants: datetime | None) -> datetime | None:
     """The first of the given instants; None where there is none."""
-    return min((at for at in instants if at is not None), default=None)
+    known = [at for at in instants if at is not None]
+    return min(known) if known else None

@@ -20,8 +20,10 @@ def stops(
     scene: Scene, releases: Iterable[Release | None], *, keep: frozenset[str] = frozenset()
 ) -> list[StopContainer]:
     """The next containers of this deployment to stop, but for those named in `keep`; `releases` explain them."""
-    known = _known(scene, releases)
     running = [seen.name for seen in scene.owned() if seen.name not in keep and seen.state in NOT_STOPPED]
+    if not running:
+        return []
+    known = _known(scene, releases)
     last = max((known[name].level for name in running if name in known), default=-1)
     strays = [name for name in running if name not in known]
     return [_stop(known, name) for name in strays or [name for name in running if known[name].level == last]]
@@ -31,7 +33,8 @@ def _known(scene: Scene, releases: Iterable[Release | None]) -> dict[str, Part]:
     known: dict[str, Part] = {}
     for parts in (scene.parts(one) for one in releases if one is not None):
         known |= {part.name: part for part in (*parts.containers, *parts.jobs)}
-        known |= {seen.name: parts.named(seen.container) for seen in scene.owned() if parts.is_run(seen)}
+        if parts.scheduled:
+            known |= {seen.name: parts.named(seen.container) for seen in scene.owned() if parts.is_run(seen)}
     return known
 
 

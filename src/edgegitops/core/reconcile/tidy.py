@@ -9,13 +9,14 @@ What a container uses is kept by the engine, whatever is asked; a removal that d
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.naming import digest_of
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Phase, Release
-from edgegitops.core.model.spec import CreateSpec
 from edgegitops.core.model.steps import RemoveArtifact, RemoveImage, Step
+from edgegitops.core.reconcile.parts import Same
 from edgegitops.core.reconcile.scene import Outlook, Scene, due, work
 
 _OVER = frozenset({Phase.HEALTHY, Phase.ABSENT})
@@ -39,24 +40,30 @@ def is_short_of_disk(records: Iterable[DeploymentRecord]) -> bool:
 
 def needed_by(records: Iterable[DeploymentRecord], wanted: Iterable[Release]) -> frozenset[str]:
     """Digests (hex) of the images and artifacts of every release that is wanted, runs, or may be gone back to."""
-    names = {
-        name
-        for one in _needed(records, wanted)
-        for name in (one.image, *(mount.artifact for mount in one.mounts))
-        if name
-    }
-    return frozenset(map(digest_of, names))
+    return frozenset[str]().union(*(_digests(one) for one in _needed(records, wanted)))
 
 
 def secrets_needed_by(records: Iterable[DeploymentRecord], wanted: Iterable[Release]) -> frozenset[str]:
     """The secrets (`db.2`) of these releases; whose age file is no longer in Git stays on the node as long."""
-    return frozenset[str]().union(*(one.secrets() for one in _needed(records, wanted)))
+    return frozenset[str]().union(*(_secrets(one) for one in _needed(records, wanted)))
 
 
-def _needed(records: Iterable[DeploymentRecord], wanted: Iterable[Release]) -> list[CreateSpec]:
+def _needed(records: Iterable[DeploymentRecord], wanted: Iterable[Release]) -> list[Same[Release]]:
     releases = {id(one): one for one in wanted}
     for record in records:
         ways = (record.transition.old, record.transition.new) if record.transition else ()
         kept = () if record.phase is Phase.ABSENT else record.lkg
         releases |= {id(one): one for one in (record.serving, record.halted, *ways, *kept) if one is not None}
-    return [create for release in releases.values() for create in release.spec.creates()]
+    return [Same(one) for one in releases.values()]
+
+
+@lru_cache(maxsize=256)  # each decision asks this of the same few releases
+def _digests(same: Same[Release]) -> frozenset[str]:
+    creates = same.it.spec.creates()
+    names = {name for one in creates for name in (one.image, *(mount.artifact for mount in one.mounts)) if name}
+    return frozenset(map(digest_of, names))
+
+
+@lru_cache(maxsize=256)
+def _secrets(same: Same[Release]) -> frozenset[str]:
+    return frozenset[str]().union(*(one.secrets() for one in same.it.spec.creates()))
