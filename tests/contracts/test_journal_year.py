@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from edgegitops.adapters.journal_sqlite import SqliteJournal
-from edgegitops.bootstrap import KEPT_ENTRIES
+from edgegitops.bootstrap_worker import KEPT_ENTRIES
 from edgegitops.cli.journal import journal as command
 from edgegitops.core.model import events as e
 from edgegitops.core.model.ledger import Health, Transition

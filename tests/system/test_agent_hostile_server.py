@@ -318,7 +318,7 @@ def test_control_tag_stays_whatever_the_server_makes_of_it(besieged: Besieged) -
         besieged.makes_up("http")
     git(besieged.bare, "update-ref", "-d", TAG)
     besieged.told("http", "was deleted", Alarm.CONTROL_TAG_MOVED)
-    lines = "".join(f"{main} refs/tags/rollout/app/{number:06}\n" for number in range(1, 5_000))
+    lines = "".join(f"{main} refs/tags/rollout/app/{number:06}\n" for number in range(1, 11_000))
     (besieged.bare / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + lines)
     news = besieged.news("drowned")
     eventually(lambda: look.ledger(node).floor.commit == news, "the branch comes all the same", node, 30)
