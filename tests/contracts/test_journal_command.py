@@ -143,6 +143,7 @@ TOLD: list[tuple[e.Event, str]] = [
     (e.HealthChanged("line", "line.web.1", Health.UNREADY, "status 500"), "line.web.1 is unready: status 500"),
     (e.SoakMarked("line", "1" * 64, timedelta(minutes=3, milliseconds=400)), "healthy for 3 min (111111111111)"),
     (e.Latched("line", "1" * 64, "c", "deadline-missed"), "111111111111 failed here and stays off: deadline-missed"),
+    (e.Latched("line", "1" * 64, "c", "regressed", "why"), "111111111111 failed later, and runs on: regressed (why)"),
     (e.Unlatched("line", "1" * 64, "retry"), "111111111111 may be tried again: retry"),
     (e.HoldChanged("line", "paused", "", AT), "held: paused, until 2026-03-01 12:30:00"),
     (e.HoldChanged("line"), "nothing holds it any more"),

@@ -6,7 +6,8 @@ import pytest
 from tests.core.reconcile.stage import Stage, app
 
 from edgegitops.cli import explain, node_view
-from edgegitops.core.model.facts import Hold
+from edgegitops.core.model.facts import Desired, Hold
+from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.reasons import HoldReason
 
 ONE, TWO = app("1"), app("2")
@@ -53,3 +54,21 @@ def test_instant_of_the_next_look_is_told_until_it_is_over(stage):
 def test_only_what_ends_by_itself_is_said_to_have_an_end(code, word):
     said = explain._end({"code": code, "until": "2026-03-01T12:00:00Z"}, Stage().clock.now())
     assert said.startswith(word)
+
+
+def test_what_regressed_and_is_well_again_is_said_to_run_and_to_count_as_failed():
+    stage = Stage()
+    stage.converge(ONE)
+    stage.probe(Health.UNREADY)
+    stage.observe_for(waited=ONE.policy.deadline)
+    stage.play()
+    stage.probe(Health.READY)
+    stage.observe_for(soaked=ONE.policy.soak)
+    stage.play()
+    desired = Desired("r1", {ONE.deployment: ONE})
+    (told,) = explain._reasons(explain._Case(look(stage), stage.record, desired, ()))
+    assert (told["code"], "counts as failed here and runs on" in told["text"]) == ("regressed", True)
+    assert f"edgegitops rollout retry {ONE.deployment}" in told["toDo"]
+    stage.converge(TWO)
+    (told,) = explain._reasons(explain._Case(look(stage), stage.record, desired, ()))
+    assert (told["code"], "is not started again" in told["text"]) == ("latched", True)

@@ -142,7 +142,7 @@ class Story:
         if self.code:
             assert latch is not None, story
             assert migrates >= 1, story
-        if latch is None:
+        if latch is None or latch.reason == "regressed":
             assert record.serving.digest == self.new.digest, story
             assert record.phase in (Phase.HEALTHY, Phase.REGRESSED), story
             assert record.jobs[self._name("migrate", self.new)].result is JobResult.SUCCEEDED, story

@@ -27,6 +27,7 @@ REST_WITHIN = timedelta(hours=2)
 EXCUSES = {
     "attempts-exhausted": ("Dies", "PowerCut", "journal broken"),
     "ended-while-proving": ("somebody",),
+    "regressed": ("prober broken", "engine down", "somebody"),
     "deadline-missed": ("prober broken", "engine down", "somebody"),
 }
 
@@ -44,7 +45,8 @@ def judge(weather: Weather, laws: Laws, deployment: str) -> None:
         assert record.serving is None, f"{deployment} was removed and serves"
         return
     if record.serving is not None and record.serving.digest == wanted.digest:
-        assert wanted.digest not in record.latches
+        failed = record.latches.get(wanted.digest)
+        assert failed is None or failed.reason == "regressed", failed
         return
     assert_latched(record, wanted)
     if is_good(wanted):

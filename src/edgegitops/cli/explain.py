@@ -37,7 +37,7 @@ from edgegitops.core.model import naming
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.ledger import DeploymentRecord
-from edgegitops.core.model.reasons import Alarm, HoldReason
+from edgegitops.core.model.reasons import Alarm, HoldReason, Refusal
 from edgegitops.core.model.release import Phase, Release
 from edgegitops.core.model.view import CONTROL_TAGS
 
@@ -200,7 +200,11 @@ def _reasons(case: _Case) -> list[Tree]:
         found.append(_reason("operator", detail, advice, since=hold.since, until=hold.until))
     target = case.desired.releases.get(record.name) if case.desired else None
     latch = record.latches.get(target.digest) if target else None
-    if latch is not None:
+    if latch is not None and latch.reason == Refusal.REGRESSED and _is_target(case):
+        detail = f"{release_words(target)} counts as failed here and runs on: {why(latch.reason, latch.detail)}"
+        advice = f"release a fix; where the cause was elsewhere: edgegitops rollout retry {record.name}"
+        found.append(_reason(Refusal.REGRESSED, detail, advice, since=latch.at))
+    elif latch is not None:
         word = "cannot be taken by this node" if latch.is_refusal else "failed on this node and is not started again"
         advice = f"release a fix, or raise metadata.attempt in deployments/{record.name}.yaml to try the same again"
         detail = f"{release_words(target)} {word}: {why(latch.reason, latch.detail)}"

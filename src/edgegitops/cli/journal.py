@@ -20,6 +20,7 @@ import click
 from edgegitops.cli.plain_words import span
 from edgegitops.core.model import events as e
 from edgegitops.core.model.codec import Tree, to_tree
+from edgegitops.core.model.reasons import Refusal
 from edgegitops.core.model.release import Release
 from edgegitops.errors import EdgegitopsError
 
@@ -223,6 +224,8 @@ def words(event: e.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence an ev
         case e.SoakMarked():
             return f"healthy for {span(event.soaked_for)} ({event.digest[:SHORT]})"
         case e.Latched():
+            if event.reason == Refusal.REGRESSED:
+                return f"{event.digest[:SHORT]} failed later, and runs on: {_why(event.reason, event.detail)}"
             verdict = "refused" if event.is_refusal else "failed"
             return f"{event.digest[:SHORT]} {verdict} here and stays off: {_why(event.reason, event.detail)}"
         case e.Unlatched():

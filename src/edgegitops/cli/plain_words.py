@@ -148,6 +148,7 @@ REFUSALS: Mapping[str, str] = {
     Refusal.REVERT_ORDERED: "its revert was ordered",
     Refusal.REVERT_FAILED: "the way back to the release before did not work",
     Refusal.NOTHING_TO_REVERT_TO: "there was no release before to go back to",
+    Refusal.REGRESSED: "it was proven, and later was not well any more",
     Refusal.UNHEALTHY_TOO_LONG: "it was not ready for too long",
     Refusal.ENDED_TOO_OFTEN: "a container ended too often",
     Refusal.CONTENT_MISSING: "a config file of it is not in the repository",

@@ -371,6 +371,17 @@ def test_latch_stands_until_it_is_taken_off():
     assert of(fold(e.Unlatched(LINE, TWO.digest, "retry"), ledger=latched)).latches == {}
 
 
+def test_regression_that_is_left_stays_the_failure_that_was_told():
+    told = e.ReportMade(4, "p", "i1", {LINE: (TWO.digest,)})
+    regressed = fold(e.Latched(LINE, TWO.digest, "r2", "regressed"), told, ledger=resting())
+    left = fold(e.Latched(LINE, TWO.digest, "r2", "unhealthy-too-long"), ledger=regressed)
+    assert (of(left).latches[TWO.digest].reason, of(left).latches[TWO.digest].told_in) == ("unhealthy-too-long", 4)
+    refused = fold(e.Latched(LINE, TWO.digest, "r2", "create-failed", is_refusal=True), ledger=regressed)
+    assert of(refused).latches[TWO.digest].told_in == 0
+    again = fold(e.Latched(LINE, TWO.digest, "r2", "deadline-missed"), ledger=left)
+    assert of(again).latches[TWO.digest].told_in == 0
+
+
 @pytest.mark.parametrize("phase", [Phase.HEALTHY, Phase.PREPARING])
 def test_restated_release_is_restated_wherever_it_is_kept(phase):
     restated = replace(TWO, version="2.0")

@@ -2,6 +2,7 @@
 
 from tests.core.reconcile.stage import (
     DAWN,
+    LINE,
     MINUTE,
     POLICY,
     Stage,
@@ -9,6 +10,7 @@ from tests.core.reconcile.stage import (
     app,
 )
 
+from edgegitops.core.model import events as e
 from edgegitops.core.model.facts import Hold
 from edgegitops.core.model.ledger import Health
 from edgegitops.core.model.reasons import HoldReason
@@ -84,6 +86,81 @@ def test_reverted_release_that_crashes_is_regressed_too():
     stage.observe_for(waited=POLICY.deadline)
     stage.play()
     assert (stage.phase, stage.alarms) == (Phase.REGRESSED, {"release-failed", "regressed"})
+
+
+def unwell(stage: Stage, *, of=ONE) -> None:
+    """Not ready for the deadline."""
+    stage.probe(Health.UNREADY, of=of)
+    stage.observe_for(waited=POLICY.deadline)
+    stage.play()
+
+
+def well(stage: Stage, *, of=ONE) -> None:
+    """Healthy for one soak."""
+    stage.probe(Health.READY, of=of)
+    stage.observe_for(soaked=POLICY.soak)
+    stage.play()
+
+
+def failures(stage: Stage) -> dict[str, str]:
+    return {digest: latch.reason for digest, latch in stage.record.latches.items() if not latch.is_refusal}
+
+
+def test_regression_is_a_failure_that_stays_when_it_is_well_again_and_what_serves_runs_on():
+    stage = healthy()
+    unwell(stage)
+    assert failures(stage) == {ONE.digest: "regressed"}
+    assert "unhealthy-too-long" in stage.record.latches[ONE.digest].detail
+    well(stage)
+    assert (stage.phase, stage.alarms, stage.running) == (Phase.HEALTHY, set(), {"app:1"})
+    assert failures(stage) == {ONE.digest: "regressed"}
+    assert stage.record.hold_reason == ""
+    crash_three_times(stage)
+    assert (stage.running, stage.record.serving) == ({"app:1"}, ONE)
+
+
+def test_regression_while_an_update_waits_is_a_failure_too():
+    stage = healthy()
+    stage.want(app("2"))
+    stage.gate = Hold(HoldReason.PAUSED)
+    stage.play()
+    unwell(stage)
+    assert failures(stage) == {ONE.digest: "regressed"}
+
+
+def test_second_regression_is_the_same_failure_until_the_first_is_forgiven():
+    stage = healthy()
+    unwell(stage)
+    told = stage.record.latches[ONE.digest]
+    well(stage)
+    unwell(stage)
+    assert stage.record.latches[ONE.digest] == told
+    stage.tell(e.Unlatched(LINE, ONE.digest, "a retry"))
+    stage.play()
+    assert failures(stage) == {}
+    well(stage)
+    unwell(stage)
+    assert failures(stage) == {ONE.digest: "regressed"}
+
+
+def test_what_regressed_is_not_started_again_once_it_was_left():
+    stage = healthy()
+    unwell(stage)
+    stage.converge(app("2"))
+    stage.want(ONE)
+    stage.play()
+    assert (stage.record.hold_reason, stage.running) == ("latched", {"app:2"})
+
+
+def test_update_that_fails_goes_back_to_what_regressed_before():
+    stage = healthy()
+    unwell(stage)
+    well(stage)
+    stage.want(app("2"))
+    stage.start_up()
+    stage.observe_for(waited=POLICY.deadline)
+    stage.play()
+    assert (stage.phase, stage.running) == (Phase.REVERTED, {"app:1"})
 
 
 def test_regressed_release_gives_way_to_a_new_one():

@@ -284,7 +284,7 @@ class SoakMarked:
 
 @dataclass(frozen=True, slots=True)
 class Latched:
-    """The digest failed here (or was refused) and is not started again without a new attempt."""
+    """The digest failed here (or was refused) and is not started again without a retry or a new attempt."""
 
     kind: ClassVar[str] = "latched"
     deployment: str

@@ -96,7 +96,7 @@ class ScheduleMark:
 @dataclass(frozen=True, slots=True)
 class Latch:
     """A durable mark that a digest failed (or was refused) here and is not started again. `told_in` is the sequence of
-    the report that first told it (0: none yet).
+    the report that first told it (0: none yet). One with the reason `regressed` runs on for as long as it serves.
     """
 
     digest: str

@@ -99,6 +99,7 @@ class Refusal(StrEnum):
     REVERT_ORDERED = "revert-ordered"
     REVERT_FAILED = "revert-failed"
     NOTHING_TO_REVERT_TO = "nothing-to-revert-to"
+    REGRESSED = "regressed"
     UNHEALTHY_TOO_LONG = "unhealthy-too-long"
     ENDED_TOO_OFTEN = "ended-too-often"
     CONTENT_MISSING = "content-missing"

@@ -96,7 +96,7 @@ def apply_to_record(  # noqa: PLR0911, PLR0912 - one return an event is the tabl
                 unanswered_for=event.unanswered_for,
             )
         case e.Latched():
-            latch = Latch(event.digest, event.revision, event.reason, at, event.detail, event.is_refusal)
+            latch = _latch(record.latches.get(event.digest), event, at)
             return replace(record, latches=including(record.latches, event.digest, latch))
         case e.Unlatched():
             return replace(record, latches=excluding(record.latches, event.digest))
@@ -329,6 +329,13 @@ def _ended(record: DeploymentRecord, event: e.ContainerEnded, at: datetime) -> D
         return replace(record, containers=including(record.containers, event.container, known))
     ended = replace(known, ends=_recent((*known.ends, at), at))
     return replace(record, containers=including(record.containers, event.container, ended), soaked_for=NOTHING)
+
+
+def _latch(known: Latch | None, event: e.Latched, at: datetime) -> Latch:
+    """What regressed and is left is one failure, told under one sequence, so that one retry forgives it."""
+    is_same = known is not None and known.reason == Refusal.REGRESSED and not event.is_refusal
+    told_in = known.told_in if known is not None and is_same else 0
+    return Latch(event.digest, event.revision, event.reason, at, event.detail, event.is_refusal, told_in)
 
 
 def _recent(times: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:

@@ -1,15 +1,16 @@
 """Law: what serves is judged by what was observed of it: regressed when it fails, healthy when it has soaked again.
 
-Regressed: three ends of a container in 10 min, or more ends than its `restartLimit`, not ready for the
-deadline, or a failed job of `runs: onUpdate`. It
-is an alarm whatever else goes on, and a phase where nothing is on its way. It is over once the release has soaked and
-nothing of this holds any more. A deployment whose last transition did not get through is healthy again when what
-serves is what is wanted, and has soaked. Nothing is stopped or started here: healing goes on either way.
+Regressed: three ends of a container in 10 min, or more ends than its `restartLimit`, not ready for the deadline, or a
+failed job of `runs: onUpdate`. It is an alarm whatever else goes on, and a phase where nothing is on its way. It is a
+failure too, latched and told like any other until a retry names it: what is left is not started again here, what serves
+runs on. The alarm is over once the release has soaked and nothing of this holds any more. A deployment whose last
+transition did not get through is healthy again when what serves is what is wanted, and has soaked. Nothing is stopped
+or started here: healing goes on either way.
 """
 
 from datetime import datetime, timedelta
 
-from edgegitops.core.model.events import AlarmCleared, Event
+from edgegitops.core.model.events import AlarmCleared, Event, Latched
 from edgegitops.core.model.reasons import Alarm, Refusal
 from edgegitops.core.model.release import Phase
 from edgegitops.core.model.spec import RestartLimit
@@ -46,8 +47,18 @@ def _regressed(scene: Scene, parts: Parts, reason: tuple[Refusal, str]) -> list[
     if Phase.REGRESSED in MOVES[scene.record.phase]:
         events.append(moved(scene, Phase.REGRESSED, reason=code, detail=detail))
     if events or not scene.is_alarmed(Alarm.REGRESSED):
+        events += _latched(scene, parts, f"{code}: {detail}")
         events += scene.alarm(Alarm.REGRESSED, f"{parts.release.short}: {code}: {detail}")
     return events
+
+
+def _latched(scene: Scene, parts: Parts, detail: str) -> list[Event]:
+    """The failure, once until a retry names it: one that is forgiven is told anew when it regresses anew."""
+    release = parts.release
+    known = scene.record.latches.get(release.digest)
+    if known is not None and not known.is_refusal:
+        return []
+    return [Latched(scene.name, release.digest, release.revision, Refusal.REGRESSED, detail)]
 
 
 def _recovered(scene: Scene, parts: Parts) -> list[Event]:
