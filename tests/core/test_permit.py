@@ -48,6 +48,8 @@ class Plant:
         self.reports: dict[str, tuple[StoredReport, ...]] = {}
         self.ledger = Ledger(installation="i")
         self.is_reporting = True
+        self.is_answered = True
+        self.runs = self.first
         self.site = "c"
 
     def line(self, name: str) -> str:
@@ -89,9 +91,13 @@ class Plant:
             objects=self.repo.store.objects(),
             schemas=load_schemas(),
             reports=self.reports,
+            heard_from=frozenset(f"{name}/gw" for name in (*RINGS, "d")),
+            is_answered=self.is_answered,
             is_reporting=self.is_reporting,
         )
         record = DeploymentRecord("app", Phase.HEALTHY, serving=old.releases["app"])
+        if not self.runs:
+            record = DeploymentRecord("app")
         return Rollouts(facts, new).permit("app", record)
 
 
@@ -103,6 +109,47 @@ def plant() -> Plant:
 def test_gate_asks_the_members_of_its_own_wave_and_of_those_before_it(plant: Plant) -> None:
     plant.repo.commit(apps__app__app=application("two"))
     assert plant.ask().reports == {f"{name}/gw": plant.line(name) for name in RINGS}
+
+
+def test_good_news_opens_nothing_while_nobody_answers_where_reports_are_kept(plant: Plant) -> None:
+    """Red where core/permit.py has `if True:` for `if self.facts.is_answered or not (...)`: what was heard before, and
+    is fresh still, would open the gate.
+    """
+    revision = plant.repo.commit(apps__app__app=application("two"))
+    for name in RINGS:
+        plant.tell(name, revision)
+    assert plant.ask().hold is None
+    plant.is_answered = False
+    hold = plant.ask().hold
+    assert hold is not None
+    assert hold.reason is HoldReason.EVIDENCE
+    assert hold.until is not None, "it is asked again"
+
+
+def test_first_wave_needs_nobodys_good_news_and_goes_on_while_nobody_answers(plant: Plant) -> None:
+    revision = plant.repo.commit(apps__app__app=application("two"))
+    plant.is_answered, plant.site = False, "a"
+    assert plant.ask().hold is None
+    plant.tell("a", revision, plant.digest("a", revision))
+    hold = plant.ask().hold
+    assert hold is not None
+    assert hold.reason is HoldReason.TOO_MANY_FAILURES, "bad news that is known counts"
+
+
+def test_fresh_node_takes_nothing_from_its_fellows_while_nobody_answers(plant: Plant) -> None:
+    """Red where core/permit.py does not look for `Cause.FELLOWS`."""
+    plant.runs = ""
+    plant.repo.files["sites/d.yaml"] = site("d", "canary")
+    plant.repo.files["trust/nodes/d.yaml"] = plant.keys("d")
+    plant.first = plant.repo.commit()
+    plant.tell("a", plant.first)
+    plant.site = "d"
+    permit = plant.ask()
+    assert (permit.hold, permit.cause) == (None, "fellows")
+    plant.is_answered = False
+    hold = plant.ask().hold
+    assert hold is not None
+    assert hold.reason is HoldReason.EVIDENCE
 
 
 def test_node_that_a_release_moves_into_the_first_wave_still_hears_those_that_were_before_it(plant: Plant) -> None:

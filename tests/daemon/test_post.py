@@ -293,6 +293,7 @@ def test_transport_that_never_ends_is_given_up_and_keeps_no_worker(node):
         node.clock.advance(GIVEN_UP_AFTER)
         postman.turn({}, {})
         assert not postman.under_way
+        assert not postman.is_answered
         hung.is_over.set()
     assert any("given up" in one.detail for one in node.journal.ledger().alarms.values())
 
@@ -354,6 +355,21 @@ def test_who_was_asked_a_moment_ago_is_known_whether_it_answered_or_not(node):
     assert postman.heard_from == {ME, PEER}
     node.clock.advance(HEARD_FOR)
     assert postman.heard_from == frozenset()
+
+
+def test_one_way_that_answers_is_an_answer_and_a_push_that_fails_is_none_the_less(node, monkeypatch):
+    """Red where daemon/post.py has `self._is_answered = not any(wrong)`."""
+    away = UnavailableError("reports", "collect", "away")
+    assert node.work(PEER).is_answered
+    node.transport.wrong = away
+    assert not node.work(PEER).is_answered
+    two(node)
+    assert node.work(PEER).is_answered
+    node.others = ()
+    node.transport.wrong = None
+    node.transport.shown.clear()
+    monkeypatch.setattr(node.transport, "publish", RefusedReports("read only").publish)
+    assert node.work(PEER).is_answered
 
 
 def test_worker_that_lives_long_hears_again(node):

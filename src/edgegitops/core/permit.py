@@ -7,7 +7,8 @@
 3. What is allowed may be another release than the newest: what the fellows of a fresh node run, or what a rollback
    goes back to. A release that is kept here is taken from memory, any other from its own revision.
 4. What opens a gate was asked for a moment ago: hours may have passed since somebody last asked, before a window, and
-   bad news may be there by now. What could not be had then counts as it was heard before.
+   bad news may be there by now. While nobody answers where reports are kept, bad news counts as it was heard, and good
+   news opens nothing.
 Everything else about a start is asked elsewhere: windows, interlocks, holds.
 
 What reads history and verifies is loaded where rule 2 asks for it: it is most of a worker that finds nothing to do.
@@ -37,7 +38,7 @@ from edgegitops.core.rollout.count import Counted, Reading, same_wave
 from edgegitops.core.rollout.evidence import Evidence, Standpoint
 from edgegitops.core.rollout.next_release import Cause, Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.road import Road, road_to
-from edgegitops.core.rollout.wave_gate import Shut
+from edgegitops.core.rollout.wave_gate import Case, Shut, case_of, does_trust_anybody
 from edgegitops.core.trust.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ class Rollouts:
             return Permit(wanted, Hold(HoldReason.EVIDENCE, f"the history cannot be read: {history.detail}"))
         road = self._road(history, name, record)
         keys = self._keys(history, road)
-        found = next_release(Question(self._own(record), road.chain, log, self._reading(name, keys)))
+        reading = self._reading(name, keys)
+        found = next_release(Question(self._own(record), road.chain, log, reading))
         heard = self._fellows(name, road, keys)
         told = Permit(wanted, events=retried(record, self._name, log, road.chain), reports=heard)
         match found:
@@ -208,10 +210,9 @@ class Rollouts:
             case Start():
                 has_waves = bool(road.before.policy.waves or road.after.policy.waves)
                 is_opening = has_waves and found.cause in {Cause.GATE, Cause.FELLOWS}
-                if is_opening and not self._has_heard(heard):
-                    words = "its gate is open by what was heard before; the newest reports are asked for"
-                    again = self.facts.now + self.facts.asked_every
-                    return replace(told, hold=Hold(HoldReason.EVIDENCE, words, again))
+                unheard = self._unheard(found, case_of(road, log, reading), heard) if is_opening else None
+                if unheard is not None:
+                    return replace(told, hold=unheard)
                 allowed = replace(told, cause=found.cause, ignores_windows=found.ignores_windows, is_opening=is_opening)
                 return self._to_release(found, name, record, allowed)
 
@@ -221,10 +222,18 @@ class Rollouts:
         refs = (one.ref for payload, one in kept.items() if payload not in known)
         return sorted(one for one in refs if one.startswith(f"{CONTROL_TAGS}{name}/"))
 
-    def _has_heard(self, names: Collection[str]) -> bool:
-        """Rule 4."""
-        heard = self.facts.heard_from
-        return heard is None or heard >= set(names)
+    def _unheard(self, found: Start, case: Case, names: Collection[str]) -> Hold | None:
+        """Rule 4, of a gate that is open."""
+        heard, again = self.facts.heard_from, self.facts.now + self.facts.asked_every
+        if heard is None:
+            return None
+        if not heard >= set(names):
+            words = "its gate is open by what was heard before; the newest reports are asked for"
+            return Hold(HoldReason.EVIDENCE, words, again)
+        if self.facts.is_answered or not (found.cause is Cause.FELLOWS or does_trust_anybody(case)):
+            return None
+        words = "its gate is open by reports that came before; where reports are kept nobody answers now"
+        return Hold(HoldReason.EVIDENCE, words, again)
 
     @property
     def _is_sure(self) -> bool:

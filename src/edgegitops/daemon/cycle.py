@@ -222,6 +222,7 @@ class Cycle:
             reports=self._postman.heard if self._postman is not None else {},
             asked_every=self._identity.interval,
             heard_from=self._postman.heard_from if self._postman is not None else None,
+            is_answered=self._postman is None or self._postman.is_answered,
             tags={} if is_local else gear.repository.tags(),
             is_reporting=gear.post is not None and gear.post.is_own,
             fleet_may_say=gear.post.left if gear.post is not None else frozenset(),

@@ -4,8 +4,8 @@ Speaking and hearing run beside the loop and never delay healing; what does not 
 waits for it. Each transport is for itself: what one of them took is sent, and one that does not show it is given it
 again whenever it is heard. What none took is not remembered as sent, so the next worker makes a newer report of it.
 What was heard is kept in the node's own store (daemon/archive.py); a worker that lives long hears again and again. A
-transport that does not answer is an alarm that names it, and a hold for good news only: bad news that is in the store
-counts.
+transport that does not answer is an alarm that names it. Where none answers, that is a hold for good news only: bad
+news that is in the store counts.
 A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
 (core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
@@ -75,6 +75,7 @@ class Postman:
         self._transports: Sequence[ReportTransport] = ()
         self._asked: frozenset[str] = frozenset()
         self._heard: tuple[frozenset[str], timedelta] = (frozenset(), timedelta())
+        self._is_answered = True
         self._errands: dict[str, _Errand] = {}
         self._wrong: dict[str, tuple[str, ...]] = {}
         self._tried: Report | None = None
@@ -92,6 +93,11 @@ class Postman:
             return None
         names, at = self._heard
         return names if self._clock.monotonic() - at < HEARD_FOR else frozenset()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether any transport answered when it was last asked for what others say."""
+        return self._is_answered
 
     @property
     def under_way(self) -> list["Future[tuple[str, ...]]"]:
@@ -201,15 +207,19 @@ class Postman:
         try:
             keys[self._name] = self._post.key_line()
         except DeniedError as error:
+            self._is_answered = False
             return (error.message,)
-        wrong = [_error_of(partial(self._hear_from, one, keys)) for one in self._transports]
+        answered: list[ReportTransport] = []
+        wrong = [_error_of(partial(self._hear_from, one, keys, answered)) for one in self._transports]
+        self._is_answered = bool(answered)
         is_sure = all(one is None or isinstance(one, DeniedError) for one in wrong)
         self._has_heard_itself = self._has_heard_itself or is_sure
         return _words(wrong)
 
-    def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str]) -> None:
+    def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str], answered: list[ReportTransport]) -> None:
         found = transport.collect(sorted(keys))
         self._archive.take_in(found, keys)
+        answered.append(transport)
         if found.get(self._name) == b"":
             raise UnavailableError("reports", "collect", f"the own report ({self._name}) could not be had")
         self._remind(transport, found.get(self._name, b""))
@@ -229,6 +239,7 @@ class Postman:
                 self._wrong[what] = _words([error]) if error is not None else errand.future.result()
             elif self._clock.monotonic() >= errand.ends_at:
                 self._wrong[what] = (f"no end after {GIVEN_UP_AFTER.total_seconds():.0f} s: given up",)
+                self._is_answered = self._is_answered and what != "hear"
             else:
                 continue
             del self._errands[what]

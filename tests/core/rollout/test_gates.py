@@ -19,6 +19,7 @@ from edgegitops.core.rollout.blame import Failure, does_concern
 from edgegitops.core.rollout.count import Tally, is_too_large, tally, wave_at
 from edgegitops.core.rollout.next_release import Own, Start
 from edgegitops.core.rollout.road import road_to
+from edgegitops.core.rollout.wave_gate import does_trust_anybody
 
 ASKER = "z/9"  # alone in the last wave
 HALF = Gate(min_healthy=Fraction(1, 2), max_failures=Fraction(1, 2))
@@ -692,3 +693,19 @@ def test_failures_without_end_of_one_node_cost_one_walk_over_the_chain() -> None
     told = [Failure("b/1", f"r{at % 49}", content(f"x{at}"), at) for at in range(1, 1000)]
     assert all(does_concern(one, road) for one in told)
     assert Counting.asked < 10 * len(told)
+
+
+@pytest.mark.parametrize("where", ["both", "the old one", "the new one", "neither"])
+def test_good_word_of_an_earlier_wave_is_trusted_under_either_policy(where: str) -> None:
+    """The own wave asks for nobody's good word, also where a failure in it has it counted."""
+    world = good(fleet(3, gate=HALF), 2)
+    world.tell(canaries(world)[2], "old", "r1", ReportedState.REVERTED, failures=[("r2", "new")])
+    for at, name in enumerate(("the old one", "the new one")):
+        if where not in {"both", name}:
+            world.pages[at] = with_all_in_one_wave(world.pages[at])
+    assert does_trust_anybody(case_at(world, Own(ASKER, content("old")))) is (where != "neither")
+
+
+def with_all_in_one_wave(one: Edition) -> Edition:
+    """The asker and all others stand in the first wave."""
+    return replace(one, members={name: replace(member, wave=0) for name, member in one.members.items()})

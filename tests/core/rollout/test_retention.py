@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,28 @@ def test_failure_that_a_retry_let_go_is_kept_with_the_last_report_that_told_it()
 def test_two_payloads_under_one_sequence_stay_as_a_proof_of_the_lie():
     lie = [said(3), said(3, minutes=1)]
     assert kept(lie, [said(sequence) for sequence in range(4, 50)]) == {*lie, said(49)}
+
+
+def test_newest_report_is_kept_once_also_where_it_is_half_of_a_lie():
+    lie = [said(3), said(3, minutes=1)]
+    assert worth_keeping(dict.fromkeys(lie, 900)) == (lie[1], lie[0])
+
+
+def test_third_payload_under_one_sequence_proves_nothing_more():
+    third, *newer = (said(3, minutes=at) for at in range(3))
+    assert kept([third, *newer]) == set(newer)
+
+
+def test_bounds_of_one_node_are_what_the_pages_say():
+    assert (MOST, SIZE_MOST) == (32, 262_144)
+
+
+@pytest.mark.parametrize(("more", "is_kept"), [(0, True), (1, False)])
+def test_what_fills_the_bound_to_the_byte_is_kept_and_a_byte_more_is_not(more, is_kept):
+    """The newest report is not counted."""
+    newest, old, older = said(9), said(8, ("x" * 64, 1)), said(7, ("y" * 64, 1))
+    found = worth_keeping({newest: SIZE_MOST, old: 1000, older: SIZE_MOST - 1000 + more})
+    assert found == ((newest, old, older) if is_kept else (newest, old))
 
 
 def test_node_that_floods_its_word_takes_a_bounded_place_and_its_newest_report_stays():

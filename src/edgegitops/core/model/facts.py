@@ -70,8 +70,9 @@ class Facts:
     it changes no decision, and may be emptied at any time; so does `files`, for manifest files by blob id and path, and
     the texts in it may come from an earlier process. `snapshots` are the copies of volumes on disk.
     What others say is asked for again after `asked_every`; `heard_from` are those of whom it was asked a moment ago
-    (None: there is nowhere to ask). `is_reporting`: this node publishes reports by its own configuration; of the ways
-    in `fleet_may_say` (fields of `Reporting`) it does where its fleet says so.
+    (None: there is nowhere to ask), `is_answered` whether any way of the reports answered then. `is_reporting`: this
+    node publishes reports by its own configuration; of the ways in `fleet_may_say` (fields of `Reporting`) it does
+    where its fleet says so.
     """
 
     now: datetime
@@ -97,6 +98,7 @@ class Facts:
     files: MutableMapping[str, object] = field(default_factory=dict, compare=False)
     asked_every: timedelta = timedelta(seconds=60)
     heard_from: frozenset[str] | None = None
+    is_answered: bool = True
     snapshots: tuple[SnapshotSeen, ...] = ()
     is_reporting: bool = False
     fleet_may_say: frozenset[str] = frozenset()

@@ -85,6 +85,11 @@ def ask_halted(case: Case) -> Shut | None:
     return next(filter(None, (ask_failures(case, tallies(case, one)) for one in (road.after, road.before))), None)
 
 
+def does_trust_anybody(case: Case) -> bool:
+    """Whether the good word of another node is counted for it, under either policy."""
+    return any(one.good for page in (case.road.before, case.road.after) for one in tallies(case, page)[:-1])
+
+
 def _ask_under_both(case: Case, ask: Callable[[Case, Edition], Shut | None]) -> Shut | None:
     before, after = case.road.before, case.road.after
     now = ask(case, after)
