@@ -32,11 +32,11 @@ class LoopDisk:
         """Let it be there; what a power loss left is put in order by its journal."""
         self.device = run(["losetup", "--find", "--show", str(self.image)]).decode().strip()
         run(["mount", "-o", "errors=remount-ro", self.device, str(self.place)])
+        run(["losetup", "--detach", self.device])  # as soon as nothing is mounted from it
 
     def unmount(self) -> None:
         """Take it away, whatever is open on it."""
         run(["umount", "-l", str(self.place)])
-        run(["losetup", "--detach", self.device])
 
     def turn_read_only(self) -> None:
         """An error that the kernel stops writing after."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.faults.loop_disk import LoopDisk
 
 from edgegitops.errors import DeniedError, InvalidConfigError, UnavailableError
 from edgegitops.lab import cgroups, network, processes
@@ -217,6 +218,17 @@ def test_lab_of_a_killed_process_is_removed_by_the_next_start() -> None:
         assert not place.exists()
         assert not list(processes.marked(str(place)))
     assert network.links(place) == []
+
+
+def test_disk_that_was_mounted_under_a_lab_goes_with_it() -> None:
+    with Lab.start(1) as lab:
+        disk = LoopDisk(lab.directory / "image", lab.directory / "n" / "a place", 16)
+        disk.place.mkdir()
+        disk.mount()
+        (disk.place / "file").touch()
+        disk.image.unlink()
+    assert not lab.directory.exists()
+    assert disk.device not in subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True).stdout
 
 
 def test_power_cut_leaves_no_zombies() -> None:

@@ -1,6 +1,7 @@
 """Law: a lab is one directory; everything that it has outside is named or marked after that directory, so whatever
 instant it was interrupted at, `down` on the directory finds and removes all of it: processes by their mark, links by
-their name, cgroups by the ids in storage, mounts with the namespaces that they live in, and then the directory itself.
+their name, cgroups by the ids in storage, mounts with the namespaces that they live in or by their place, and then the
+directory itself.
 
 Starting first removes what an interrupted lab left in the directory. A lab without a directory of its own lives with
 the process that started it: the next such start removes it where that one was killed. A lab that is whole is never
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgegitops.errors import DeniedError, InvalidConfigError, UnavailableError
-from edgegitops.lab import cgroups, enrolment, fleet, git_server, network, processes, registry
+from edgegitops.lab import cgroups, enrolment, fleet, git_server, mounts, network, processes, registry
 from edgegitops.lab.commands import missing_programs, until
 from edgegitops.lab.fleet import Fleet
 from edgegitops.lab.network import Wiring
@@ -225,11 +226,15 @@ def _me() -> list[int]:
 
 
 def _end_orphans() -> None:
-    """Remove temporary labs whose starter is dead, such as those of a test run that was killed."""
+    """Remove temporary labs whose starter is dead, such as those of a test run that was killed.
+
+    One that cannot be removed now stays for the next start: a new lab needs nothing of it.
+    """
     for place in DIRECTORY.parent.glob(f"{_TEMPORARY}*"):
         starter = (_read_record(place) or {}).get("lives_with")
         if starter and not processes.Process(*starter).is_alive():
-            end(place)
+            with contextlib.suppress(UnavailableError, DeniedError):
+                end(place)
 
 
 def _clean(place: Path) -> None:
@@ -238,6 +243,7 @@ def _clean(place: Path) -> None:
     network.remove(place)
     for home in (place / "n").glob("*"):
         cgroups.sweep(home / "root")
+    mounts.detach(place)
     for folder in ("n", "registry", "git", "fleet", "reports"):
         until(lambda folder=folder: _is_removed(place / folder), f"removal of {place / folder}")  # type: ignore[misc]
     for file in (f"{_RECORD}.new", _RECORD):
