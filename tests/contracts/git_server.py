@@ -14,9 +14,11 @@ import ssl
 import struct
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -34,6 +36,23 @@ ENVIRONMENT = {
     "GIT_COMMITTER_EMAIL": "a@example.org",
     "LC_ALL": "C",
 }
+
+
+def pack_of(*objects: tuple[int, bytes]) -> bytes:
+    """A pack of (type, data): 1 is a commit, 2 a tree, 3 a blob."""
+    body = b"PACK" + struct.pack(">II", 2, len(objects))
+    for kind, data in objects:
+        left, head = len(data) >> 4, [kind << 4 | (len(data) & 15)]
+        while left:
+            head[-1] |= 128
+            head.append(left & 127)
+            left >>= 7
+        body += bytes(head) + zlib.compress(data, 1)
+    return body + sha1(body, usedforsecurity=False).digest()
+
+
+def bare_commit(tree: str) -> bytes:
+    return f"tree {tree}\nauthor A <a@example.org> 0 +0000\ncommitter A <a@example.org> 0 +0000\n\nx\n".encode()
 
 
 def git(folder: Path, *words: str, stdin: bytes = b"") -> str:

@@ -307,15 +307,19 @@ def test_log_that_nobody_reads_holds_up_nothing(node: VirtualNode, mortal: str, 
         node.start_agent(["sh", "-c", words])
         require_healed(node, mortal)
         require_healed(node, second)
-        agent = look.agent_of(node)
-        assert agent is not None
-        agent.signal(signal.SIGTERM)
-        eventually(lambda: not agent.is_alive(), "the end of the agent", node, 12)
+        require_ends_when_told(node)
     finally:
         node.stop_agent()
         os.close(reader)
         os.close(writer)
         fifo.unlink()
+
+
+def require_ends_when_told(node: VirtualNode) -> None:
+    agent = look.agent_of(node)
+    assert agent is not None
+    agent.signal(signal.SIGTERM)
+    eventually(lambda: not agent.is_alive(), "the end of the agent", node, 12)
 
 
 DEAF = """import socket, time
@@ -345,10 +349,7 @@ def test_hook_that_hangs_and_scrapers_that_say_and_read_nothing_hold_up_nothing(
         require_healed(node, mortal)
         node.plug()
         require_healed(node, second)
-        agent = look.agent_of(node)
-        assert agent is not None
-        agent.signal(signal.SIGTERM)
-        eventually(lambda: not agent.is_alive(), "the end of the agent", node, 12)
+        require_ends_when_told(node)
     finally:
         node.plug()
         node.stop_agent()

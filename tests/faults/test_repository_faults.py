@@ -8,16 +8,23 @@ import struct
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from hashlib import sha1
 from pathlib import Path
 
 import pytest
-from tests.contracts.git_server import ENDLESS_PACK, FleetSource, HttpServer, RawServer, free_port, git
+from tests.contracts.git_server import (
+    ENDLESS_PACK,
+    FleetSource,
+    HttpServer,
+    RawServer,
+    bare_commit,
+    free_port,
+    git,
+    pack_of,
+)
 
 from edgegitops.adapters.repository_memory import object_id
 from edgegitops.adapters.repository_mirror import FetchLimits, GitCredentials, GitRepository
@@ -227,26 +234,9 @@ def test_a_branch_that_is_a_tag_object_is_refused(site: Site) -> None:
     assert site.mirror().objects().read(oid) is None
 
 
-def pack(*objects: tuple[int, bytes]) -> bytes:
-    """A pack of (type, data): 1 is a commit, 2 a tree, 3 a blob."""
-    body = b"PACK" + struct.pack(">II", 2, len(objects))
-    for kind, data in objects:
-        left, head = len(data) >> 4, [kind << 4 | (len(data) & 15)]
-        while left:
-            head[-1] |= 128
-            head.append(left & 127)
-            left >>= 7
-        body += bytes(head) + zlib.compress(data, 1)
-    return body + sha1(body, usedforsecurity=False).digest()
-
-
-def bare_commit(tree: str) -> bytes:
-    return f"tree {tree}\nauthor A <a@example.org> 0 +0000\ncommitter A <a@example.org> 0 +0000\n\nx\n".encode()
-
-
 def test_a_server_that_leaves_a_tree_out_leaves_no_hole(site: Site) -> None:
     commit = bare_commit("5" * 40)
-    site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit)))
+    site.server.behave(tip=object_id("commit", commit), pack=pack_of((1, commit)))
     assert f"left out {'5' * 40}" in site.refused().message
 
 
@@ -254,14 +244,14 @@ def test_a_server_that_leaves_a_blob_out_leaves_no_hole(site: Site) -> None:
     """Red where adapters/repository_fetch.py has `if False:` for `if not odb.exists(pygit2.Oid(raw=named)):`."""
     tree = b"100644 fleet.yaml\0" + b"\x55" * 20
     commit = bare_commit(object_id("tree", tree))
-    site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
+    site.server.behave(tip=object_id("commit", commit), pack=pack_of((1, commit), (2, tree)))
     assert f"left out {'5' * 40}" in site.refused().message
 
 
 def test_a_server_that_sends_another_commit_than_it_said_is_refused(site: Site) -> None:
     tree = b""
     commit = bare_commit(object_id("tree", tree))
-    site.server.behave(tip="7" * 40, pack=pack((1, commit), (2, tree)))
+    site.server.behave(tip="7" * 40, pack=pack_of((1, commit), (2, tree)))
     assert site.refused().reason == "fetch-failed"
 
 
@@ -269,7 +259,7 @@ def test_a_pack_bomb_in_a_tree_is_refused_by_its_size(site: Site) -> None:
     """Red where adapters/repository_fetch.py has `if False:` for `if size > LARGEST_STRUCTURE:`."""
     tree = bytes(64 * 1024 * 1024)
     commit = bare_commit(object_id("tree", tree))
-    site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
+    site.server.behave(tip=object_id("commit", commit), pack=pack_of((1, commit), (2, tree)))
     error = site.refused(FetchLimits(memory=700 * 1024 * 1024))
     assert "limit" in error.message
 
@@ -277,7 +267,7 @@ def test_a_pack_bomb_in_a_tree_is_refused_by_its_size(site: Site) -> None:
 def test_a_pack_bomb_beyond_the_memory_is_refused(site: Site) -> None:
     tree = bytes(64 * 1024 * 1024)
     commit = bare_commit(object_id("tree", tree))
-    site.server.behave(tip=object_id("commit", commit), pack=pack((1, commit), (2, tree)))
+    site.server.behave(tip=object_id("commit", commit), pack=pack_of((1, commit), (2, tree)))
     assert site.refused(FetchLimits(memory=100 * 1024 * 1024)).reason == "fetch-failed"
 
 

@@ -8,16 +8,15 @@ key signs, unless a command begins with `as security: `.
 import os
 import re
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.contracts.rollout_desk import RINGS, RolloutDesk, document
+from tests.scenarios.stories import as_told, command_in
 
 HERE = Path(__file__).parent
 STORIES = sorted((HERE / "manager").glob("*.txt"))
-IS_REWRITING = os.environ.get("EDGEGITOPS_REWRITE", "") not in {"", "0"}
 MASKS = (
     (r"(?!2026-01-)\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<instant>"),
     (r"(?!2026-01-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<instant>"),
@@ -31,11 +30,7 @@ class Story:
     def __init__(self, home: Path) -> None:
         self.desk = RolloutDesk(home, approvals=1)
         self.revisions = {"1.0.0": self.desk.first}
-        self.bin = home / "bin"
-        self.bin.mkdir()
-        program = self.bin / "edgegitops"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgegitops "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
+        self.bin = command_in(home)
         self.desk.fleet.git("push", "-q", str(self.desk.bare), "main")
 
     def happen(self, words: list[str]) -> None:
@@ -116,9 +111,7 @@ def told(text: str, home: Path) -> str:
 def test_story_goes_as_it_is_told(file: Path, tmp_path: Path) -> None:
     story = file.read_text(encoding="utf-8")
     now = told(story, tmp_path)
-    if IS_REWRITING:
-        file.write_text(now, encoding="utf-8")
-    assert now == (now if IS_REWRITING else story)
+    assert now == as_told(file, now)
 
 
 def test_there_are_stories() -> None:

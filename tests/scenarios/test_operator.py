@@ -4,20 +4,18 @@ As in test_transcripts; instants, spans that pass while a story runs, and keys t
 """
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 from tests.scenarios import operator_node
+from tests.scenarios.stories import as_told, command_in
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parents[1] / "schemas" / "output"
 STORIES = sorted((HERE / "operator").glob("*.txt"))
-IS_REWRITING = os.environ.get("EDGEGITOPS_REWRITE", "") not in {"", "0"}
 MASKS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<instant>"),
     (r"\((\d+ (d|h|min|s) )+left\)", "(<span> left)"),
@@ -30,11 +28,7 @@ MASKS = (
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     """A folder with node.yaml, state, and the command in bin/."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    program = tools / "edgegitops"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgegitops "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    command_in(tmp_path)
     operator_node.prepare(tmp_path)
     return tmp_path
 
@@ -79,9 +73,7 @@ def test_story_goes_as_it_is_told(file: Path, node: Path) -> None:
     if "refused" in file.stem:
         operator_node.refuse_a_commit(node)
     now = told(story, node)
-    if IS_REWRITING:
-        file.write_text(now, encoding="utf-8")
-    assert now == (now if IS_REWRITING else story)
+    assert now == as_told(file, now)
 
 
 def test_there_are_stories() -> None:

@@ -4,28 +4,22 @@
 stands where N is not 0. `EDGEGITOPS_REWRITE=1 make test` writes the answers anew; then the diff is the review.
 """
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.scenarios.stories import as_told, command_in
 
 HERE = Path(__file__).parent
 FLEET = HERE.parents[1] / "fleet-repo-example"
 STORIES = sorted(HERE.glob("*.txt"))
-IS_REWRITING = os.environ.get("EDGEGITOPS_REWRITE", "") not in {"", "0"}
 
 
 def told(story: str, folder: Path) -> str:
     """The story with the answers that its commands give now, run one after another in `folder`."""
-    tools = folder / "bin"
-    tools.mkdir()
-    program = tools / "edgegitops"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgegitops "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    tools = command_in(folder)
     shutil.copytree(FLEET, folder / "fleet")
     environment = {"PATH": f"{tools}:/usr/bin:/bin", "COLUMNS": "100", "LANG": "C.UTF-8", "HOME": str(folder)}
     opening = story.partition("\n$ ")[0]
@@ -50,9 +44,7 @@ def told(story: str, folder: Path) -> str:
 def test_story_goes_as_it_is_told(file: Path, tmp_path: Path) -> None:
     story = file.read_text(encoding="utf-8")
     now = told(story, tmp_path)
-    if IS_REWRITING:
-        file.write_text(now, encoding="utf-8")
-    assert now == (now if IS_REWRITING else story)
+    assert now == as_told(file, now)
 
 
 def test_there_are_stories() -> None:

@@ -5,15 +5,12 @@ One node speaks http, the other the git protocol. Both look every second, and ma
 """
 
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from hashlib import sha1
 from pathlib import Path
 
 import pytest
-from tests.contracts.git_server import ENDLESS_PACK, GitServer, HttpServer, git
+from tests.contracts.git_server import ENDLESS_PACK, GitServer, HttpServer, bare_commit, git, pack_of
 from tests.system import agent_plant as look
 from tests.system.agent_plant import Plant, Wish, eventually, planted
 
@@ -133,41 +130,24 @@ def fetchers(node: VirtualNode) -> list[int]:
     return found
 
 
-def packed(*objects: tuple[int, bytes]) -> bytes:
-    """A pack of (type, data): 1 is a commit, 2 a tree."""
-    body = b"PACK" + struct.pack(">II", 2, len(objects))
-    for kind, data in objects:
-        left, head = len(data) >> 4, [kind << 4 | (len(data) & 15)]
-        while left:
-            head[-1] |= 128
-            head.append(left & 127)
-            left >>= 7
-        body += bytes(head) + zlib.compress(data, 1)
-    return body + sha1(body, usedforsecurity=False).digest()
-
-
-def commit_of(tree: str) -> bytes:
-    return f"tree {tree}\nauthor A <a@example.org> 0 +0000\ncommitter A <a@example.org> 0 +0000\n\nx\n".encode()
-
-
 def bomb() -> dict[str, object]:
     """A tree of 48 MiB in a pack of some kilobytes."""
     tree = bytes(48 * 1024 * 1024)
-    data = commit_of(object_id("tree", tree))
-    return {"tip": object_id("commit", data), "pack": packed((1, data), (2, tree))}
+    data = bare_commit(object_id("tree", tree))
+    return {"tip": object_id("commit", data), "pack": pack_of((1, data), (2, tree))}
 
 
 def hole() -> dict[str, object]:
     """A commit without its tree."""
-    data = commit_of("5" * 40)
-    return {"tip": object_id("commit", data), "pack": packed((1, data))}
+    data = bare_commit("5" * 40)
+    return {"tip": object_id("commit", data), "pack": pack_of((1, data))}
 
 
 LIES: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
     "endless pack": (lambda: {"tip": "6" * 40, "pack": ENDLESS_PACK, "is_endless": True}, "more"),
     "pack bomb": (bomb, "limit"),
     "hole": (hole, "left out"),
-    "truncated pack": (lambda: {"tip": "7" * 40, "pack": packed((2, b""))[:-8]}, "broke off"),
+    "truncated pack": (lambda: {"tip": "7" * 40, "pack": pack_of((2, b""))[:-8]}, "broke off"),
     "no pack": (lambda: {"tip": "8" * 40, "pack": b"<html>"}, "fetch-failed"),
 }
 

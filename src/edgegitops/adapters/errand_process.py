@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -136,6 +136,13 @@ def confine(limits: Mapping[str, Any]) -> None:
         least = amount if most == resource.RLIM_INFINITY else min(amount, most)
         resource.setrlimit(kind, (least, least))
     signal.setitimer(signal.ITIMER_REAL, limits["wall"])
+
+
+def serve(answer: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """A child's whole life: the request, its limits, the answer."""
+    request = receive()
+    confine(request["limits"])
+    reply(answer(request))
 
 
 def reply(answer: Mapping[str, Any]) -> None:

@@ -77,7 +77,7 @@ class ManifestNotes(MutableMapping[str, object]):
 
     def __init__(self, notes: NotesDirectory, *parts: object) -> None:
         self._notes = notes
-        self._key = key_of(*parts)
+        self._parts = parts
         self._asked: set[str] = set()
         self._is_news = False
 
@@ -85,6 +85,10 @@ class ManifestNotes(MutableMapping[str, object]):
     def known(self) -> MutableMapping[str, object]:
         """Itself."""
         return self
+
+    @cached_property
+    def _key(self) -> str:
+        return key_of(*self._parts)
 
     @cached_property
     def _known(self) -> dict[str, object]:

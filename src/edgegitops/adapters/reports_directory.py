@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edgegitops.adapters.errand_process import confine, receive, reply
+from edgegitops.adapters.errand_process import serve
 from edgegitops.errors import UnavailableError
 
 SIZE_MOST = 256 * 1024
@@ -119,12 +119,5 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {"found": {name: base64.b64encode(data).decode() for name, data in found.items()}}
 
 
-def main() -> None:
-    """Read the request, do it, answer."""
-    request = receive()
-    confine(request["limits"])
-    reply(answer(request))
-
-
 if __name__ == "__main__":
-    main()
+    serve(answer)

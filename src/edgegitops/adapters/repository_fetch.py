@@ -26,8 +26,8 @@ from typing import Any
 import pygit2
 from pygit2.enums import ObjectType
 
-from edgegitops.adapters.errand_process import confine, receive, reply
-from edgegitops.adapters.repository_remote import FetchError, explain, fetch, prepare, tune
+from edgegitops.adapters.errand_process import serve
+from edgegitops.adapters.repository_remote import FetchError, answered, fetch, prepare, tune
 
 ENTRY = re.compile(rb"([0-7]{5,6}) [^\0]+\0(.{20})", re.DOTALL)
 SUBMODULE = b"160000"
@@ -69,7 +69,7 @@ def arrived_tags(request: dict[str, Any]) -> dict[str, str]:
         raise FetchError(f"the remote shows {len(refs)} control tags, more than {MOST_TAGS}")
     shown = {name.removeprefix(QUARANTINED_TAGS): str(repo.references[name].target) for name in refs}
     told = {f"{CONTROL_TAGS}{name}": oid for name, oid in shown.items()}
-    if len(json.dumps(json.dumps(told))) > LONGEST_ANSWER:  # as `main` says it; more the parent does not listen to
+    if len(json.dumps(json.dumps(told))) > LONGEST_ANSWER:  # as `reply` says it; more the parent does not listen to
         raise FetchError(f"the names of the remote's {len(refs)} control tags take more than {LONGEST_ANSWER} bytes")
     return told
 
@@ -138,28 +138,19 @@ def repack(request: dict[str, Any]) -> None:
     builder.write(str(target))
 
 
-def answer(request: dict[str, Any]) -> dict[str, str]:
-    """The whole errand: `{"tip": id}` or `{"reason": code, "message": words}`."""
-    try:
-        if request["errand"] == "repack":
-            repack(request)
-            return {"tip": ""}
-        prepare(Path(request["quarantine"]), Path(request["mirror"]), request["haves"])
-        return bring(request)
-    except FetchError as error:
-        return {"reason": error.reason, "message": str(error)}
-    except MemoryError:
-        return {"reason": "fetch-failed", "message": f"more memory than {request['limits']['memory']} bytes"}
-    except Exception as error:  # noqa: BLE001 - the last word of this process is always an answer
-        return {"reason": "fetch-failed", "message": f"{type(error).__name__}: {explain(str(error))}"}
+def run(request: dict[str, Any]) -> dict[str, str]:
+    """The whole errand: `{"tip": id}`. FetchError where it fails."""
+    if request["errand"] == "repack":
+        repack(request)
+        return {"tip": ""}
+    prepare(Path(request["quarantine"]), Path(request["mirror"]), request["haves"])
+    return bring(request)
 
 
-def main() -> None:
-    """Read the request, do it, answer."""
-    request = receive()
-    confine(request["limits"])
-    reply(answer(request))
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """What `run` says, or why it failed."""
+    return answered(run, request)
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

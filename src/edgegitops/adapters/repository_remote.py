@@ -73,6 +73,18 @@ def explain(said: str) -> FetchError:
     return FetchError(clean or "it failed without a word")
 
 
+def answered(run: Callable[[dict[str, Any]], dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    """What `run` says, or `{"reason": code, "message": words}`: the last word of a child is always an answer."""
+    try:
+        return run(request)
+    except FetchError as error:
+        return {"reason": error.reason, "message": str(error)}
+    except MemoryError:
+        return {"reason": "fetch-failed", "message": f"more memory than {request['limits']['memory']} bytes"}
+    except Exception as error:  # noqa: BLE001 - see above
+        return {"reason": "fetch-failed", "message": f"{type(error).__name__}: {explain(str(error))}"}
+
+
 def refused(ref: str, said: str) -> FetchError:
     """The typed error for a ref that the server did not take."""
     words = " ".join(said.split())[:200]

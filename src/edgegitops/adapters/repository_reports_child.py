@@ -25,8 +25,8 @@ from typing import Any
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
-from edgegitops.adapters.errand_process import confine, receive, reply
-from edgegitops.adapters.repository_remote import FetchError, explain, fetch, list_refs, prepare, push, tune
+from edgegitops.adapters.errand_process import serve
+from edgegitops.adapters.repository_remote import FetchError, answered, fetch, list_refs, prepare, push, tune
 
 REPORTS = "refs/edgegitops/reports/"
 FILE = "report"
@@ -182,24 +182,15 @@ def publish(request: dict[str, Any]) -> dict[str, Any]:
     return {"is_done": True}
 
 
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """The whole errand. FetchError where it fails."""
+    return publish(request) if request["errand"] == "publish" else Collection(request).run()
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The whole errand, or `{"reason": code, "message": words}`."""
-    try:
-        return publish(request) if request["errand"] == "publish" else Collection(request).run()
-    except FetchError as error:
-        return {"reason": error.reason, "message": str(error)}
-    except MemoryError:
-        return {"reason": "fetch-failed", "message": f"more memory than {request['limits']['memory']} bytes"}
-    except Exception as error:  # noqa: BLE001 - the last word of this process is always an answer
-        return {"reason": "fetch-failed", "message": f"{type(error).__name__}: {explain(str(error))}"}
-
-
-def main() -> None:
-    """Read the request, do it, answer."""
-    request = receive()
-    confine(request["limits"])
-    reply(answer(request))
+    """What `run` says, or why it failed."""
+    return answered(run, request)
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

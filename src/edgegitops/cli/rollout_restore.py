@@ -14,7 +14,7 @@ import click
 
 from edgegitops.cli.options import CONFIG, REPORTS
 from edgegitops.cli.plain_words import FORCES, visible
-from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
+from edgegitops.cli.rollout_words import count, names, roles_for, sought_lines, sought_tree, tag_tree
 from edgegitops.core.model.codec import Tree
 from edgegitops.core.model.control import ControlTag
 
@@ -134,8 +134,6 @@ def _held(shut: "Shut | None") -> str:
 
 
 def _roles(archive: "Archive", tag: ControlTag) -> frozenset[str]:
-    from edgegitops.cli.rollout_words import roles_for
-
     return roles_for(archive.desk, tag) if archive.desk is not None else frozenset()
 
 
@@ -151,23 +149,11 @@ def _tree(archive: "Archive", deployment: str, *, is_pushed: bool) -> dict[str, 
     return {
         "deployment": deployment,
         "remote": archive.remote,
-        "lost": [{**_tag_tree(one.tag), "forceThen": str(_force(archive, one.tag))} for one in found.lost],
-        "taken": [_tag_tree(one.tag) for one in found.taken],
+        "lost": [{**tag_tree(one.tag), "forceThen": str(_force(archive, one.tag))} for one in found.lost],
+        "taken": [tag_tree(one.tag) for one in found.taken],
         "sought": [sought_tree(one) for one in archive.sought],
         "turns": [_turn_tree(one) for one in archive.turns],
         "isPushed": is_pushed,
-    }
-
-
-def _tag_tree(tag: ControlTag) -> dict[str, Tree]:
-    return {
-        "number": tag.number,
-        "kind": str(tag.kind),
-        "payload": tag.payload,
-        "target": tag.target,
-        "owner": tag.owner,
-        "wave": tag.wave or None,
-        "reason": tag.reason,
     }
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from edgegitops.cli.options import REPORTS
 from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, span, visible
-from edgegitops.cli.rollout_words import count, names, sought_lines, sought_tree
+from edgegitops.cli.rollout_words import count, names, roles_for, sought_lines, sought_tree, tag_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.reasons import HoldReason
@@ -367,7 +367,6 @@ def history(deployment: str, path: Path, *, as_json: bool) -> None:
 
 
 def _force(desk: "Desk", tag: ControlTag) -> str:
-    from edgegitops.cli.rollout_words import roles_for
     from edgegitops.core.overview.waves import Force, force_of, is_lapsed
 
     force = force_of(desk.situation.log, tag, roles_for(desk, tag))
@@ -388,13 +387,7 @@ def _tag_lines(desk: "Desk", tag: ControlTag) -> Iterator[str]:
 
 def _tag_tree(desk: "Desk", tag: ControlTag) -> Tree:
     return {
-        "number": tag.number,
-        "kind": str(tag.kind),
-        "payload": tag.payload,
-        "target": tag.target,
-        "owner": tag.owner,
-        "wave": tag.wave or None,
-        "reason": tag.reason,
+        **tag_tree(tag),
         "expiresAt": to_tree(tag.expires_at) if tag.expires_at else None,
         "previous": list(tag.previous),
         "forgives": [f"{one.node}@{one.sequence}" for one in tag.forgives],

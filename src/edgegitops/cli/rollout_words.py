@@ -138,6 +138,19 @@ def _of_log(desk: "Desk") -> Iterator[str]:
         yield f"{ref} takes no part: {why}"
 
 
+def tag_tree(tag: ControlTag) -> dict[str, Tree]:
+    """A control tag as JSON."""
+    return {
+        "number": tag.number,
+        "kind": str(tag.kind),
+        "payload": tag.payload,
+        "target": tag.target,
+        "owner": tag.owner,
+        "wave": tag.wave or None,
+        "reason": tag.reason,
+    }
+
+
 def roles_for(desk: "Desk", draft: ControlTag) -> frozenset[str]:
     """The roles of which a signer needs one; none where any known key may."""
     from edgegitops.core.rollout.control_log import MAY

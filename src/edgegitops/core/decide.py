@@ -351,14 +351,8 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, _freshness(facts, desired))
     )
     window = _window(facts, plant_for(name, desired, target, record.serving), target, record)
-    return Scene(
-        name=name,
-        fleet=facts.node.fleet,
-        now=facts.now,
-        boot_id=facts.boot_id,
-        seq=facts.ledger.seq,
-        observed=facts.observed,
-        record=record,
+    return replace(
+        _bare_scene(facts, name),
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
         gate=None if isinstance(gate, Proceed) else gate,

@@ -5,8 +5,24 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from tests.core.rollout.test_next_release import NODES, P1, P2, R1, R2, R3, WHERE, C, all_run, held, started
-from tests.core.rollout.world import NOW, SOAK, WAVES, World, content, page
+from tests.core.rollout.test_next_release import held, started
+from tests.core.rollout.world import (
+    NODES,
+    NOW,
+    P1,
+    P2,
+    R1,
+    R2,
+    R3,
+    SOAK,
+    WAVES,
+    WHERE,
+    C,
+    World,
+    all_run,
+    content,
+    page,
+)
 
 from edgegitops.core.model.control import ControlKind, Forgiven
 from edgegitops.core.model.reasons import HoldReason
@@ -17,15 +33,6 @@ from edgegitops.core.rollout.next_release import Cause, Own, Settled, Start
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
 BACK = Own(P1, content("new"), predecessor=content("old"), left_at=NOW - HOUR)
-
-
-@pytest.fixture
-def world() -> World:
-    """All run the old release, healthy; the new one has just been committed."""
-    made = World([page("r1", all_run("old"), WHERE), page("r2", all_run("new"), WHERE)])
-    for node in NODES:
-        made.tell(node, "old", "r1")
-    return made
 
 
 @pytest.fixture

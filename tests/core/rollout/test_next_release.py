@@ -5,7 +5,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from tests.core.rollout.world import NOW, WAVES, World, content, page
+from tests.core.rollout.world import NODES, NOW, P1, P2, R1, R2, R3, WAVES, WHERE, C, World, all_run, content, page
 
 from edgegitops.core.model.control import ControlKind, Forgiven
 from edgegitops.core.model.reasons import HoldReason
@@ -13,23 +13,6 @@ from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import Approvals, Gate, RolloutPolicy, Wave
 from edgegitops.core.rollout.next_release import Cause, Own, Settled, Start
 from edgegitops.core.rollout.wave_gate import Shut
-
-C, P1, P2, R1, R2, R3 = "a/c", "b/p", "d/p", "e/r", "f/r", "g/r"
-NODES = (C, P1, P2, R1, R2, R3)
-WHERE = {C: 0, P1: 1, P2: 1, R1: 2, R2: 2, R3: 2}
-
-
-def all_run(word: str) -> dict[str, str]:
-    return dict.fromkeys(NODES, word)
-
-
-@pytest.fixture
-def world() -> World:
-    """All run the old release, healthy; the new one has just been committed."""
-    made = World([page("r1", all_run("old"), WHERE), page("r2", all_run("new"), WHERE)])
-    for node in NODES:
-        made.tell(node, "old", "r1")
-    return made
 
 
 def held(answer: object, reason: HoldReason) -> Shut:

@@ -25,6 +25,15 @@ def content(word: str) -> str:
     return ABSENT if word == "-" else digest(word)
 
 
+C, P1, P2, R1, R2, R3 = "a/c", "b/p", "d/p", "e/r", "f/r", "g/r"
+NODES = (C, P1, P2, R1, R2, R3)
+WHERE = {C: 0, P1: 1, P2: 1, R1: 2, R2: 2, R3: 2}
+
+
+def all_run(word: str) -> dict[str, str]:
+    return dict.fromkeys(NODES, word)
+
+
 def page(
     revision: str,
     words: Mapping[str, str],
