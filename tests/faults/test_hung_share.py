@@ -1,9 +1,8 @@
 """A share whose server is gone: whoever touches it hangs in the kernel, and no kill helps until it is back.
 
-A frozen file system hangs its writers so (fsfreeze(8)). It is made in a file, where this machine lets us mount one.
+A frozen file system hangs its writers so (fsfreeze(8)).
 """
 
-import os
 import subprocess
 import threading
 import time
@@ -12,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.faults.loop_disk import LoopDisk
 
 from edgegitops.adapters.reports_directory import ReportsDirectory
 from edgegitops.adapters.reports_share import ReportsShare
@@ -23,17 +23,13 @@ NODE = "plant/press-1"
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Path]:
     """An empty file system of its own."""
-    image, place = tmp_path / "image", tmp_path / "share"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 * 1024 * 1024)
-    made = [["mkfs.ext4", "-q", "-F", str(image)], ["mount", "-o", "loop", str(image), str(place)]]
-    if os.geteuid() or any(subprocess.run(argv, capture_output=True, check=False).returncode for argv in made):
-        pytest.skip("no file system can be mounted here")
+    disk = LoopDisk(tmp_path / "image", tmp_path / "share", 16)
+    disk.place.mkdir()
+    disk.mount()
     try:
-        yield place
+        yield disk.place
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        disk.unmount()
 
 
 @pytest.fixture

@@ -228,7 +228,6 @@ def test_disk_that_was_mounted_under_a_lab_goes_with_it() -> None:
         (disk.place / "file").touch()
         disk.image.unlink()
     assert not lab.directory.exists()
-    assert disk.device not in subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True).stdout
 
 
 def test_power_cut_leaves_no_zombies() -> None:
