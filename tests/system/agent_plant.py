@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgegitops import bootstrap
+from edgegitops.cli.demo.looks import entries_of
+from edgegitops.cli.demo.looks import ledger_of as ledger
 from edgegitops.core.model import events as e
-from edgegitops.core.model.ledger import DeploymentRecord, Ledger
+from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.release import Phase
 from edgegitops.errors import EdgegitopsError
 from edgegitops.lab import fleet as fleets
@@ -184,15 +185,6 @@ def planted(nodes: int, *wishes: Wish) -> Iterator[Plant]:
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
-def ledger(node: VirtualNode) -> Ledger:
-    """What the node remembers."""
-    journal = bootstrap.read_journal(node.state)
-    try:
-        return journal.ledger()
-    finally:
-        journal.close()
-
-
 def record(node: VirtualNode, name: str) -> DeploymentRecord:
     """What the node remembers of one deployment."""
     return ledger(node).deployments.get(name) or DeploymentRecord(name)
@@ -200,20 +192,7 @@ def record(node: VirtualNode, name: str) -> DeploymentRecord:
 
 def happened(node: VirtualNode, since: int = 0) -> list[e.Event]:
     """The events of the node's journal after an entry."""
-    journal = bootstrap.read_journal(node.state)
-    try:
-        return [entry.event for entry in journal.entries(since)]
-    finally:
-        journal.close()
-
-
-def is_chain_whole(node: VirtualNode) -> bool:
-    """Whether the journal's chain holds."""
-    journal = bootstrap.read_journal(node.state)
-    try:
-        return journal.verify() is None
-    finally:
-        journal.close()
+    return [entry.event for entry in entries_of(node, since)]
 
 
 def status(node: VirtualNode) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgegitops.cli.plain_words import HOLDS, SHORT, span, visible
-from edgegitops.cli.rollout_words import count, names
+from edgegitops.cli.rollout_words import count, names, tally_tree
 from edgegitops.core.model.codec import Tree
 
 if TYPE_CHECKING:
@@ -142,16 +142,9 @@ def tree(gate: Gate) -> Tree:
 
 
 def _wave_tree(wave: "GateWave") -> Tree:
-    one = wave.tally
     return {
-        "name": one.wave.name,
+        **tally_tree(wave.tally),
         "isOwn": wave.is_own,
-        "size": one.size,
-        "covered": list(one.covered),
-        "good": sorted(one.good),
-        "needed": one.need if one.covered else 0,
-        "failed": sorted(one.failed),
-        "allowed": one.allowed,
         "missing": [
             {
                 "node": each.node,
@@ -161,5 +154,4 @@ def _wave_tree(wave: "GateWave") -> Tree:
             }
             for each in wave.missing
         ],
-        "maintenance": list(one.resting),
     }

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from edgegitops.cli.options import REPORTS
 from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, span, visible
-from edgegitops.cli.rollout_words import count, names, roles_for, sought_lines, sought_tree, tag_tree
+from edgegitops.cli.rollout_words import count, names, roles_for, sought_lines, sought_tree, tag_tree, tally_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.reasons import HoldReason
@@ -307,17 +307,9 @@ def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
 
 
 def _wave_tree(desk: "Desk", wave: "WaveView") -> Tree:
-    one = wave.tally
     return {
-        "name": one.wave.name,
-        "size": one.size,
-        "covered": list(one.covered),
-        "good": sorted(one.good),
-        "needed": one.need if one.covered else 0,
-        "failed": sorted(one.failed),
-        "allowed": one.allowed,
+        **tally_tree(wave.tally),
         "missing": [{"node": node, "why": str(lack)} for node, lack in wave.missing],
-        "maintenance": list(one.resting),
         "waiting": [_waiting_tree(desk, waiting) for waiting in wave.waiting],
     }
 

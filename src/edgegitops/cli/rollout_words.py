@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgegitops.core.overview.effect import Touched
     from edgegitops.core.overview.lost_tags import Sought
     from edgegitops.core.plan.compare import Change
+    from edgegitops.core.rollout.count import Tally
     from edgegitops.workbench_rollout import Desk
 
 _MOST_NAMED = 6
@@ -148,6 +149,20 @@ def tag_tree(tag: ControlTag) -> dict[str, Tree]:
         "owner": tag.owner,
         "wave": tag.wave or None,
         "reason": tag.reason,
+    }
+
+
+def tally_tree(one: "Tally") -> dict[str, Tree]:
+    """The numbers of a wave as JSON."""
+    return {
+        "name": one.wave.name,
+        "size": one.size,
+        "covered": list(one.covered),
+        "good": sorted(one.good),
+        "needed": one.need if one.covered else 0,
+        "failed": sorted(one.failed),
+        "allowed": one.allowed,
+        "maintenance": list(one.resting),
     }
 
 
