@@ -11,13 +11,12 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import assert_never
 
 from edgegitops.core.model import naming
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.observed import ContainerSeen, ContainerState, Observed
 from edgegitops.core.model.reasons import HoldReason, Refusal
 from edgegitops.core.model.spec import CreateSpec

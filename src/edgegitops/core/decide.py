@@ -15,13 +15,12 @@ Doubt at 1 keeps the floor, a fault at 2 or 3 keeps the last good revision, and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from edgegitops.core.adopted import adopted
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
 from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
 from edgegitops.core.model.faults import Fault

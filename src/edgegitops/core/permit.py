@@ -15,12 +15,11 @@ What reads history and verifies is loaded where rule 2 asks for it: it is most o
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgegitops.core.desired.admission import admit
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold
@@ -160,12 +159,9 @@ class Rollouts:
         """
         pages = (history.page(at) for at in (*_turns(road), road.candidate))
         several = [page.report_keys for page in pages if page] or [{}]
-        now = several[-1]
-        if all(one is now or one == now for one in several):
-            return now
-        from edgegitops.core.witness import keys_on_road
-
-        return self._kept("keys", lambda: {seat: had[0] for seat, had in keys_on_road(several).items()}, *several)
+        if all(one is several[-1] for one in several):
+            return several[-1]
+        return self._kept("keys", partial(_keys_of, several), *several)
 
     def question(self, history: "History", name: str, record: DeploymentRecord) -> Question:
         """What is asked of the rollout for a deployment."""
@@ -332,6 +328,16 @@ def _turns(road: Road) -> list[int]:
             found.append(at)
         last = page
     return found
+
+
+def _keys_of(several: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """The newest report key of each node; the last page itself where no page says anything else."""
+    now = several[-1]
+    if all(one == now for one in several):
+        return now
+    from edgegitops.core.witness import keys_on_road
+
+    return {seat: had[0] for seat, had in keys_on_road(several).items()}
 
 
 def _seats(

@@ -5,10 +5,10 @@ written. What is remembered of one deployment is told by `fold_record`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from edgegitops.core.model import events as e
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import Entry, Event
 from edgegitops.core.model.ledger import (
     AlarmRecord,

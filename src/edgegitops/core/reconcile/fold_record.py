@@ -5,11 +5,11 @@ for.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from edgegitops.core.model import events as e
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import Event, Result
 from edgegitops.core.model.ledger import (
     ContainerRecord,

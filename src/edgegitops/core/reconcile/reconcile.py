@@ -16,9 +16,9 @@ Left to others: whether a start is allowed (rollout), what is wanted (desired), 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.events import (
     AlarmCleared,
     AlarmRaised,

@@ -7,10 +7,9 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from edgegitops.core.model.changed import replace
 from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.ledger import DeploymentRecord, Latch, Ledger
 from edgegitops.core.model.release import Phase
