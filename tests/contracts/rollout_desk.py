@@ -110,12 +110,13 @@ class RolloutDesk:
         soaked_for: timedelta = SOAKED,
         hold: str = "",
         floor: str = "",
+        ago: timedelta = timedelta(),
     ) -> None:
         """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it; `floor`
-        is the newest commit that it believes.
+        is the newest commit that it believes; it was said so long `ago`.
         """
         self.sequences[site] += 1
-        now = SystemClock().now().replace(microsecond=0)
+        now = SystemClock().now().replace(microsecond=0) - ago
         failures = (
             (ReportedFailure(failed, self.digest(failed, site), self.sequences[site], "deadline-missed", now),)
             if failed

@@ -2,13 +2,14 @@
 
 import json
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.contracts.rollout_desk import APP, RolloutDesk, check
 
+from edgegitops.adapters.clock_system import SystemClock
 from edgegitops.adapters.repository_reports import GitReports
 from edgegitops.lab import enrolment
 
@@ -41,7 +42,15 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     seen = desk.look("status", *where(desk))
     canary, pilot, rest = seen["waves"]
     assert canary["waiting"] == [
-        {"nodes": ["a/gw"], "mayStart": True, "cause": "gate", "reason": None, "detail": None, "approval": None}
+        {
+            "nodes": ["a/gw"],
+            "mayStart": True,
+            "cause": "gate",
+            "reason": None,
+            "detail": None,
+            "approval": None,
+            "opensAt": None,
+        }
     ]
     assert (canary["covered"], canary["good"], canary["needed"]) == (["a/gw"], [], 1)
     assert canary["missing"] == [{"node": "a/gw", "why": "runs-another-release"}]
@@ -51,6 +60,10 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     desk.tell("a", second, soaked_for=timedelta(minutes=4))
     said = desk.run("status", APP, *where(desk))
     assert "missing: a/gw: soaked for 4 min of 10 min" in said
+    opens_at = datetime.fromisoformat(desk.look("status", *where(desk))["waves"][1]["waiting"][0]["opensAt"])
+    assert timedelta(minutes=5) < opens_at - SystemClock().now() <= timedelta(minutes=6)
+    assert f"to do: nothing; canary has soaked at {opens_at:%Y-%m-%d %H:%M:%S} UTC if it stays well" in said
+    assert "to do: nothing while pilot is under way" not in said, "the rest waits for the canary too"
 
     desk.tell("a", second)
     asked = desk.look("status", *where(desk))["waves"][1]["waiting"][0]
@@ -91,6 +104,38 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     desk.fleet.git("tag", "-d", f"rollout/{APP}/000002")
     assert desk.look("history")["tags"][1]["force"] == "behind-a-hole-or-in-a-fork"
     assert "a tag is missing here" in desk.run("history", APP)
+
+
+def test_release_that_is_taken_back_is_told_as_such_until_nobody_runs_it(tmp_path: Path) -> None:
+    """Red where cli/rollout_status.py does not look for `parting`: every node would run what it should."""
+    desk = RolloutDesk(tmp_path)
+    second = desk.release("2.0.0")
+    for site in "abcd":
+        desk.tell(site, second)
+    desk.tag("rollback", *where(desk))
+    said = desk.run("status", APP, *where(desk), code=1)
+    assert ": taken back by a rollback or revocation\n" in said
+    assert "goes back now (rollback): c/gw, d/gw" in said
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    said = desk.run("status", APP, *where(desk), code=1)
+    assert ": taken back by a rollback or revocation\n" in said
+    assert "held: c/gw, d/gw: a rollback or revocation excludes it" in said
+    desk.release("3.0.0")
+    assert ": under way\n" in desk.run("status", APP, *where(desk))
+
+
+def test_canary_that_is_silent_is_told_and_what_to_do(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    for site in "bcd":
+        desk.tell(site, desk.first)
+    desk.tell("a", desk.first, ago=timedelta(hours=2))
+    desk.release("2.0.0")
+    said = desk.run("status", APP, *where(desk))
+    assert "missing: a/gw: runs another release\n    silent: a/gw: no report that is young enough to count\n" in said
+    assert "state: maintenance" in said
+    assert "silent: b/gw" not in said
+    assert "to do: nothing while canary is under way; above is who is missing there" in said
 
 
 def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:

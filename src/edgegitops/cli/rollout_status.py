@@ -1,7 +1,8 @@
 """`edgegitops rollout status` and `history`: where a rollout stands, and what people said about it.
 
 Asked of a clone and of reports, with the functions that nodes ask. What a node keeps in its own journal is not known
-here: windows, interlocks, holds of operators. Exit 1 where the rollout is halted or has too many failures.
+here: windows, interlocks, holds of operators. Exit 1 where the rollout is halted, has too many failures, or was taken
+back.
 """
 
 import json
@@ -27,12 +28,25 @@ if TYPE_CHECKING:
     from edgegitops.core.rollout.wave_gate import Shut
     from edgegitops.workbench_rollout import Base, Desk
 
-_COLOURS = {"held": "yellow", "failed": "red", "may start": "green", "to do": "cyan", "wave": "bold", "reports": "red"}
+_COLOURS = {
+    "held": "yellow",
+    "failed": "red",
+    "may start": "green",
+    "to do": "cyan",
+    "wave": "bold",
+    "reports": "red",
+    "goes back": "green",
+    "silent": "yellow",
+}
 _SOAKING = "soaking"
 _BY_FAILURES = frozenset({"latched", "too-many-failures"})
 _STICKING = frozenset({"halted", "too-many-failures", "latched", "excluded"})
 """Holds that do not end by hearing more; the others of the rollout come and go with the newest reports."""
-_HARD = {"halted": "halted", "too-many-failures": "stopped by failures"}
+_STOPPED = {
+    "halted": "halted",
+    "too-many-failures": "stopped by failures",
+    "excluded": "taken back by a rollback or revocation",
+}
 LACKS = {
     "no-report": "reports nothing of it",
     "runs-another-release": "runs another release",
@@ -69,7 +83,7 @@ def status(  # noqa: PLR0913 - one parameter an option
         watch(look.view, title=f"edgegitops rollout status {deployment}".strip(), as_lines=as_json)
     seen = look.seen()
     click.echo(look.text(seen))
-    ctx.exit(1 if any(one.shut and one.shut.reason in _HARD for _, view in seen for one in _all(view)) else 0)
+    ctx.exit(1 if any(_stopped(desk, view) for desk, view in seen) else 0)
 
 
 @dataclass
@@ -137,7 +151,7 @@ def _all(view: "RolloutView") -> Iterator["Waiting"]:
 
 def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
     situation = desk.situation
-    yield f"{situation.deployment} at {view.revision[:12]}: {_state(view)}"
+    yield f"{situation.deployment} at {view.revision[:12]}: {_state(desk, view)}"
     if desk.unheard:
         yield visible(f"  reports could not be had, so nothing counts as healthy: {desk.unheard}")
     waves = [wave for wave in view.waves if wave.tally.size]
@@ -149,14 +163,21 @@ def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
     yield from (f"  log: {line}" for line in _log(desk))
 
 
-def _state(view: "RolloutView") -> str:
-    """In one word or a few; a halt by a person is told before one by failures."""
-    stops = {one.shut.reason for one in _all(view) if one.shut}
-    hard = next((word for reason, word in _HARD.items() if reason in stops), "")
-    if hard or not view.is_through:
-        return hard or "under way"
+def _state(desk: "Desk", view: "RolloutView") -> str:
+    """In one word or a few."""
+    stopped = _stopped(desk, view)
+    if stopped or not view.is_through:
+        return stopped or "under way"
     is_well = all(lack == _SOAKING for wave in view.waves for _, lack in wave.missing)
     return "every node runs what it should" if is_well else "every node has begun it, and not all are well yet"
+
+
+def _stopped(desk: "Desk", view: "RolloutView") -> str:
+    """What ends it until somebody acts, if anything; a halt by a person is told first."""
+    stops = {str(one.shut.reason) for one in _all(view) if one.shut}
+    if desk.situation.parting:
+        stops.add("excluded")
+    return next((word for reason, word in _STOPPED.items() if reason in stops), "")
 
 
 def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
@@ -170,10 +191,24 @@ def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
             reasons.setdefault(lack, []).append(node)
     for why, nodes in reasons.items():
         yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
+    silent = [] if is_last else _silent(desk, wave)
+    if silent:
+        yield f"    silent: {names(silent)}: no report that is young enough to count"
+        yield "    to do: see that they run and reach the reports; for one that is gone for good: state: maintenance in"
+        yield "      the manifest of its site, and then the approval that is asked for here"
     if one.resting:
         yield f"    in maintenance: {names(one.resting)}"
     for waiting in wave.waiting:
         yield from _held(desk, waiting)
+
+
+def _silent(desk: "Desk", wave: "WaveView") -> list[str]:
+    """Who is waited for, and has told nothing for longer than the gate lets it."""
+    from edgegitops.core.rollout.evidence import is_fresh
+
+    reading, oldest = desk.situation.reading, wave.tally.wave.gate.max_report_age
+    said = {node: reading.evidence.latest.get(node) for node, _ in wave.missing}
+    return [node for node, one in said.items() if one is None or not is_fresh(one, oldest, reading.standpoint)]
 
 
 def _lack(desk: "Desk", wave: "WaveView", lack: str, nodes: list[str]) -> str:
@@ -194,14 +229,15 @@ def _numbers(wave: "WaveView", *, is_last: bool) -> str:
 
 def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:
     if waiting.shut is None:
-        yield f"    may start now ({waiting.cause}): {names(waiting.nodes)}"
+        does = "goes back now" if waiting.cause == "rollback" else "may start now"
+        yield f"    {does} ({waiting.cause}): {names(waiting.nodes)}"
         yield from _held_there(desk, waiting.nodes)
         yield from _contradicted(desk, waiting.nodes)
         return
     shut = waiting.shut
     words, advice = HOLDS.get(shut.reason, ("", ""))
     yield visible(f"    held: {names(waiting.nodes)}: {words or shut.reason} ({shut.reason}): {shut.detail}")
-    yield f"    to do: {_help(desk, shut) or advice}"
+    yield f"    to do: {_help(desk, shut) or _patience(waiting) or advice}"
     if shut.reason not in _STICKING:
         yield from _contradicted(desk, waiting.nodes)
 
@@ -251,6 +287,16 @@ def _help(desk: "Desk", shut: "Shut") -> str:
         f"{asked} ({', '.join(who) or 'nobody holds it now'}): "
         f"edgegitops rollout approve {desk.situation.deployment} --wave {shut.wave}{current} --reason …"
     )
+
+
+def _patience(waiting: "Waiting") -> str:
+    """Of a gate that waits for an earlier wave."""
+    shut = waiting.shut
+    if shut is None or shut.reason != HoldReason.GATE or shut.is_about_policy:
+        return ""
+    if waiting.opens_at is not None:
+        return f"nothing; {shut.wave} has soaked at {clock(waiting.opens_at)} if it stays well"
+    return f"nothing while {shut.wave} is under way; above is who is missing there"
 
 
 def _forgiveness(desk: "Desk", shut: "Shut") -> str:
@@ -333,6 +379,7 @@ def _waiting_tree(desk: "Desk", waiting: "Waiting") -> Tree:
         "reason": str(shut.reason) if shut else None,
         "detail": shut.detail if shut else None,
         "approval": needs,
+        "opensAt": to_tree(waiting.opens_at) if waiting.opens_at else None,
     }
 
 

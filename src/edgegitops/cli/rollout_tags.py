@@ -25,9 +25,9 @@ _EFFECT = {
     ControlKind.APPROVE: "opens wave {wave}, as far as it waits for approvals",
     ControlKind.HALT: "stops every node that has not started yet; what runs goes on",
     ControlKind.RESUME: "ends that halt",
-    ControlKind.REVOKE: "bars what that revision brought, for good; who runs it leaves it",
+    ControlKind.REVOKE: "bars what that revision brought until a retry; who runs it leaves it",
     ControlKind.ROLLBACK: "bars what that revision brought until a retry; who runs it leaves it",
-    ControlKind.RETRY: "forgives these failures, and ends rollbacks and revocations made before it",
+    ControlKind.RETRY: "forgives {failures}, and ends rollbacks and revocations made before it",
     ControlKind.HOTFIX: "skips waves, soak and evidence once a second owner has made the same tag",
 }
 
@@ -183,7 +183,8 @@ def _run(wish: Wish) -> None:
     draft = _draft(wish, desk)
     groups = touched_by(desk.situation, draft)
     notes += words.notes(desk, draft, groups)
-    effect = _EFFECT[wish.kind].format(wave=draft.wave)
+    forgiven = words.count(len(draft.forgives), "failure") if draft.forgives else "no failure"
+    effect = _EFFECT[wish.kind].format(wave=draft.wave, failures=forgiven)
     told = words.Told(desk, draft, tuple(desk.changes(groups)), effect, tuple(notes))
     if not wish.as_json:
         click.echo("\n".join(words.before(told)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgegitops.cli.plain_words import clock, span, visible
+from edgegitops.cli.plain_words import HOLDS, clock, span, visible
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
 
@@ -104,7 +104,7 @@ def _windows(told: Told, group: "Touched") -> Iterator[str]:
 
 def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[str]:
     """What a person should know before signing."""
-    from edgegitops.core.overview.effect import EXCLUDING, excluded
+    from edgegitops.core.overview.effect import EXCLUDING, excluded, held_then
 
     found = list(_of_log(desk))
     if draft.kind in EXCLUDING:
@@ -117,6 +117,8 @@ def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[
         mine = "this would be the second" if others else "one owner alone opens nothing"
         found.append(f"two owners have to ask for it: {mine}; the other makes it with the same command after a fetch")
     roles = roles_for(desk, draft)
+    for shut, nodes in held_then(desk.situation, draft, roles).items():
+        found.append(f"held all the same: {names(nodes)}: {HOLDS[shut.reason][0]} ({shut.reason}): {shut.detail}")
     if roles:
         holders = sorted({name for role in roles for name in desk.holders(role)})
         found.append(f"who may: {', '.join(sorted(roles))} ({', '.join(holders) or 'nobody now'})")

@@ -1,5 +1,6 @@
 """The view of a rollout over a fleet that is written out: grouping changes no answer, and every hold has a way out."""
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from tests.core.rollout.world import NOW, World, content, gate, page
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import Approvals, RolloutPolicy, Wave
-from edgegitops.core.overview.effect import excluded, newest_change, touched_by, unforgiven
+from edgegitops.core.overview.effect import excluded, held_then, newest_change, touched_by, unforgiven
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.overview.waves import Force, Lack, force_of, view_of
 from edgegitops.core.rollout.control_log import ControlLog
@@ -70,6 +71,35 @@ def test_all_through_is_told(world: World) -> None:
     assert [len(one.tally.good) for one in view.waves] == [1, 2, 3]
 
 
+def test_who_runs_what_was_taken_back_is_told_to_leave_it(world: World) -> None:
+    """Red where core/overview/situation.py answers for `self.pending` alone: all would be through."""
+    for node in NODES:
+        world.tell(node, "new", "r2")
+    assert view_of(situation(world)).is_through
+    world.tag(ControlKind.ROLLBACK, "r2")
+    view = view_of(situation(world))
+    assert not view.is_through
+    assert [(one.waiting[0].nodes, one.waiting[0].cause) for one in view.waves] == [
+        ((C,), "rollback"),
+        ((P1, P2), "rollback"),
+        ((R1, R2, R3), "rollback"),
+    ]
+    world.tell(C, "old", "r1")
+    (back,) = view_of(situation(world)).waves[0].waiting
+    assert back.shut is not None
+    assert back.shut.reason == "excluded"
+
+
+def test_who_runs_what_was_taken_back_leaves_it_also_while_a_newer_release_waits(world: World) -> None:
+    """Red where core/overview/situation.py supposes that nothing is kept to go back to."""
+    world.tell(P1, "new", "r2")
+    world.tell(P2, "else", "r0")  # of a release that nobody knows here
+    world.tag(ControlKind.ROLLBACK, "r2")
+    world.pages.append(page("r3", dict.fromkeys(NODES, "newer"), WHERE))
+    told = {one.nodes: (one.shut and one.shut.reason, one.cause) for one in view_of(situation(world)).waves[1].waiting}
+    assert told == {(P1,): (None, "rollback"), (P2,): ("gate", "")}
+
+
 def test_node_that_never_reported_is_supposed_to_run_what_it_was_given_before() -> None:
     world = World([page("r1", dict.fromkeys(NODES, "old"), WHERE), page("r2", dict.fromkeys(NODES, "new"), WHERE)])
     seen = situation(world)
@@ -114,7 +144,8 @@ def test_equal_roads_have_equal_answers(
         told = seen.told(node)
         latched = {one.digest: one.sequence for one in told.failures} if told else {}
         failed_at = {one.digest: one.revision for one in told.failures} if told else {}
-        own = Own(node, seen.running(node), latched=latched, failed_at=failed_at)
+        kept = tuple(seen.chain.edition(at).digest(node) for at in seen.kept_at(node))
+        own = Own(node, seen.running(node), latched=latched, failed_at=failed_at, kept=kept)
         assert answer == next_release(Question(own, seen.chain, seen.log, seen.reading))
     view_of(seen)
 
@@ -166,6 +197,28 @@ def draft(kind: ControlKind, target: str, **more: str) -> ControlTag:
 def test_effect_of_an_approval_is_its_wave(world: World) -> None:
     (one,) = touched_by(situation(world), draft(ControlKind.APPROVE, "r2", wave="pilot"))
     assert (one.nodes, one.old, one.new, one.guessed) == ((P1, P2), 0, 1, ())
+
+
+def test_who_is_held_all_the_same_is_told_before_anything_is_signed(world: World) -> None:
+    """Red where core/overview/effect.py takes a hotfix as said by one, or the tag as not said at all."""
+    roles = frozenset({"release-manager"})
+
+    def held(kind: ControlKind, **more: str) -> dict[str, tuple[str, ...]]:
+        seen = situation(world)
+        made = replace(draft(kind, "r2", **more), previous=seen.log.heads, expires_at=NOW + timedelta(hours=1))
+        return {shut.reason: nodes for shut, nodes in held_then(seen, made, roles).items()}
+
+    waves = RolloutPolicy((Wave("canary"), Wave("pilot", approvals=Approvals(count=1))))
+    world.pages = [page(r, dict.fromkeys(NODES, w), WHERE, waves) for r, w in (("r1", "old"), ("r2", "new"))]
+    assert held(ControlKind.APPROVE, wave="pilot") == {"gate": (P1, P2)}
+    assert held(ControlKind.HOTFIX) == {}
+    halt = world.tag(ControlKind.HALT, "r2")
+    assert held(ControlKind.HOTFIX) == {"halted": NODES}
+    assert held(ControlKind.RESUME, resumes=halt.payload) == {"gate": (P1, P2, R1, R2, R3)}
+    assert held(ControlKind.HALT) == held(ControlKind.ROLLBACK) == {}
+    world.tag(ControlKind.RESUME, "r2", resumes=halt.payload)
+    world.tell(C, "new", "r2")
+    assert held(ControlKind.APPROVE, wave="pilot") == {}
 
 
 def test_effect_of_a_rollback_is_who_runs_it(world: World) -> None:

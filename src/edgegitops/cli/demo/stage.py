@@ -24,8 +24,14 @@ from edgegitops.lab.node import VirtualNode
 
 PATIENCE = 90.0
 _PIPE = 120
-_COLOURS = (("    held:", "yellow"), ("    failed:", "red"), ("    may start", "green"), ("  wave", "bold"))
-_SPAN = re.compile(r"soaked for [^,;]*? of ")
+_COLOURS = (
+    ("    held:", "yellow"),
+    ("    failed:", "red"),
+    ("    may start", "green"),
+    ("    goes back", "green"),
+    ("  wave", "bold"),
+)
+_SPAN = re.compile(r"soaked for [^,;]*? of |has soaked at [-:. 0-9]*")
 
 
 class Screen:
@@ -77,7 +83,7 @@ class Screen:
         if self._console.is_terminal:
             self._live.update(Panel(_coloured(lines), title=f"rollout status, {self.clock().strip()}"))
             return
-        told = _SPAN.sub("soaked for … of ", "\n".join(lines))
+        told = _SPAN.sub("soaked … ", "\n".join(lines))
         if told != self._shown:
             self._shown = told
             self.quote([f"| {line}" for line in lines])

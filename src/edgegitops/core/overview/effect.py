@@ -5,11 +5,13 @@
 2. `rollback` and `revoke` speak of the nodes whose digest the target changed and that run that digest. They go to the
    release that `To` names, else, as far as a fleet repository can tell, to what the target replaced. A node keeps its
    own list of good releases, and goes to the newest of it that is not excluded.
-3. A rollback or revocation of a revision that changed no node is none: nothing would be excluded.
+3. Of those whom an approval, a resume, a retry or a hotfix speaks of, some are held all the same: they are told with
+   what the node's own function would say then. A hotfix is taken as said by two.
+4. A rollback or revocation of a revision that changed no node is none: nothing would be excluded.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edgegitops.core.desired.editions import resolve_release
@@ -24,9 +26,12 @@ from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.plan.compare import Change, compare
 from edgegitops.core.rollout.blame import does_concern, is_told_by, pardon
+from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.gate import Calendar, is_in_window
 from edgegitops.core.rollout.road import changed_nodes
+from edgegitops.core.rollout.wave_gate import Shut
 
+LETTING = frozenset({ControlKind.APPROVE, ControlKind.RESUME, ControlKind.RETRY, ControlKind.HOTFIX})
 EXCLUDING = frozenset({ControlKind.ROLLBACK, ControlKind.REVOKE})
 
 
@@ -56,6 +61,23 @@ def touched_by(situation: Situation, tag: ControlTag) -> tuple[Touched, ...]:
         unheard = tuple(node for node in names if not situation.is_heard(node))
         found.append(Touched(wave, names, rows[0][1], rows[0][2], unheard))
     return tuple(found)
+
+
+def held_then(situation: Situation, tag: ControlTag, roles: frozenset[str]) -> dict[Shut, tuple[str, ...]]:
+    """Whom a tag would not let start yet (rule 3), were it signed by an owner with one of `roles`."""
+    if tag.kind not in LETTING:
+        return {}
+    said = [replace(tag, payload="this", roles_now=roles)]
+    if tag.kind is ControlKind.HOTFIX:
+        said.append(replace(said[0], payload="the second", owner="the second", previous=("this",)))
+    log = ControlLog(situation.log.tags | set(said), situation.log.now)
+    then = Situation(situation.deployment, situation.chain, log, situation.reading).answers
+    found: dict[Shut, tuple[str, ...]] = {}
+    for node, _, _ in _forth(situation, tag):
+        answer = then.get(node)
+        if isinstance(answer, Shut):
+            found[answer] = (*found.get(answer, ()), node)
+    return found
 
 
 def _forth(situation: Situation, tag: ControlTag) -> Iterator[tuple[str, int | None, int | None]]:

@@ -6,7 +6,9 @@
 3. Nodes that stand on equal roads get one answer. Two roads are equal where the same revisions gave both nodes a
    change, and made their digests equal to one another, as far as failures, exclusions and the way to the candidate look
    back.
-What a node keeps to go back to is not in reports, so a return to its direct predecessor is not foreseen here.
+4. Who runs what a rollback or revocation bars is to leave it, also where that is the candidate. What a node keeps to go
+   back to is not in reports: it is supposed to be all that it was given before. A return to its direct predecessor is
+   not foreseen here.
 """
 
 from collections.abc import Hashable, Iterator
@@ -17,6 +19,7 @@ from edgegitops.core.model.report import ReportedDeployment
 from edgegitops.core.model.waves import ABSENT, Chain, Edition
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, wave_at
+from edgegitops.core.rollout.exclusion import barring
 from edgegitops.core.rollout.next_release import Own, Question, Settled, Start, next_release
 from edgegitops.core.rollout.road import Road, road_to
 from edgegitops.core.rollout.wave_gate import Shut
@@ -74,6 +77,26 @@ class Situation:
         """The nodes that do not run what the candidate says."""
         return tuple(name for name in self.nodes if self.running(name) != self.edition.digest(name))
 
+    @cached_property
+    def parting(self) -> tuple[str, ...]:
+        """The nodes that run what the candidate says, and are to leave it (rule 4)."""
+        late = frozenset(self.pending)
+        return tuple(name for name in self.nodes if name not in late and self._is_barred(name))
+
+    def _is_barred(self, node: str) -> bool:
+        return bool(barring(self.log, self.chain, node, self.running(node)))
+
+    def kept_at(self, node: str) -> tuple[int, ...]:
+        """Where the chain gave a node each release that it had before the one that it runs, newest first (rule 4)."""
+        found: dict[str, int] = {}
+        has_run = False
+        for at in range(self.candidate, -1, -1):
+            digest = self.chain.edition(at).digest(node)
+            has_run = has_run or digest == self.running(node)
+            if has_run and digest not in {ABSENT, self.running(node)}:
+                found.setdefault(digest, at)
+        return tuple(found.values())
+
     def road(self, node: str) -> Road:
         """The way of a node to the candidate."""
         return road_to(self.chain, node, self.running(node), self.candidate)
@@ -87,10 +110,10 @@ class Situation:
 
     @cached_property
     def answers(self) -> dict[str, Start | Settled | Shut]:
-        """What each pending node may start now, or why not (rules 2 and 3)."""
+        """What each node that is to change may start now, or why not (rules 2 to 4)."""
         known: dict[Hashable, Start | Settled | Shut] = {}
         found: dict[str, Start | Settled | Shut] = {}
-        for node in self.pending:
+        for node in (*self.pending, *self.parting):
             key = self.likeness(node)
             if key not in known:
                 known[key] = self._ask(node)
@@ -107,7 +130,14 @@ class Situation:
     def _ask(self, node: str) -> Start | Settled | Shut:
         told = self.told(node)
         failed_at = {one.digest: one.revision for one in (told.failures if told else ())}
-        own = Own(node, self.running(node), latched=dict(self._latched(node)), failed_at=failed_at)
+        kept = self.kept_at(node) if self._is_barred(node) else ()
+        own = Own(
+            node,
+            self.running(node),
+            latched=dict(self._latched(node)),
+            failed_at=failed_at,
+            kept=tuple(self.chain.edition(at).digest(node) for at in kept),
+        )
         return next_release(Question(own, self.chain, self.log, self.reading))
 
     def _latched(self, node: str) -> Iterator[tuple[str, int]]:
@@ -123,7 +153,7 @@ class Situation:
         failed = frozenset(self._latched(node))
         has_run = self.reading.evidence.has_run(self.deployment, node)
         seats = tuple(page.members.get(node) for page in (road.before, road.after))
-        own = (node, failed) if failed else None
+        own = (node, failed) if failed else self.kept_at(node) if self._is_barred(node) else None
         return road.base, road.is_from_nothing, self.running(node) == ABSENT, pattern, seats, own, has_run
 
     @cached_property

@@ -7,10 +7,13 @@
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from edgegitops.core.model.control import ControlKind, ControlTag
+from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import Edition, Gate
 from edgegitops.core.overview.effect import newest_change
@@ -38,11 +41,14 @@ class Lack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nodes of one wave with one answer: they may start now (`shut` is None; `cause` says why), or are held."""
+    """Nodes of one wave with one answer: they may start now (`shut` is None; `cause` says why), or are held. `opens_at`
+    is when their gate opens at the earliest, where nothing is missing but time.
+    """
 
     nodes: tuple[str, ...]
     shut: Shut | None = None
     cause: str = ""
+    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,10 @@ def view_of(situation: Situation) -> RolloutView:
             kind = Waiting((), cause=answer.cause) if isinstance(answer, Start) else Waiting((), answer)
             grouped.setdefault(member.wave if member else -1, {}).setdefault(kind, []).append(node)
     waiting = {
-        at: tuple(Waiting(tuple(nodes), kind.shut, kind.cause) for kind, nodes in kinds.items())
+        at: tuple(
+            replace(kind, nodes=tuple(nodes), opens_at=_opens_at(case.reading, edition, counted, kind.shut))
+            for kind, nodes in kinds.items()
+        )
         for at, kinds in grouped.items()
     }
     waves = tuple(
@@ -98,6 +107,20 @@ def view_of(situation: Situation) -> RolloutView:
         for at, one in enumerate(counted)
     )
     return RolloutView(edition.revision, waves, waiting.get(-1, ()))
+
+
+def _opens_at(reading: Reading, edition: Edition, counted: Sequence[Tally], shut: Shut | None) -> datetime | None:
+    """When enough of the wave that a gate waits for have soaked, if they stay as they were told to be."""
+    one = next((one for one in counted if shut and one.wave.name == shut.wave), None)
+    if one is None or shut is None or shut.reason is not HoldReason.GATE or shut.is_about_policy:
+        return None
+    latest = reading.evidence.latest
+    soaking = (latest[node] for node in one.missing if lack_of(reading, edition, one, node) is Lack.SOAKING)
+    times = sorted(
+        said.issued_at + one.wave.gate.soak - said.deployments[reading.deployment].soaked_for for said in soaking
+    )
+    lacking = min(one.need, len(one.covered)) - len(one.good)
+    return times[lacking - 1] if 0 < lacking <= len(times) else None
 
 
 def _main_road(situation: Situation) -> Road:
