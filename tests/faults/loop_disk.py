@@ -8,9 +8,10 @@ import fcntl
 import os
 import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-from edgegitops.lab.commands import run
+from edgegitops.lab.commands import attempt, run, until
 
 MIB = 1024**2
 _SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
@@ -35,8 +36,18 @@ class LoopDisk:
         run(["losetup", "--detach", self.device])  # as soon as nothing is mounted from it
 
     def unmount(self) -> None:
-        """Take it away, whatever is open on it."""
+        """Take it away, whatever is open on it, from every node that was started beside it too: a disk that is mounted
+        twice is broken for good.
+        """
         run(["umount", "-l", str(self.place)])
+        until(self._is_free, f"{self.device} free")
+
+    def _is_free(self) -> bool:
+        for place in Path("/proc").glob("[0-9]*/mountinfo"):
+            with suppress(OSError):
+                if f" {self.device} " in place.read_text():
+                    attempt(["nsenter", f"--mount={place.parent}/ns/mnt", "umount", "-l", str(self.place)])
+        return str(self.image) not in run(["losetup", "--list", "--noheadings", "--output", "BACK-FILE"]).decode()
 
     def turn_read_only(self) -> None:
         """An error that the kernel stops writing after."""

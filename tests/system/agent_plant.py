@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgegitops.cli.demo.looks import entries_of
+from edgegitops.cli.demo.looks import is_chain_whole as is_chain_whole  # noqa: PLC0414 - for those who look through here
 from edgegitops.cli.demo.looks import ledger_of as ledger
 from edgegitops.core.model import events as e
 from edgegitops.core.model.ledger import DeploymentRecord
@@ -29,6 +30,9 @@ from edgegitops.lab.node import VirtualNode
 from edgegitops.lab.processes import Process
 
 PATIENCE = 45.0
+"""How long a quiet machine may take, in seconds."""
+BUSY = 120.0
+"""What a busy one is given at least: that it is slow is nobody's fault."""
 FOREIGN = "line.web.foreign"  # a name like ours, without our labels
 READY = {"http": {"port": 8080, "path": "/healthz"}, "interval": "1s"}
 
@@ -256,13 +260,13 @@ def eventually(
     holds: Callable[[], bool], what: str, node: VirtualNode | None = None, seconds: float = PATIENCE
 ) -> None:
     """Look until it holds; else fail with what the node has to say."""
-    ends_at = time.monotonic() + seconds
+    ends_at = time.monotonic() + max(seconds, BUSY)
     while time.monotonic() < ends_at:
         with suppress(EdgegitopsError, OSError, ValueError):
             if holds():
                 return
         time.sleep(0.1)
-    raise AssertionError(f"not seen within {seconds:g} s: {what}\n{_story(node) if node else ''}")
+    raise AssertionError(f"not seen within {max(seconds, BUSY):g} s: {what}\n{_story(node) if node else ''}")
 
 
 def _story(node: VirtualNode) -> str:
