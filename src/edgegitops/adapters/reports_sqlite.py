@@ -67,7 +67,7 @@ class ReportsStore:
             db.executemany(_INSERT, (_row(name, at, one) for name, at, one in rows))
 
     def _read(self, name: str) -> dict[str, tuple[StoredReport, ...]]:
-        found: dict[str, list[StoredReport]] = {}
+        found: dict[str, tuple[StoredReport, ...]] = {}
         with suppress(sqlite3.Error), closing(sqlite3.connect(self._uri, uri=True, timeout=_WAIT)) as db:
             chosen = (
                 (f"{_SELECT} WHERE node = ? ORDER BY at", (name,)) if name else (f"{_SELECT} ORDER BY node, at", ())
@@ -75,8 +75,8 @@ class ReportsStore:
             for node, digest, key, version, accusing, data in db.execute(*chosen):
                 if _digest(node, key, version, accusing, data) == digest:
                     one = StoredReport(data, key, version == __version__, bool(accusing))
-                    found.setdefault(node, []).append(one)
-        return {node: tuple(several) for node, several in found.items()}
+                    found[node] = (*found[node], one) if node in found else (one,)
+        return found
 
     @property
     def _uri(self) -> str:
@@ -112,4 +112,4 @@ def _row(name: str, at: int, one: StoredReport) -> tuple[str, int, bytes, str, s
 
 
 def _digest(name: str, key: str, version: str, accusing: int, data: bytes) -> bytes:
-    return hashlib.sha256(f"{name}\n{key}\n{version}\n{accusing}\n".encode() + data).digest()
+    return hashlib.sha256(b"%b\n%d\n%b" % (f"{name}\n{key}\n{version}".encode(), accusing, data)).digest()

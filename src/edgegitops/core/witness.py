@@ -109,6 +109,9 @@ class _Words(Mapping[str, Word]):
         return word
 
     def _read(self, name: str, several: tuple[StoredReport, ...], key: str) -> Word:
+        if len(several) == 1 and several[0].key == key:
+            only = stored_statement(several[0], fleet=self.fleet, name=name)
+            return word_of(() if only is None else (only,))
         said: list[Statement] = []
         bygone: list[Statement] = []
         for one in several:

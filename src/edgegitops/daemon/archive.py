@@ -55,10 +55,12 @@ class Archive:
             news: dict[str, tuple[StoredReport, ...]] = {}
             for name, data in sent.items():
                 key, several = key_id(keys.get(name, "")), stored.get(name, ())
-                if not key or any(one.data == data and one.key == key and one.is_noted for one in several):
+                if not key or _has(several, data, key):
                     continue
                 said = read_signed(data, fleet=self._fleet, name=name, key=key)
-                if isinstance(said, Statement):
+                if isinstance(said, Statement) and not several:
+                    news[name] = (StoredReport(data, key, is_noted=True, is_accusing=_is_accusing(said), said=said),)
+                elif isinstance(said, Statement):
                     news[name] = self._with(name, several, said, StoredReport(data, key, is_noted=True))
             changed = {name: several for name, several in news.items() if several != stored.get(name)}
             if changed:
@@ -73,8 +75,6 @@ class Archive:
         from edgegitops.core.rollout.retention import worth_keeping
         from edgegitops.core.witness import stored_statement
 
-        if not several:
-            return (replace(fresh, is_accusing=_is_accusing(said), said=said),)
         known = {said: fresh}
         for one in several:
             older = stored_statement(one, fleet=self._fleet, name=name)
@@ -82,6 +82,14 @@ class Archive:
                 known[older] = one
         kept = worth_keeping({statement: len(one.data) for statement, one in known.items()})
         return tuple(replace(known[one], is_noted=True, is_accusing=_is_accusing(one), said=one) for one in kept)
+
+
+def _has(several: tuple[StoredReport, ...], data: bytes, key: str) -> bool:
+    """Whether these bytes are there, noted under this key."""
+    for one in several:  # noqa: SIM110 - ten thousand generators take longer than this
+        if one.data == data and one.key == key and one.is_noted:
+            return True
+    return False
 
 
 def _is_accusing(one: Statement) -> bool:

@@ -70,7 +70,7 @@ def _writer(kind: type) -> Callable[[Any], Tree]:
     if issubclass(kind, str):
         return str
     if issubclass(kind, datetime):
-        return lambda value: value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return _write_instant
     if issubclass(kind, timedelta):
         return _seconds
     if issubclass(kind, Mapping):
@@ -80,7 +80,7 @@ def _writer(kind: type) -> Callable[[Any], Tree]:
     if issubclass(kind, tuple | list):
         return lambda value: [to_tree(item) for item in value]
     if dataclasses.is_dataclass(kind):
-        return partial(_write_dataclass, _fields(kind))
+        return partial(_write_dataclass, tuple((name, key, default) for name, key, _, default in _fields(kind)))
     raise TypeError(f"no tree form for {kind.__name__}")
 
 
@@ -88,18 +88,26 @@ def _as_it_is(value: Tree) -> Tree:
     return value
 
 
+def _write_instant(value: datetime) -> Tree:
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat()[: -len("+00:00")] + "Z"
+
+
 def _seconds(value: timedelta) -> Tree:
     seconds = value.total_seconds()
     return int(seconds) if seconds == int(seconds) else seconds
 
 
-def _write_dataclass(rows: tuple[tuple[str, str, Any, Any], ...], value: Any) -> Tree:
+def _write_dataclass(rows: tuple[tuple[str, str, Any], ...], value: Any) -> Tree:
     tree = {}
-    for name, key, _, default in rows:
+    for name, key, default in rows:
         item = getattr(value, name)
-        if default is dataclasses.MISSING or item != default:
-            kind = type(item)
-            tree[key] = item if kind is str or kind is int else to_tree(item)
+        kind: Any = type(item)
+        if kind is str or kind is int:
+            if item != default:  # nothing is equal to MISSING
+                tree[key] = item
+        elif default is dataclasses.MISSING or item != default:
+            tree[key] = _writer(kind)(item)
     return tree
 
 
@@ -189,12 +197,15 @@ def _read_dataclass(kind: Any, tree: Tree) -> Any:
                 raise error.below(f".{key}") from error.__cause__
         elif is_needed:
             raise _MisfitError(f"expected a key {key}")
-    return _made(kind, **values)
-
-
-def _made(kind: Any, /, *args: Any, **values: Any) -> Any:
     try:
-        return kind(*args, **values)
+        return kind(**values)
+    except (ValueError, OverflowError) as error:
+        raise _MisfitError(str(error)) from error
+
+
+def _made(kind: Any, value: Any) -> Any:
+    try:
+        return kind(value)
     except (ValueError, OverflowError) as error:
         raise _MisfitError(str(error)) from error
 
@@ -219,9 +230,13 @@ def _read_instant(tree: Tree) -> Any:
 
 
 def _read_span(tree: Tree) -> Any:
-    if not isinstance(tree, int | float) or isinstance(tree, bool):
+    if type(tree) is not float and type(tree) is not int:
         raise _MisfitError("expected seconds")
-    return _made(timedelta, seconds=tree)
+    return _made(_span_of, tree)
+
+
+def _span_of(seconds: float) -> timedelta:
+    return timedelta(0, seconds)
 
 
 def _read_word(kind: Any, words: Mapping[str, Any], tree: Tree) -> Any:

@@ -147,8 +147,8 @@ def good_of(gate: Gate, covered: Iterable[str], road: Road, reading: Reading) ->
     """Who of these runs well what the road's end gives it, and has no failure that concerns the road's node."""
     guilty = {failure.node for failure in reading.failures}
     is_good = partial(reading.evidence.is_good, gate=gate, standpoint=reading.standpoint)
-    honest = (name for name in covered if name not in guilty)
-    return frozenset(name for name in honest if is_good(name, reading.deployment, road.after.digest(name)))
+    after, deployment = road.after, reading.deployment
+    return frozenset(name for name in covered if name not in guilty and is_good(name, deployment, after.digest(name)))
 
 
 def _failed_waves(road: Road, policy_of: Edition, failures: Iterable[Failure]) -> dict[int, frozenset[str]]:

@@ -11,12 +11,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 
 from edgegitops.core.model.report import Report, ReportedState, Statement
 from edgegitops.core.model.waves import ABSENT, Gate
 from edgegitops.core.rollout.blame import Failure
 
 AHEAD = timedelta(minutes=5)
+_NOBODY: frozenset[str] = frozenset()
+_NONE: "Mapping[str, frozenset[Failure]]" = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def word_of(said: Collection[Statement], bygone: Collection[Statement] = ()) -> 
     """
     if len(said) == 1 and not bygone:
         (only,) = said
-        return Word(only.report, frozenset(), _told((only,)), _run((only,)))
+        return Word(only.report, _NOBODY, _told(said), _run(said))
     newest = max(said, key=rank, default=None)
     return Word(newest.report if newest else None, _lying(said), _told((*said, *bygone)), _run(said))
 
@@ -68,7 +71,7 @@ def _told(said: Iterable[Statement]) -> Mapping[str, frozenset[Failure]]:
         for name, told in one.report.deployments.items():
             if told.failures:
                 found.setdefault(name, set()).update(failures_of(one.report, name))
-    return {name: frozenset(failures) for name, failures in found.items()}
+    return {name: frozenset(failures) for name, failures in found.items()} if found else _NONE
 
 
 def failures_of(report: Report, deployment: str) -> Iterator[Failure]:
@@ -158,6 +161,8 @@ def is_ahead(report: Report, standpoint: Standpoint) -> bool:
     """Whether its node knew of a root or a control tag that the judge does not have."""
     if report.root_version > standpoint.root_version:
         return True
+    if not report.heads:
+        return False
     return not all(head in standpoint.payloads for several in report.heads.values() for head in several)
 
 

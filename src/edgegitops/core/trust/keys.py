@@ -9,7 +9,7 @@ A second, lenient profile takes what `ssh-keygen -Y verify` takes; it is for `tr
 Who may sign what is not decided here.
 """
 
-import base64
+import binascii
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.trust import Refused
-from edgegitops.core.trust.wire import Wire
+from edgegitops.core.trust.wire import Wire, string
 
 ED25519 = "ssh-ed25519"
 SK_ED25519 = "sk-ssh-ed25519@openssh.com"
@@ -121,19 +121,35 @@ def _load(kind: str, wire: Wire, profile: Profile) -> Loaded | Refused:
 
 def read_line(line: str) -> PublicKey | Refused:
     """The key of an OpenSSH public key line: `type base64 [comment]`, without options before the type."""
-    kind, _, rest = line.partition(" ")
-    encoded = rest.partition(" ")[0]
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        blob = b""
-    is_line = len(line) <= LINE_LENGTH_MOST and line.isprintable()
-    if not blob or not is_line or base64.b64encode(blob).decode() != encoded:
+    kind, blob = _parts(line)
+    if not blob:
         return Refused("key", Doubt.MALFORMED_SIGNATURE, "not an OpenSSH public key line: type, base64, comment")
     key = read_key(blob)
     if isinstance(key, PublicKey) and key.kind != kind:
         return Refused("key", Doubt.MALFORMED_SIGNATURE, f"the line says {kind[:80]!r}, its key is {key.kind}")
     return key
+
+
+def id_in(line: str) -> str:
+    """The id that the key of such a line has, if it is one, which shows where something is verified under it; empty
+    where the line has no such form.
+    """
+    kind, blob = _parts(line)
+    is_of_kind = blob != b"" and blob.startswith(string(kind.encode()))
+    return hashlib.sha256(blob).hexdigest() if is_of_kind else ""
+
+
+def _parts(line: str) -> tuple[str, bytes]:
+    """The type and the blob of a line; no blob where it has not the form."""
+    kind, _, rest = line.partition(" ")
+    encoded = rest.partition(" ")[0]
+    try:
+        blob = binascii.a2b_base64(encoded, strict_mode=True)
+    except ValueError:
+        return kind, b""
+    is_line = len(line) <= LINE_LENGTH_MOST and line.isprintable()
+    is_canonical = is_line and binascii.b2a_base64(blob, newline=False).decode() == encoded
+    return kind, blob if is_canonical else b""
 
 
 def check(key: PublicKey, signature: bytes, message: bytes, profile: Profile = STRICT) -> Refused | None:

@@ -6,19 +6,23 @@ refused; so is what does not fit the shape. Which key a node has is said by `tru
 """
 
 import json
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from edgegitops.core.model.canonical import canonical_json, sha256_hex
-from edgegitops.core.model.codec import from_tree, to_tree
+from edgegitops.core.model.codec import Tree, from_tree, to_tree
 from edgegitops.core.model.reasons import Doubt
-from edgegitops.core.model.report import Report, Statement
+from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, Statement
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust import sshsig
-from edgegitops.core.trust.keys import read_line
+from edgegitops.core.trust.keys import id_in, read_line
 
 NAMESPACE = "edgegitops-report"
 SIZE_MOST = 256 * 1024
 _ARMOR = b"\n-----BEGIN SSH SIGNATURE-----\n"
+_STATES = {one.value: one for one in ReportedState}
+_read_json = json.JSONDecoder().raw_decode
 
 
 def payload_of(report: Report) -> bytes:
@@ -62,24 +66,59 @@ def read_signed(data: bytes, *, fleet: str, name: str, key: str) -> Statement | 
 
 @lru_cache(maxsize=16 * 1024)
 def key_id(key_line: str) -> str:
-    """The id of the key of an OpenSSH line; empty where it is none."""
-    key = read_line(key_line)
-    return "" if isinstance(key, Refused) else key.id
+    """The id of the key of an OpenSSH line, which is not loaded for it; empty where it cannot be one."""
+    return id_in(key_line)
 
 
 def statement_in(data: bytes) -> Statement | None:
     """The statement in sealed bytes that were verified before, as a note of root's own says; None: there is none."""
     payload = data.partition(_ARMOR)[0]
     try:
-        return Statement(from_tree(Report, json.loads(payload)), sha256_hex(payload))
-    except (ValueError, OverflowError, RecursionError):
+        return Statement(_shaped(_tree_in(payload)), sha256_hex(payload))
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
         return None
+
+
+def _tree_in(payload: bytes) -> Tree:
+    """The tree that UTF-8 JSON begins with; ValueError. That nothing follows shows where the bytes are made again."""
+    return _read_json(payload.decode())[0]
+
+
+def _shaped(tree: dict[str, Any]) -> Report:
+    """What `from_tree` makes of the tree of a report, in half the time, where it is known to have the shape of one."""
+    told = tree.get
+    return Report(
+        tree["fleet"],
+        tree["site"],
+        tree["node"],
+        tree["installation"],
+        tree["boot"],
+        tree["sequence"],
+        datetime.fromisoformat(tree["issuedAt"]),
+        tree["rootVersion"],
+        tree["floor"],
+        {name: tuple(heads) for name, heads in told("heads", {}).items()},
+        {name: _shaped_deployment(one) for name, one in told("deployments", {}).items()},
+        tuple(told("alarms", ())),
+    )
+
+
+def _shaped_deployment(tree: dict[str, Any]) -> ReportedDeployment:
+    failures = tree.get("failures")
+    return ReportedDeployment(
+        tree["revision"],
+        tree["digest"],
+        _STATES[tree["state"]],
+        timedelta(0, tree.get("soakedFor", 0)),
+        tuple(from_tree(ReportedFailure, one) for one in failures) if failures else (),
+        tuple(tree.get("holds", ())),
+    )
 
 
 def _parsed(payload: bytes) -> Report | str:
     """The report, or what is wrong with its bytes."""
     try:
-        report = from_tree(Report, json.loads(payload))
+        report = from_tree(Report, _tree_in(payload))
         is_canonical = payload_of(report) == payload
     except (ValueError, OverflowError, RecursionError) as error:  # an instant can be too far off for UTC
         return f"the report cannot be read: {error}"

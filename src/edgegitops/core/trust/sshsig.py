@@ -7,7 +7,6 @@
 The signature carries its own key: that it fits says who signed, not that this key may. That is `rules`' to judge.
 """
 
-import base64
 import binascii
 import hashlib
 import re
@@ -61,7 +60,7 @@ def verify(armor: bytes, message: bytes, namespace: str) -> SignedBy | Refused:
     if isinstance(key, Refused):
         return key
     digest = HASHES[envelope.hash](message).digest()
-    signed = MAGIC + b"".join(string(part) for part in (envelope.namespace, b"", envelope.hash, digest))
+    signed = MAGIC + string(envelope.namespace) + string(b"") + string(envelope.hash) + string(digest)
     return keys.check(key, envelope.signature, signed) or SignedBy(key.id, key.blob)
 
 
@@ -74,10 +73,10 @@ def read_envelope(armor: bytes) -> Envelope | Refused:
         return _refused(Doubt.MALFORMED_SIGNATURE, "not an SSH signature in LF armor, or something is around it")
     encoded = found[1].replace(b"\n", b"")
     try:
-        data = base64.b64decode(encoded, validate=True)
+        data = binascii.a2b_base64(encoded, strict_mode=True)
     except binascii.Error:
         return _refused(Doubt.MALFORMED_SIGNATURE, "the armor is not base64")
-    if base64.b64encode(data) != encoded:
+    if binascii.b2a_base64(data, newline=False) != encoded:
         return _refused(Doubt.MALFORMED_SIGNATURE, "the armor is not canonical base64")
     try:
         return _read_blob(data)
@@ -92,7 +91,8 @@ def _read_blob(data: bytes) -> Envelope | Refused:
     version = wire.number()
     if version != 1:
         raise ValueError(f"its version is {version}, not 1")
-    key_blob, namespace, reserved, hash_, signature = (wire.string() for _ in range(5))
+    key_blob, namespace, reserved, hash_ = wire.string(), wire.string(), wire.string(), wire.string()
+    signature = wire.string()
     wire.end()
     if reserved:
         raise ValueError("its reserved field is not empty")
