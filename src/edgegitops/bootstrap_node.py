@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.steps import Step
     from edgegitops.core.model.trust import Refused
     from edgegitops.core.overview.own_gate import OwnGate
-    from edgegitops.core.rollout.control_log import ControlLog
+    from edgegitops.core.overview.waves import Force
     from edgegitops.core.trust.control_tags import Signers
     from edgegitops.daemon.checkup import Machine
 
@@ -114,17 +114,23 @@ def wanted(config: NodeConfig, ledger: Ledger) -> "Desired | None":
         return None
 
 
-def control_log(config: NodeConfig, ledger: Ledger, desired: "Desired | None", deployment: str) -> "ControlLog | None":
-    """The control tags of a deployment that this node keeps, from the local mirror; None where it keeps none."""
+def said_of(
+    config: NodeConfig, ledger: Ledger, desired: "Desired | None", deployment: str
+) -> "tuple[tuple[ControlTag, Force], ...]":
+    """The control tags of a deployment that this node keeps, by number, each with what it does now."""
+    from edgegitops.core.model.trust import Refused
+    from edgegitops.core.overview.waves import words_of
     from edgegitops.core.permit import Rollouts
 
-    if desired is None or not ledger.controls:
-        return None
     try:
-        facts = _facts(config, ledger)
-        return Rollouts(facts, desired).log(deployment) if facts else None
+        facts = _facts(config, ledger) if desired and ledger.controls else None
+        rollouts = Rollouts(facts, desired) if facts and desired else None
+        history = rollouts.history if rollouts else None
+        if rollouts is None or history is None or isinstance(history, Refused):
+            return ()
+        return words_of(history.chain(deployment), rollouts.log(deployment))
     except EdgegitopsError:
-        return None
+        return ()
 
 
 def kept_tags(config: NodeConfig, ledger: Ledger, deployment: str) -> "list[tuple[str, str, ControlTag]]":

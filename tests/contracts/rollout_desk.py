@@ -111,9 +111,10 @@ class RolloutDesk:
         hold: str = "",
         floor: str = "",
         ago: timedelta = timedelta(),
+        heads: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it; `floor`
-        is the newest commit that it believes; it was said so long `ago`.
+        is the newest commit that it believes, `heads` the newest control tags; it was said so long `ago`.
         """
         self.sequences[site] += 1
         now = SystemClock().now().replace(microsecond=0) - ago
@@ -136,6 +137,7 @@ class RolloutDesk:
             now,
             1,
             floor or revision,
+            heads=heads or {},
             deployments={APP: told},
         )
         payload = payload_of(report)
@@ -143,8 +145,10 @@ class RolloutDesk:
         folder.mkdir(exist_ok=True)
         (folder / "gw.report").write_bytes(sealed(payload, sign(payload, self.keys[site], NAMESPACE)))
 
-    def run(self, *words: str, key: str = "release-manager", code: int = 0, command: str = "rollout") -> str:
-        """`edgegitops rollout …` by a person with that key; everything it said."""
+    def run(
+        self, *words: str, key: str = "release-manager", code: int = 0, command: str = "rollout", columns: int = 0
+    ) -> str:
+        """`edgegitops rollout …` by a person with that key, on a screen of so many columns; everything it said."""
         self.fleet.git("config", "user.signingkey", str(self.fleet.key(key).path))
         environment = {
             "PATH": os.environ["PATH"],
@@ -152,6 +156,8 @@ class RolloutDesk:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "LANG": "C.UTF-8",
         }
+        if columns:
+            environment["COLUMNS"] = str(columns)
         argv = [sys.executable, "-m", "edgegitops", command, *words]
         done = subprocess.run(
             argv,

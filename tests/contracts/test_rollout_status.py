@@ -90,6 +90,9 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     assert "too-many-failures" in said
     assert ": stopped by failures" in said
     assert "edgegitops rollout retry" in said
+    assert "    failed: a/gw: it was not ready in time (deadline-missed)\n" in said
+    assert "missing: a/gw" not in said, "who failed is named once"
+    assert said.count("edgegitops rollout retry line --reason …") == 1, "advice stands once"
 
     desk.tag("halt", key="engineer")
     assert ": halted\n" in desk.run("status", APP, *where(desk), code=1)
@@ -132,7 +135,7 @@ def test_canary_that_is_silent_is_told_and_what_to_do(tmp_path: Path) -> None:
     desk.tell("a", desk.first, ago=timedelta(hours=2))
     desk.release("2.0.0")
     said = desk.run("status", APP, *where(desk))
-    assert "missing: a/gw: runs another release\n    silent: a/gw: no report that is young enough to count\n" in said
+    assert "missing: a/gw: does not run it yet\n    silent: a/gw: no report that is young enough to count\n" in said
     assert "state: maintenance" in said
     assert "silent: b/gw" not in said
     assert "to do: nothing while canary is under way; above is who is missing there" in said
@@ -158,6 +161,35 @@ def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:
     assert desk.look("status")["isThrough"]
     desk.reports.rename(tmp_path / "away")
     assert "reports could not be had" in desk.run("status", APP)
+
+
+def test_halt_is_told_where_nothing_waits_and_a_tag_that_no_node_tells_of(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    assert "no node tells of" not in desk.run("status", APP, *where(desk))
+    desk.tag("halt")
+    said = desk.run("status", APP, *where(desk))
+    assert "every node runs what it should" in said
+    assert "halt 000001 by release-manager at" in said
+    assert "edgegitops rollout resume line --reason … ends it" in said
+    assert "git push origin refs/tags/rollout/line/000001" in said
+    payload = desk.look("history")["tags"][0]["payload"]
+    desk.tell("d", desk.first, heads={APP: (payload,)})
+    assert "git push" not in desk.run("status", APP, *where(desk))
+    desk.tag("resume")
+    assert "stands" not in desk.run("status", APP, *where(desk))
+
+
+def test_long_lines_are_folded_below_their_own_text(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    desk.release("2.0.0")
+    said = desk.run("status", APP, *where(desk), columns=80).splitlines()
+    assert max(map(len, said)) <= 80
+    held = next(at for at, line in enumerate(said) if line.startswith("    held: b/gw"))
+    assert said[held + 1].startswith("      ")
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """`edgegitops rollout` with real git and real keys: the effect is shown, the tag is signed, read again, and pushed."""
 
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contracts.rollout_desk import APP, RolloutDesk, document
+from tests.contracts.test_watching import Terminal
 
 from edgegitops import bootstrap_node
 from edgegitops.adapters.reports_sqlite import ReportsStore
@@ -13,7 +16,7 @@ from edgegitops.cli.explain import _said, _said_line
 from edgegitops.cli.explain_gate import Gate, lines, tree
 from edgegitops.core.model.ledger import DeploymentRecord, KeptTag, Ledger
 from edgegitops.core.model.node_config import NodeConfig, Remote
-from edgegitops.core.overview.waves import Force, force_of
+from edgegitops.core.overview.waves import Force
 from edgegitops.core.trust import signing
 from edgegitops.core.trust.control_tags import next_number
 from edgegitops.daemon.archive import Archive
@@ -134,7 +137,11 @@ def test_unknown_deployment_and_wave_are_told(desk):
 
 def test_node_that_keeps_tags_can_tell_what_they_do(desk, tmp_path):
     """What `explain` asks at a node, over a mirror as the node has it."""
-    halt, resume = desk.tag("halt", key="engineer"), desk.tag("resume")
+    made = [desk.tag("halt", key="engineer"), desk.tag("resume")]
+    made.append(desk.tag("approve", "--wave", "pilot", *reports(desk), key="engineer"))
+    made.append(desk.tag("approve", "--wave", "pilot", *reports(desk)))
+    desk.release("3.0.0")
+    made.append(desk.tag("approve", "--wave", "pilot", *reports(desk)))
     state = tmp_path / "state"
     subprocess.run(["git", "clone", "-q", "--mirror", str(desk.bare), str(state / "mirror.git")], check=True)
     pin = desk.fleet.pin()
@@ -142,19 +149,20 @@ def test_node_that_keeps_tags_can_tell_what_they_do(desk, tmp_path):
     found = verify_clone(desk.fleet.work, "HEAD", pin=given)
     kept = {
         one["payload"]: KeptTag(f"refs/tags/{one['tag']}", desk.fleet.git("rev-parse", f"refs/tags/{one['tag']}"))
-        for one in (halt, resume)
+        for one in made
     }
     ledger = Ledger(floor=found.belief.floor, controls=kept)
     policy = tmp_path / "policy.yaml"
     policy.write_text("{apiVersion: edgegitops/v1, kind: NodePolicy, spec: {}}", encoding="utf-8")
     remote = Remote(str(desk.bare))
     config = NodeConfig("a", "gw", state=str(state), remote=remote, pin=pin, policy_file=str(policy))
-    log = bootstrap_node.control_log(config, ledger, bootstrap_node.wanted(config, ledger), APP)
-    tags = sorted(log.tags, key=lambda tag: tag.number)
-    assert [force_of(log, tag) for tag in tags] == [Force.ENDED, Force.IN_FORCE]
-    assert [_said_line(_said(log, tag)).partition(" at ")[0] for tag in tags] == [
+    said = bootstrap_node.said_of(config, ledger, bootstrap_node.wanted(config, ledger), APP)
+    forces = [Force.ENDED, Force.IN_FORCE, Force.NO_ROLE, Force.LAPSED, Force.IN_FORCE]
+    assert [force for _, force in said] == forces
+    assert [_said_line(_said(*one)).partition(" at ")[0] for one in said[:3]] == [
         "000001 halt by engineer",
         "000002 resume by release-manager",
+        "000003 approve wave pilot by engineer",
     ]
 
 
@@ -248,3 +256,16 @@ def test_number_is_the_one_behind_the_highest_else_the_highest_hole():
     assert next_number(frozenset({1, 2, 7})) == 8
     assert next_number(frozenset({1, 999_999})) == 999_998
     assert next_number(frozenset(range(1, 1_000_000))) is None
+
+
+def test_question_that_is_broken_off_leaves_the_tag_and_says_how_to_publish_it(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    desk.fleet.git("config", "user.signingkey", str(desk.fleet.key("release-manager").path))
+    words = [sys.executable, "-m", "edgegitops", "rollout", "halt", APP, "--reason", "rejects", "--push"]
+    screen = Terminal(words, desk.fleet.work)
+    screen.until("Sign rollout")
+    os.write(screen.handle, b"y\n")
+    screen.until("Push it to origin?")
+    assert screen.end() == 130
+    assert "It stays in this clone. To publish it: git push origin refs/tags/rollout/line/000001" in screen.said
+    assert desk.fleet.git("tag", "--list", "rollout/*").strip() == "rollout/line/000001"

@@ -92,7 +92,7 @@ def test_without_a_terminal_only_what_changed_is_said(desk: RolloutDesk, tmp_pat
         child = subprocess.Popen(
             argv(desk, "rollout", "status", APP), cwd=desk.fleet.work, stdout=file, stderr=file, start_new_session=True
         )
-    wait_for(out, "missing: a/gw: runs another release")
+    wait_for(out, "missing: a/gw: does not run it yet")
     desk.tell("a", desk.second)  # type: ignore[attr-defined] # of this story
     wait_for(out, "+   wave canary: 1 node, 1 covered, 1 of 1 needed good")
     os.killpg(child.pid, signal.SIGTERM)
@@ -100,7 +100,7 @@ def test_without_a_terminal_only_what_changed_is_said(desk: RolloutDesk, tmp_pat
     text = out.read_text(encoding="utf-8")
     assert text.count("line at") == 1
     assert "\x1b" not in text
-    assert "-     missing: a/gw: runs another release" in text
+    assert "-     missing: a/gw: does not run it yet" in text
 
 
 def test_source_that_goes_away_is_said_and_looked_at_again(desk: RolloutDesk, tmp_path: Path) -> None:

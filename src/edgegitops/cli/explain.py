@@ -5,7 +5,6 @@ before; what happened last. All of it comes from this node: journal, mirror and 
 """
 
 import json
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from edgegitops.cli.plain_words import (
     HOLDS,
     SHORT,
     clock,
+    folded,
     job_words,
     release_words,
     span,
@@ -43,7 +43,7 @@ from edgegitops.core.model.view import CONTROL_TAGS
 
 if TYPE_CHECKING:
     from edgegitops.core.model.control import ControlTag
-    from edgegitops.core.rollout.control_log import ControlLog
+    from edgegitops.core.overview.waves import Force
     from edgegitops.ports import Journal
 
 LAST = 5
@@ -78,7 +78,7 @@ class _Case:
     record: DeploymentRecord
     desired: Desired | None
     last: tuple[Tree, ...]
-    said: "ControlLog | None" = None
+    said: "tuple[tuple[ControlTag, Force], ...]" = ()
     gate: Gate | None = None
 
 
@@ -103,7 +103,7 @@ def explain(ctx: click.Context, deployment: str, file: str, *, as_json: bool) ->
     look = Look(bootstrap_node.now(), ledger, bootstrap_node.observe(config), bootstrap_node.is_agent_running(config))
     record = ledger.deployments.get(deployment) or DeploymentRecord(deployment)
     story = _last_story(bootstrap_node.history(config), deployment, ledger.seq)
-    said = bootstrap_node.control_log(config, ledger, desired, deployment)
+    said = bootstrap_node.said_of(config, ledger, desired, deployment)
     gate = bootstrap_node.gate_of(config, ledger, desired, record)
     case = _Case(look, record, desired, story, said, Gate(*gate) if gate else None)
     told = describe(case, site=config.site, node=config.node)
@@ -143,19 +143,13 @@ def describe(case: _Case, *, site: str, node: str) -> dict[str, Tree]:
         "gate": explain_gate.tree(case.gate) if case.gate else None,
         "knownGood": [view.release_tree(release, ledger) for release in record.lkg],
         "copies": [*_copied(record), *_failed(case)],
-        "said": [_said(case.said, tag) for tag in _newest(case.said)] if case.said else [],
+        "said": [_said(tag, force) for tag, force in case.said[-LAST:]],
         "last": list(case.last),
     }
 
 
-def _newest(log: "ControlLog") -> "list[ControlTag]":
-    return sorted(log.tags, key=lambda tag: (tag.number, tag.payload))[-LAST:]
-
-
-def _said(log: "ControlLog", tag: "ControlTag") -> Tree:
+def _said(tag: "ControlTag", force: "Force") -> Tree:
     """A control tag that this node keeps, and what it does now."""
-    from edgegitops.core.overview.waves import force_of
-
     return {
         "number": tag.number,
         "kind": str(tag.kind),
@@ -163,7 +157,7 @@ def _said(log: "ControlLog", tag: "ControlTag") -> Tree:
         "target": tag.target,
         "wave": tag.wave or None,
         "reason": visible(tag.reason),
-        "force": str(force_of(log, tag)),
+        "force": str(force),
     }
 
 
@@ -351,7 +345,7 @@ def _lines(told: dict[str, Any], case: _Case) -> list[str]:
     lines += _row("last", *_last_lines(told["last"]))
     lines += _row("people said", *(_said_line(one) for one in told["said"]))
     width = terminal_width()
-    return [part.rstrip() for line in lines for part in _wrapped(line, width)]
+    return [part.rstrip() for line in lines for part in folded(line, width, INDENT)]
 
 
 def _said_line(said: dict[str, Any]) -> str:
@@ -359,11 +353,6 @@ def _said_line(said: dict[str, Any]) -> str:
     reason = f": {said['reason']}" if said["reason"] else ""
     head = f"{said['number']:06} {said['kind']}{about} by {said['by']} at {said['target'][:SHORT]}"
     return f"{head}{reason} ({FORCES[said['force']]})"
-
-
-def _wrapped(line: str, width: int) -> list[str]:
-    """A line in the width of the terminal, its rest below its text."""
-    return textwrap.wrap(line, width, subsequent_indent=" " * INDENT, break_on_hyphens=False) or [""]
 
 
 def _row(label: str, *texts: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgegitops.cli.plain_words import HOLDS, SHORT, span, visible
+from edgegitops.cli.plain_words import FORCES, HOLDS, SHORT, span, visible
 from edgegitops.cli.rollout_words import count, names, tally_tree
 from edgegitops.core.model.codec import Tree
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LACKS = {
     "no-report": "no report of it is known here",
-    "runs-another-release": "runs another release",
+    "runs-another-release": "does not run it yet",
     "not-healthy": "is not healthy, or not yet",
     "soaking": "has not soaked yet",
     "report-too-old": "its last report is too old",
@@ -92,11 +92,10 @@ def _approvals(gate: Gate, deployment: str) -> Iterator[str]:
         yield visible(
             f"approved by {tag.owner} at {tag.target[:SHORT]} ({tag.number:06}){tag.reason and ': '}{tag.reason}"
         )
-    for tag in own.lapsed:
+    for tag, force in own.lapsed:
         who = tag.owner or tag.key[:SHORT]
         yield visible(
-            f"the approval {tag.number:06} by {who} at {tag.target[:SHORT]} does not count: it expired, its key lacks "
-            "the role, the log has a hole, or a later commit changed what would run here"
+            f"the approval {tag.number:06} by {who} at {tag.target[:SHORT]} does not count here: {FORCES[force]}"
         )
     lacking = shut.approvals if shut else 0
     if not lacking and own.asked.count:
@@ -131,7 +130,7 @@ def tree(gate: Gate) -> Tree:
         "approvals": {
             "asked": own.asked.count,
             "given": [tag.payload for tag in own.given],
-            "notCounting": [tag.payload for tag in own.lapsed],
+            "notCounting": [tag.payload for tag, _ in own.lapsed],
             "lacking": shut.approvals if shut else 0,
             "wave": (shut.wave or None) if shut else None,
             "roles": list(shut.roles) if shut else [],

@@ -5,6 +5,7 @@ control characters escaped, so that no log line or error message steers a termin
 """
 
 import shutil
+import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -212,6 +213,13 @@ DOUBTS: Mapping[str, str] = {
 def terminal_width() -> int:
     """The columns of the terminal (or of $COLUMNS); a pipe gets whole lines."""
     return shutil.get_terminal_size((UNBROKEN, 0)).columns
+
+
+def folded(line: str, width: int, indent: int | None = None) -> list[str]:
+    """A line in the width of a terminal; what is left of it stands below, at `indent` or two columns behind its own."""
+    own = len(line) - len(line.lstrip()) + 2 if indent is None else indent
+    parts = textwrap.wrap(line, max(width, own + 20), subsequent_indent=" " * own, break_on_hyphens=False)
+    return parts or [""]
 
 
 def span(length: timedelta) -> str:

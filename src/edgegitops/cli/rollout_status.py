@@ -6,7 +6,7 @@ back.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
+from edgegitops.cli import rollout_text
 from edgegitops.cli.options import REPORTS
-from edgegitops.cli.plain_words import FORCES, HOLDS, OF_THE_ROLLOUT, clock, span, visible
-from edgegitops.cli.rollout_words import count, names, roles_for, sought_lines, sought_tree, tag_tree, tally_tree
+from edgegitops.cli.plain_words import FORCES, UNBROKEN, clock, folded, terminal_width, visible
+from edgegitops.cli.rollout_words import roles_for, sought_tree, tag_tree, tally_tree
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.control import ControlKind, ControlTag
-from edgegitops.core.model.reasons import HoldReason
 
 if TYPE_CHECKING:
     from edgegitops.cli.watching import View
-    from edgegitops.core.overview.lost_tags import Sought
     from edgegitops.core.overview.waves import RolloutView, Waiting, WaveView
-    from edgegitops.core.rollout.wave_gate import Shut
     from edgegitops.workbench_rollout import Base, Desk
 
 _COLOURS = {
     "held": "yellow",
+    "halt": "yellow",
     "failed": "red",
     "may start": "green",
     "to do": "cyan",
@@ -37,25 +36,6 @@ _COLOURS = {
     "reports": "red",
     "goes back": "green",
     "silent": "yellow",
-}
-_SOAKING = "soaking"
-_BY_FAILURES = frozenset({"latched", "too-many-failures"})
-_STICKING = frozenset({"halted", "too-many-failures", "latched", "excluded"})
-"""Holds that do not end by hearing more; the others of the rollout come and go with the newest reports."""
-_STOPPED = {
-    "halted": "halted",
-    "too-many-failures": "stopped by failures",
-    "excluded": "taken back by a rollback or revocation",
-}
-LACKS = {
-    "no-report": "reports nothing of it",
-    "runs-another-release": "runs another release",
-    "not-healthy": "is not healthy, or not yet",
-    _SOAKING: "has not soaked yet",
-    "report-too-old": "its last report is too old",
-    "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
-    "told-two-things-at-once": "told two things under one number, so nothing good of it counts",
-    "failed": "failed",
 }
 _PATH = click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
 
@@ -83,7 +63,7 @@ def status(  # noqa: PLR0913 - one parameter an option
         watch(look.view, title=f"edgegitops rollout status {deployment}".strip(), as_lines=as_json)
     seen = look.seen()
     click.echo(look.text(seen))
-    ctx.exit(1 if any(_stopped(desk, view) for desk, view in seen) else 0)
+    ctx.exit(1 if any(rollout_text.stopped(desk, view) for desk, view in seen) else 0)
 
 
 @dataclass
@@ -110,7 +90,12 @@ class _Look:
         """For people, or as JSON."""
         if self.as_json:
             return json.dumps(self._trees(seen), indent=2)
-        return "\n\n".join("\n".join(_text(*one)) for one in seen) or "no deployment has waves"
+        return "\n".join(part for line in self._lines(seen) for part in folded(line, terminal_width()))
+
+    def _lines(self, seen: "list[tuple[Desk, RolloutView]]") -> list[str]:
+        """A rollout after the other, with an empty line between them."""
+        told = [line for one in seen for line in ("", *rollout_text.lines(*one))]
+        return told[1:] or ["no deployment has waves"]
 
     def view(self) -> "View":
         """One look for who watches."""
@@ -118,9 +103,10 @@ class _Look:
 
         seen = self.seen()
         key = json.dumps(self._trees(seen))
-        lines = [key] if self.as_json else self.text(seen).split("\n")
+        lines = [key] if self.as_json else self._lines(seen)
         at = self.base.now if self.base else seen[0][0].now
-        return View(at, [Text(line, style=_style(line)) for line in lines], key)
+        width = UNBROKEN if self.as_json else terminal_width()
+        return View(at, [Text(part, style=_style(line)) for line in lines for part in folded(line, width)], key)
 
     def _trees(self, seen: "list[tuple[Desk, RolloutView]]") -> Tree:
         trees: list[Tree] = [_tree(*one) for one in seen]
@@ -137,204 +123,14 @@ def view_lines(deployment: str, path: Path, reports: Path | str | None) -> list[
     from edgegitops.core.overview.waves import view_of
 
     desk = workbench_rollout.open_desk(path, deployment, reports)
-    return list(_text(desk, view_of(desk.situation)))
-
-
-def _all(view: "RolloutView") -> Iterator["Waiting"]:
-    for wave in view.waves:
-        yield from wave.waiting
-    yield from view.leaving
-
-
-# --- for people -------------------------------------------------------------------------------------------------------
-
-
-def _text(desk: "Desk", view: "RolloutView") -> Iterator[str]:
-    situation = desk.situation
-    yield f"{situation.deployment} at {view.revision[:12]}: {_state(desk, view)}"
-    if desk.unheard:
-        yield visible(f"  reports could not be had, so nothing counts as healthy: {desk.unheard}")
-    waves = [wave for wave in view.waves if wave.tally.size]
-    for wave in waves:
-        yield from _wave(desk, wave, is_last=wave is waves[-1])
-    for one in view.leaving:
-        yield f"  to be removed from {count(len(one.nodes), 'node')}: {names(one.nodes)}"
-        yield from _held(desk, one)
-    yield from (f"  log: {line}" for line in _log(desk))
-
-
-def _state(desk: "Desk", view: "RolloutView") -> str:
-    """In one word or a few."""
-    stopped = _stopped(desk, view)
-    if stopped or not view.is_through:
-        return stopped or "under way"
-    is_well = all(lack == _SOAKING for wave in view.waves for _, lack in wave.missing)
-    return "every node runs what it should" if is_well else "every node has begun it, and not all are well yet"
-
-
-def _stopped(desk: "Desk", view: "RolloutView") -> str:
-    """What ends it until somebody acts, if anything; a halt by a person is told first."""
-    stops = {str(one.shut.reason) for one in _all(view) if one.shut}
-    if desk.situation.parting:
-        stops.add("excluded")
-    return next((word for reason, word in _STOPPED.items() if reason in stops), "")
-
-
-def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
-    one = wave.tally
-    yield f"  wave {one.wave.name}: {count(one.size, 'node')}, {_numbers(wave, is_last=is_last)}"
-    if one.failed:
-        yield f"    failed: {names(sorted(one.failed))}"
-    reasons: dict[str, list[str]] = {}
-    for node, lack in wave.missing:
-        if not (is_last and lack == _SOAKING):  # nobody waits for that
-            reasons.setdefault(lack, []).append(node)
-    for why, nodes in reasons.items():
-        yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
-    silent = [] if is_last else _silent(desk, wave)
-    if silent:
-        yield f"    silent: {names(silent)}: no report that is young enough to count"
-        yield "    to do: see that they run and reach the reports; for one that is gone for good: state: maintenance in"
-        yield "      the manifest of its site, and then the approval that is asked for here"
-    if one.resting:
-        yield f"    in maintenance: {names(one.resting)}"
-    for waiting in wave.waiting:
-        yield from _held(desk, waiting)
-
-
-def _silent(desk: "Desk", wave: "WaveView") -> list[str]:
-    """Who is waited for, and has told nothing for longer than the gate lets it."""
-    from edgegitops.core.rollout.evidence import is_fresh
-
-    reading, oldest = desk.situation.reading, wave.tally.wave.gate.max_report_age
-    said = {node: reading.evidence.latest.get(node) for node, _ in wave.missing}
-    return [node for node, one in said.items() if one is None or not is_fresh(one, oldest, reading.standpoint)]
-
-
-def _lack(desk: "Desk", wave: "WaveView", lack: str, nodes: list[str]) -> str:
-    told = [desk.situation.told(node) for node in nodes]
-    soaked = [one.soaked_for for one in told if one is not None]
-    if lack == _SOAKING and soaked:
-        return f"soaked for {span(min(soaked))} of {span(wave.tally.wave.gate.soak)}"
-    return LACKS[lack]
-
-
-def _numbers(wave: "WaveView", *, is_last: bool) -> str:
-    one = wave.tally
-    if not one.covered:
-        return "nothing changes for it" if not wave.waiting else "none of them counts as evidence"
-    good = "" if is_last else f", {len(one.good)} of {one.need} needed good"
-    return f"{len(one.covered)} covered{good}, {len(one.failed)} failed of {one.allowed} allowed"
-
-
-def _held(desk: "Desk", waiting: "Waiting") -> Iterator[str]:
-    if waiting.shut is None:
-        does = "goes back now" if waiting.cause == "rollback" else "may start now"
-        yield f"    {does} ({waiting.cause}): {names(waiting.nodes)}"
-        yield from _held_there(desk, waiting.nodes)
-        yield from _contradicted(desk, waiting.nodes)
-        return
-    shut = waiting.shut
-    words, advice = HOLDS.get(shut.reason, ("", ""))
-    yield visible(f"    held: {names(waiting.nodes)}: {words or shut.reason} ({shut.reason}): {shut.detail}")
-    yield f"    to do: {_help(desk, shut) or _patience(waiting) or advice}"
-    if shut.reason not in _STICKING:
-        yield from _contradicted(desk, waiting.nodes)
-
-
-def _held_there(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
-    """What nodes report to be held by that no clone knows: operators, windows, interlocks and the like."""
-    found: dict[str, list[str]] = {}
-    for node in nodes:
-        told = desk.situation.told(node)
-        for reason in told.holds if told else ():
-            if reason not in OF_THE_ROLLOUT:
-                found.setdefault(reason, []).append(node)
-    for reason, held in sorted(found.items()):
-        yield visible(f"      held there: {names(held)}: {HOLDS.get(reason, ('it is held',))[0]} ({reason})")
-
-
-def _contradicted(desk: "Desk", nodes: Sequence[str]) -> Iterator[str]:
-    """What holds nodes that know as much as this clone, and is not to be seen here: a report that this store has no
-    more, for instance.
-    """
-    situation = desk.situation
-    found: dict[str, list[str]] = {}
-    for node in nodes:
-        report, told = situation.reading.evidence.latest.get(node), situation.told(node)
-        if report is None or told is None or report.floor != desk.head:
-            continue
-        if set(report.heads.get(situation.deployment, ())) == set(situation.log.heads):
-            for reason in _STICKING & set(told.holds):
-                found.setdefault(reason, []).append(node)
-    name = situation.deployment
-    for reason, held in sorted(found.items()):
-        yield visible(f"      held there all the same: {names(held)}: {HOLDS[HoldReason(reason)][0]} ({reason})")
-        yield (
-            f"      to do: what they know of is not in these reports; edgegitops explain {name} there tells it, and "
-            f"edgegitops rollout retry {name} --node SITE/NODE@REPORT --reason … forgives it"
-        )
-
-
-def _help(desk: "Desk", shut: "Shut") -> str:
-    """Which word by whom would help now; empty where none would."""
-    if not shut.approvals:
-        return _forgiveness(desk, shut)
-    who = sorted({name for role in shut.roles for name in desk.holders(role)})
-    current = " --policy-current" if shut.is_about_policy else ""
-    asked = f"{count(shut.approvals, 'owner')} with the role {' or '.join(shut.roles)}"
-    return (
-        f"{asked} ({', '.join(who) or 'nobody holds it now'}): "
-        f"edgegitops rollout approve {desk.situation.deployment} --wave {shut.wave}{current} --reason …"
-    )
-
-
-def _patience(waiting: "Waiting") -> str:
-    """Of a gate that waits for an earlier wave."""
-    shut = waiting.shut
-    if shut is None or shut.reason != HoldReason.GATE or shut.is_about_policy:
-        return ""
-    if waiting.opens_at is not None:
-        return f"nothing; {shut.wave} has soaked at {clock(waiting.opens_at)} if it stays well"
-    return f"nothing while {shut.wave} is under way; above is who is missing there"
-
-
-def _forgiveness(desk: "Desk", shut: "Shut") -> str:
-    """The retry that ends what failures hold."""
-    if shut.reason not in _BY_FAILURES:
-        return ""
-    who = ", ".join(desk.holders("release-manager")) or "nobody holds it now"
-    retry = f"edgegitops rollout retry {desk.situation.deployment} --reason …"
-    return f"release a fix; or, where the release was not the cause, a release-manager ({who}) forgives it: {retry}"
-
-
-def _log(desk: "Desk") -> Iterator[str]:
-    log = desk.situation.log
-    by_payload = log.by_payload
-    if log.heads:
-        heads = [by_payload[one] for one in log.heads]
-        yield f"head{'s'[: len(heads) > 1]} {', '.join(f'{one.number:06} {one.kind} by {one.owner}' for one in heads)}"
-    if len(log.heads) > 1:
-        yield "forked: nothing positive in the fork counts; the next tag names all heads and heals it"
-    for one in _sought(desk):
-        yield from sought_lines(one, desk.situation.deployment)
-    yield from (f"{ref} takes no part: {visible(why)}" for ref, why in desk.refused.items())
-    if desk.refused_head:
-        yield visible(desk.refused_head)
-
-
-def _sought(desk: "Desk") -> "tuple[Sought, ...]":
-    from edgegitops.core.overview.lost_tags import sought
-
-    situation = desk.situation
-    return sought(situation.log, situation.reading.evidence, situation.deployment)
+    return list(rollout_text.lines(desk, view_of(desk.situation)))
 
 
 # --- as JSON ----------------------------------------------------------------------------------------------------------
 
 
 def _tree(desk: "Desk", view: "RolloutView") -> dict[str, Tree]:
-    log, sought = desk.situation.log, _sought(desk)
+    log, sought = desk.situation.log, rollout_text.sought_of(desk)
     return {
         "deployment": desk.situation.deployment,
         "revision": view.revision,
@@ -401,7 +197,7 @@ def history(deployment: str, path: Path, *, as_json: bool) -> None:
         return
     for tag in tags:
         click.echo("\n".join(_tag_lines(desk, tag)))
-    for line in list(_log(desk)) or ["nobody has tagged this deployment"]:
+    for line in list(rollout_text.log_lines(desk)) or ["nobody has tagged this deployment"]:
         click.echo(line)
 
 

@@ -236,8 +236,14 @@ def _push(wish: Wish, made: ControlTag) -> bool:
     if not wish.remote:
         click.echo(f"To publish it: git push origin refs/tags/{name}", err=wish.as_json)
         return False
-    if not wish.is_sure and not click.confirm(f"Push it to {wish.remote}?", err=wish.as_json):
-        click.echo(f"It stays in this clone. To publish it: git push {wish.remote} refs/tags/{name}", err=wish.as_json)
+    stays = f"It stays in this clone. To publish it: git push {wish.remote} refs/tags/{name}"
+    try:
+        is_wanted = wish.is_sure or click.confirm(f"Push it to {wish.remote}?", err=wish.as_json)
+    except click.Abort:
+        click.echo(f"\n{stays}", err=True)
+        raise
+    if not is_wanted:
+        click.echo(stays, err=wish.as_json)
         return False
     desk_of.push_tag(wish.path, wish.remote, made)
     click.echo(f"Pushed to {wish.remote}.", err=wish.as_json)

@@ -141,6 +141,15 @@ def _of_log(desk: "Desk") -> Iterator[str]:
         yield f"{ref} takes no part: {why}"
 
 
+def standing_lines(desk: "Desk") -> Iterator[str]:
+    """Each word that stops or bars something until another one ends it."""
+    log, name = desk.situation.log, desk.situation.deployment
+    for tag in (*log.halts, *log.exclusions):
+        end = "resume" if tag.kind is ControlKind.HALT else "retry"
+        head = f"{tag.kind} {tag.number:06} by {tag.owner or tag.key[:12]} at {tag.target[:12]} stands"
+        yield visible(f"{head}: {tag.reason}; edgegitops rollout {end} {name} --reason … ends it")
+
+
 def tag_tree(tag: ControlTag) -> dict[str, Tree]:
     """A control tag as JSON."""
     return {
@@ -170,14 +179,9 @@ def tally_tree(one: "Tally") -> dict[str, Tree]:
 
 def roles_for(desk: "Desk", draft: ControlTag) -> frozenset[str]:
     """The roles of which a signer needs one; none where any known key may."""
-    from edgegitops.core.rollout.control_log import MAY
-    from edgegitops.core.rollout.count import wave_at
+    from edgegitops.core.overview.waves import roles_of
 
-    if draft.kind is not ControlKind.APPROVE:
-        return MAY[draft.kind]
-    policy = desk.situation.edition.policy
-    at = next((at for at, one in enumerate(policy.waves) if one.name == draft.wave), len(policy.waves))
-    return frozenset(wave_at(policy, at).approvals.roles)
+    return roles_of(desk.situation.edition.policy, draft)
 
 
 def after(desk: "Desk", made: ControlTag) -> list[str]:

@@ -12,7 +12,7 @@ from edgegitops.core.model.control import ControlKind
 from edgegitops.core.model.report import ReportedState
 from edgegitops.core.model.waves import Approvals, RolloutPolicy, Wave
 from edgegitops.core.overview.own_gate import OwnGate, own_gate
-from edgegitops.core.overview.waves import Lack
+from edgegitops.core.overview.waves import Force, Lack
 from edgegitops.core.rollout.next_release import Own, Question
 
 WAVES = RolloutPolicy((Wave("canary"), Wave("pilot", approvals=Approvals(count=2))))
@@ -76,8 +76,14 @@ def test_approval_of_an_older_release_is_told_as_one_that_does_not_count(world: 
     world.tell(C, "new", "r2")
     lapsed = world.tag(ControlKind.APPROVE, "r1", wave="pilot", owner="rosa")
     found = gate(world)
-    assert (found.given, found.lapsed) == ((), (lapsed,))
-    assert "does not count" in said(found)
+    assert (found.given, found.lapsed) == ((), ((lapsed, Force.LAPSED),))
+    assert "does not count here: lapsed: a later commit changed what its nodes would run" in said(found)
+
+
+def test_approval_by_a_key_without_the_role_is_told_as_such(world: World) -> None:
+    world.tell(C, "new", "r2")
+    world.tag(ControlKind.APPROVE, "r2", wave="pilot", owner="eva", roles_now=frozenset({"engineer"}))
+    assert "does not count here: without effect: the key does not hold the role" in said(gate(world))
 
 
 def test_failure_that_concerns_the_node_is_named(world: World) -> None:

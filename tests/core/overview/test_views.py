@@ -260,3 +260,12 @@ def test_force_of_tags_is_told(world: World) -> None:
     assert forces == [Force.IN_FORCE, Force.NO_PLACE, Force.EXPIRED, Force.NO_ROLE, Force.IN_FORCE, Force.NO_PLACE]
     whole = ControlLog(frozenset(world.tags) - {lost}, NOW)
     assert [force_of(whole, one) for one in (halt, resume)] == [Force.ENDED, Force.IN_FORCE]
+
+
+def test_effect_of_a_tag_is_told_in_the_order_of_the_waves() -> None:
+    where = {C: 2, P1: 1, P2: 0}
+    world = World([page(name, dict.fromkeys(where, word), where) for name, word in (("r1", "old"), ("r2", "new"))])
+    for node in where:
+        world.tell(node, "old", "r1")
+    touched = touched_by(situation(world), draft(ControlKind.HALT, "r2"))
+    assert [one.wave for one in touched] == ["canary", "pilot", "rest"]

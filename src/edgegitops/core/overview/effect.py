@@ -49,7 +49,7 @@ class Touched:
 
 
 def touched_by(situation: Situation, tag: ControlTag) -> tuple[Touched, ...]:
-    """Whom a tag speaks of."""
+    """Whom a tag speaks of, wave by wave."""
     ways = _away(situation, tag) if tag.kind in EXCLUDING else _forth(situation, tag)
     groups: dict[tuple[str, str, str], list[tuple[str, int | None, int | None]]] = {}
     for node, old, new in ways:
@@ -60,7 +60,8 @@ def touched_by(situation: Situation, tag: ControlTag) -> tuple[Touched, ...]:
         names = tuple(node for node, _, _ in rows)
         unheard = tuple(node for node in names if not situation.is_heard(node))
         found.append(Touched(wave, names, rows[0][1], rows[0][2], unheard))
-    return tuple(found)
+    places = {wave.name: at for at, wave in enumerate(situation.edition.policy.waves)}
+    return tuple(sorted(found, key=lambda one: places.get(one.wave, len(places))))
 
 
 def held_then(situation: Situation, tag: ControlTag, roles: frozenset[str]) -> dict[Shut, tuple[str, ...]]:

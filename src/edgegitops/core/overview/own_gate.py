@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from edgegitops.core.model.control import ControlKind, ControlTag
-from edgegitops.core.model.waves import Approvals
-from edgegitops.core.overview.waves import Lack, lack_of
+from edgegitops.core.model.waves import Approvals, Wave
+from edgegitops.core.overview.waves import Force, Lack, force_of, lack_of
 from edgegitops.core.rollout.blame import Failure
+from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Tally, wave_at
 from edgegitops.core.rollout.next_release import Question, Start, next_release
 from edgegitops.core.rollout.road import road_to
@@ -42,8 +43,8 @@ class GateWave:
 @dataclass(frozen=True, slots=True)
 class OwnGate:
     """A node's gate: `base` and `candidate` are revisions (`base` empty: it runs nothing). `given` are approvals of its
-    wave that count, `lapsed` those that do not, `asked` how many are asked for by whose keys. `shut` None: it may
-    start, for the reason `cause`. `is_old_policy`: counted is under the policy of the base.
+    wave that count, `lapsed` those that do not and why, `asked` how many are asked for by whose keys. `shut` None: it
+    may start, for the reason `cause`. `is_old_policy`: counted is under the policy of the base.
     """
 
     base: str
@@ -52,7 +53,7 @@ class OwnGate:
     failures: tuple[Failure, ...]
     asked: Approvals
     given: tuple[ControlTag, ...]
-    lapsed: tuple[ControlTag, ...]
+    lapsed: tuple[tuple[ControlTag, Force], ...]
     shut: Shut | None
     cause: str = ""
     is_old_policy: bool = False
@@ -84,11 +85,17 @@ def own_gate(asked: Question) -> OwnGate | None:
         tuple(case.reading.failures),
         wave.approvals,
         _sorted(given),
-        _sorted([tag for tag in said if tag not in given]),
+        tuple((tag, _why_not(asked.log, tag, wave)) for tag in _sorted([tag for tag in said if tag not in given])),
         shut,
         answer.cause if isinstance(answer, Start) else "",
         is_old,
     )
+
+
+def _why_not(log: ControlLog, tag: ControlTag, wave: Wave) -> Force:
+    """Why an approval does not count; a sound one lapsed: a later revision changed what the node would run."""
+    force = force_of(log, tag, frozenset(wave.approvals.roles))
+    return Force.LAPSED if force is Force.IN_FORCE else force
 
 
 def _sorted(tags: list[ControlTag]) -> tuple[ControlTag, ...]:

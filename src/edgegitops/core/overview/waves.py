@@ -15,14 +15,14 @@ from enum import StrEnum
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import ReportedState
-from edgegitops.core.model.waves import Edition, Gate
+from edgegitops.core.model.waves import Chain, Edition, Gate, RolloutPolicy
 from edgegitops.core.overview.effect import newest_change
 from edgegitops.core.overview.situation import Situation
 from edgegitops.core.rollout.control_log import MAY, ControlLog
-from edgegitops.core.rollout.count import Reading, Tally, tally
+from edgegitops.core.rollout.count import Reading, Tally, tally, wave_at
 from edgegitops.core.rollout.evidence import is_ahead, is_fresh
 from edgegitops.core.rollout.next_release import Settled, Start
-from edgegitops.core.rollout.road import Road
+from edgegitops.core.rollout.road import Road, changed_nodes
 from edgegitops.core.rollout.wave_gate import Shut, case_of
 
 
@@ -180,6 +180,37 @@ def is_lapsed(situation: Situation, tag: ControlTag) -> bool:
     at = situation.chain.position(tag.target)
     roads = [situation.road(node) for node in situation.pending if situation.wave(node) == tag.wave]
     return bool(roads) and all(at is not None and max(road.own_changes, default=0) > at for road in roads)
+
+
+def is_overtaken(chain: Chain, tag: ControlTag) -> bool:
+    """The same where nobody's whereabouts are known: later revisions changed what each node of the wave would run."""
+    at, newest = chain.position(tag.target), chain.edition(len(chain.revisions) - 1)
+    left = {node for node, member in newest.members.items() if wave_at(newest.policy, member.wave).name == tag.wave}
+    if tag.kind is not ControlKind.APPROVE or not left:
+        return False
+    for step in range(len(chain.revisions) if at is None else at + 1, len(chain.revisions)):
+        left -= set(changed_nodes(chain, step))
+        if not left:
+            return True
+    return at is None
+
+
+def roles_of(policy: RolloutPolicy, tag: ControlTag) -> frozenset[str]:
+    """The roles of which the signer of a tag needs one; none where any known key may."""
+    if tag.kind is not ControlKind.APPROVE:
+        return MAY[tag.kind]
+    at = next((at for at, one in enumerate(policy.waves) if one.name == tag.wave), len(policy.waves))
+    return frozenset(wave_at(policy, at).approvals.roles)
+
+
+def words_of(chain: Chain, log: ControlLog) -> tuple[tuple[ControlTag, Force], ...]:
+    """Every control tag, by number, and what it does now, for a node. The chain has at least one revision."""
+    policy = chain.edition(len(chain.revisions) - 1).policy
+    tags = sorted(log.tags, key=lambda tag: (tag.number, tag.payload))
+    forces = [(tag, force_of(log, tag, roles_of(policy, tag))) for tag in tags]
+    return tuple(
+        (tag, Force.LAPSED if force is Force.IN_FORCE and is_overtaken(chain, tag) else force) for tag, force in forces
+    )
 
 
 def force_of(log: ControlLog, tag: ControlTag, roles: frozenset[str] = frozenset()) -> Force:
