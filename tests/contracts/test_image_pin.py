@@ -102,7 +102,10 @@ def test_one_tag_that_nobody_knows_leaves_every_file_as_it_was(registry: Registr
     before = {file: file.read_bytes() for file in fleet.rglob("*.yaml")}
     done = pin("--insecure", registry.address, str(fleet))
     assert done.returncode == DeniedError.exit_code
-    assert done.stderr.startswith("image-unknown: registry: ask for 127.77.41.1:5000/plant/broker:9.9.9: ")
+    place, advice, why = done.stderr.splitlines()
+    assert place == f"{fleet}/apps/broker/app.yaml:36:14: 127.77.41.1:5000/plant/broker:9.9.9"
+    assert "nothing was changed" in advice
+    assert why.startswith("image-unknown: registry: ask for 127.77.41.1:5000/plant/broker:9.9.9: ")
     assert {file: file.read_bytes() for file in fleet.rglob("*.yaml")} == before
 
 

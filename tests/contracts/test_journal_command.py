@@ -176,3 +176,17 @@ def test_event_has_its_words(event: e.Event, sentence: str) -> None:
 
 def test_every_kind_of_event_has_its_words() -> None:
     assert {event.kind for event, _ in TOLD} == set(e.KINDS)
+
+
+def test_show_leaves_out_what_says_nothing_and_tells_of_one_deployment(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "state" / "journal.db")
+    journal.append([e.WorkerStarted(), *EVENTS, e.WorkerStopped()], AT)
+    journal.close()
+    state = tmp_path / "state"
+    assert "worker" not in called("show", state=state).output
+    assert called("show", "--all", state=state).output.count("worker") == 2
+    assert len(json.loads(called("show", "--json", state=state).output)) == len(EVENTS) + 2
+    newest = called("show", "--lines", "1", "--deployment", "line", state=state).output
+    assert "an operator holds line" in newest
+    assert "believed" not in called("show", "--deployment", "line", state=state).output
+    assert "says nothing of lime" in called("show", "--deployment", "lime", state=state).output

@@ -51,3 +51,11 @@ def test_change_that_is_well_comes_through_wave_by_wave(clone: Path) -> None:
     assert [wave["healthy"] for wave in waves] == [wave["nodes"] for wave in waves]
     for before, after in pairwise(waves):
         assert after["opensAfterSeconds"] > before["lastChangeAfterSeconds"]
+
+
+def test_picture_that_cannot_be_written_is_said_in_words(clone: Path, tmp_path: Path) -> None:
+    done = simulated(clone, "--plot", str(tmp_path / "nowhere" / "rollout.svg"))
+    assert (done.returncode, done.stdout) == (64, ""), "before the run, not after it"
+    assert "there is no folder" in done.stderr
+    done = simulated(clone, "--plot", "/dev/full")
+    assert (done.returncode, done.stderr) == (5, "denied: plot: write /dev/full: No space left on device\n")

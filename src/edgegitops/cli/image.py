@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.errors import OutsideError
+
 if TYPE_CHECKING:
     from edgegitops.core.documents.pinning import Unpinned
 
@@ -43,7 +45,11 @@ def pin(path: Path, insecure: tuple[str, ...], *, check: bool, as_json: bool) ->
     digests: dict[str, str] = {}
     if not check:
         images = dict.fromkeys(one.image for one in found)
-        digests = workbench.resolve_images(images, insecure, _progress)
+        try:
+            digests = workbench.resolve_images(images, insecure, _progress)
+        except OutsideError as error:
+            _say_where(found, error.action, path)
+            raise
         workbench.write_pins(path, found, digests)
     if as_json:
         click.echo(json.dumps({"images": [_row(one, digests) for one in found], "ok": not (check and found)}, indent=2))
@@ -51,6 +57,14 @@ def pin(path: Path, insecure: tuple[str, ...], *, check: bool, as_json: bool) ->
         _text(found, digests, path)
     if check and found:
         sys.exit(1)
+
+
+def _say_where(found: Iterable["Unpinned"], action: str, path: Path) -> None:
+    """Name the places of the image that could not be asked for, before the error does."""
+    for one in found:
+        if action.endswith(one.image):
+            click.echo(f"{path / one.file}:{one.position.line}:{one.position.column}: {one.image}", err=True)
+            click.echo("  try: write an image that this machine can reach; nothing was changed", err=True)
 
 
 def _progress(name: str) -> None:

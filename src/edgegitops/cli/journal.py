@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DEFAULT_STATE = "/var/lib/edgegitops"
 DEFAULT_CONFIG = "/etc/edgegitops/node.yaml"
 SHORT = 12
+_QUIET = (e.WorkerStarted, e.WorkerStopped)
+"""What happens many times an hour and tells a person nothing."""
 
 
 def _of_this_node() -> str:
@@ -60,15 +62,21 @@ def journal() -> None:
 @journal.command(epilog="Example: edgegitops journal show --lines 20")
 @state_option
 @click.option("--lines", type=click.IntRange(min=0), default=30, show_default=True, help="Newest entries; 0: all.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of entries, as export writes them.")
-def show(state: Path, lines: int, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+@click.option("--deployment", default="", metavar="NAME", help="Only what concerns this one.")
+@click.option("--all", "is_all", is_flag=True, help="Also that workers started and ended.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of all entries, as export writes them.")
+def show(state: Path, lines: int, deployment: str, *, is_all: bool, as_json: bool) -> None:
     """Show the newest entries, oldest first."""
     with _open(state) as opened:
-        entries = deque(opened.entries(), maxlen=lines or None)
+        told = (one for one in opened.entries() if is_all or as_json or not isinstance(one.event, _QUIET))
+        ours = (one for one in told if deployment in {"", getattr(one.event, "deployment", "")})
+        entries = deque(ours, maxlen=lines or None)
     if as_json:
         click.echo(json.dumps([export_tree(entry) for entry in entries]))
     elif entries:
         _print_table(entries)
+    elif deployment:
+        click.echo(f"The journal says nothing of {deployment}.")
     else:
         click.echo("The journal is empty: this node has done nothing yet.")
 

@@ -32,35 +32,46 @@ class Place:
     help: str
 
 
-COMMANDS = {
-    "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
-    "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
-    "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
-    "explain": Place("edgegitops.cli.explain:explain", "Why is this running here, and why not yet? In one screen."),
-    "fleet": Place("edgegitops.cli.fleet:fleet", "The whole fleet from reports: what runs where, who is in trouble."),
-    "hold": Place(
-        "edgegitops.cli.hold:hold", "Start nothing new here until a given time; the plant has the last word."
-    ),
-    "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
-    "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
-    "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
-    "node": Place("edgegitops.cli.node:node", "Make this machine a node, check it, and take it out of the fleet."),
-    "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
-    "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
-    "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),
-    "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
-    "rollout": Place("edgegitops.cli.rollout:rollout", "Where a rollout stands; approve, halt, resume, roll back."),
-    "secret": Place("edgegitops.cli.secret:secret", "Secrets: encrypt them for the nodes that use them."),
-    "simulate": Place(
-        "edgegitops.cli.simulate:simulate", "How a change would go over the whole fleet, before it is made."
-    ),
-    "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
-    "trust": Place(
-        "edgegitops.cli.trust:trust", "The trust root: show, change, sign, and verify a clone as a node does."
-    ),
-    "unhold": Place("edgegitops.cli.hold:unhold", "End an operator's hold."),
-    "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
+GROUPS = {
+    "Write and plan, in a clone": {
+        "init": Place("edgegitops.cli.init:init", "A new fleet repository in a minute."),
+        "validate": Place("edgegitops.cli.validate:validate", "Find all faults of a fleet repository at once."),
+        "plan": Place("edgegitops.cli.plan:plan", "What a change would do to the nodes, before it is merged."),
+        "simulate": Place(
+            "edgegitops.cli.simulate:simulate", "How a change would go over the whole fleet, before it is made."
+        ),
+        "match": Place("edgegitops.cli.match:match", "Which nodes a selector selects, with their tags."),
+        "render": Place("edgegitops.cli.render:render", "What a node is told, and where each value came from."),
+        "image": Place("edgegitops.cli.image:image", "Pin images: write down what their tags mean now."),
+        "secret": Place("edgegitops.cli.secret:secret", "Secrets: encrypt them for the nodes that use them."),
+        "trust": Place(
+            "edgegitops.cli.trust:trust", "The trust root: show, change, sign, and verify a clone as a node does."
+        ),
+    },
+    "Release, and see the whole fleet": {
+        "rollout": Place("edgegitops.cli.rollout:rollout", "Where a rollout stands; approve, halt, resume, roll back."),
+        "fleet": Place(
+            "edgegitops.cli.fleet:fleet", "The whole fleet from reports: what runs where, who is in trouble."
+        ),
+    },
+    "On a gateway": {
+        "status": Place("edgegitops.cli.status:status", "What runs on this node, at which release, and what is held."),
+        "explain": Place("edgegitops.cli.explain:explain", "Why is this running here, and why not yet? In one screen."),
+        "logs": Place("edgegitops.cli.logs:logs", "What a container of this fleet wrote last."),
+        "hold": Place(
+            "edgegitops.cli.hold:hold", "Start nothing new here until a given time; the plant has the last word."
+        ),
+        "unhold": Place("edgegitops.cli.hold:unhold", "End an operator's hold."),
+        "reconcile": Place("edgegitops.cli.reconcile_now:reconcile", "Ask the running agent to fetch and look now."),
+        "journal": Place("edgegitops.cli.journal:journal", "Show, verify and export what this node did and why."),
+        "node": Place("edgegitops.cli.node:node", "Make this machine a node, check it, and take it out of the fleet."),
+        "agent": Place("edgegitops.cli.agent:agent", "The daemon that keeps this node as Git says."),
+    },
+    "To try it all": {
+        "lab": Place("edgegitops.cli.lab:lab", "A fleet of virtual nodes on this machine: real Podman, real Git."),
+    },
 }
+COMMANDS = {name: place for places in GROUPS.values() for name, place in places.items()}
 
 
 class LazyGroup(click.Group):
@@ -95,10 +106,11 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands, without importing any."""
+        """The table of commands by where they are used, without importing any."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, place.help) for name, place in COMMANDS.items()])
+        for title, places in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, place.help) for name, place in places.items()], col_max=11)
 
 
 @click.group(

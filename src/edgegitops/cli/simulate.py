@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgegitops.core.model.quantities import parse_duration
+from edgegitops.errors import DeniedError
 
 if TYPE_CHECKING:
     from edgegitops.twin.fleet import Progress
@@ -135,6 +136,8 @@ def simulate(  # noqa: PLR0913 - one parameter an option
 
     if revisions and path == Path() and Path(revisions).is_dir():
         revisions, path = "", Path(revisions)
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise click.UsageError(f"--plot: there is no folder {plot.parent}; make it first")
     trial = open_trial(path, revisions, began_at.replace(tzinfo=UTC) if began_at is not None else None)
     weather = Weather(
         failing=_aim(trial, failing),
@@ -148,13 +151,20 @@ def simulate(  # noqa: PLR0913 - one parameter an option
     if progress is not None:
         progress.end()
     if plot is not None:
-        plot.write_text(words.drawn(trial, stories), encoding="utf-8")
+        _draw(plot, words.drawn(trial, stories))
     if as_json:
         click.echo(json.dumps(words.tree(trial, stories), indent=2))
     else:
         click.echo("\n".join(words.text(trial, stories)))
     if not all(story.is_through for story in stories):
         sys.exit(1)
+
+
+def _draw(plot: Path, picture: str) -> None:
+    try:
+        plot.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise DeniedError("plot", f"write {plot}", error.strerror or str(error)) from error
 
 
 def _aim(trial: "Trial", said: Iterable[str]) -> "Aim":

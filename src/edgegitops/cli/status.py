@@ -17,7 +17,7 @@ from rich.text import Text
 from edgegitops.cli import node_view as view
 from edgegitops.cli.node_view import Look
 from edgegitops.cli.options import CONFIG
-from edgegitops.cli.plain_words import HOLDS, SHORT, clock, job_words, span, terminal_width, until, visible, why
+from edgegitops.cli.plain_words import HOLDS, SHORT, clock, folded, job_words, span, terminal_width, until, visible, why
 from edgegitops.core.model.codec import Tree, to_tree
 from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.node_config import NodeConfig
@@ -123,7 +123,8 @@ def _print(shown: dict[str, Any], now: datetime) -> None:
     console = Console(highlight=False, width=terminal_width())
 
     def say(text: str, style: str = "") -> None:
-        console.print(Text(visible(text), style=style), soft_wrap=False)
+        for part in folded(visible(text), console.width):
+            console.print(Text(part, style=style), soft_wrap=False)
 
     by = f", signed by {shown['signedBy']}" if shown["signedBy"] else ""
     revision = f"revision {shown['revision'][:SHORT]}{by}" if shown["revision"] else "no revision believed yet"
@@ -144,8 +145,10 @@ def _print(shown: dict[str, Any], now: datetime) -> None:
     if shown["deployments"]:
         console.print()
         console.print(_table(shown["deployments"], now))
-    else:
+    elif shown["revision"]:
         say("Nothing is deployed here.")
+    else:
+        say("Nothing runs here before a revision is believed; where that lasts, edgegitops node check says why.")
     _print_waiting(console, shown["deployments"])
     if shown["alarms"]:
         console.print()
@@ -223,9 +226,10 @@ def _print_waiting(console: Console, deployments: list[dict[str, Any]]) -> None:
     for name, wait in told:
         end = f", {until_words}" if (until_words := _again(wait["until"])) else ""
         since = f" since {clock(datetime.fromisoformat(wait['since']))}" if wait["since"] else ""
-        console.print(Text(f"{name} waits{since}{end}: {why(wait['reason'], wait['detail'])}", "yellow"))
+        for part in folded(f"{name} waits{since}{end}: {why(wait['reason'], wait['detail'])}", console.width):
+            console.print(Text(part, "yellow"))
         if advice := HOLDS.get(wait["reason"], ("", ""))[1]:
-            console.print(Text(f"  to do: {advice}"))
+            console.print(*(Text(part) for part in folded(f"  to do: {advice}", console.width)), sep="\n")
 
 
 def _again(at: str | None) -> str:

@@ -249,6 +249,7 @@ jobs:
       - uses: actions/checkout@v4
         with:
           fetch-depth: 0
+      # This package is on no public index yet: name yours (--index-url), or a wheel. What a stranger serves is not it.
       - run: pipx install edgegitops==@VERSION@
       - run: edgegitops validate --strict --format github
       - name: What this changes on the nodes
@@ -267,6 +268,7 @@ _GITLAB = """\
 default:
   image: python:3.13-slim
   before_script:
+    # This package is on no public index yet: name yours (--index-url), or a wheel. What a stranger serves is not it.
     - pip install --quiet edgegitops==@VERSION@
 
 validate:
