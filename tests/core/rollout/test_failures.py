@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.rollout.small_worlds import (
     Scene,
@@ -19,6 +19,7 @@ from edgegitops.core.rollout.next_release import Start
 from edgegitops.core.rollout.road import road_to
 
 
+@settings(parent=settings.default, max_examples=4 * settings.default.max_examples)  # most trials end at a failure
 @given(trials(), st.data())
 def test_no_later_wave_starts_what_too_many_of_an_earlier_one_failed(
     trial: tuple[Scene, dict[str, ReportedState | None]], data: st.DataObject
