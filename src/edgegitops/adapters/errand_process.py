@@ -63,7 +63,7 @@ def _converse(child: "subprocess.Popen[bytes]", request: bytes, wall_for: timede
         child.stdin.write(request)
         child.stdin.flush()
     ends_at = time.monotonic() + wall_for.total_seconds()
-    line = b""
+    line = bytearray()
     while not line.endswith(b"\n"):
         left = ends_at - time.monotonic()
         if left <= 0 or not select.select([child.stdout], [], [], left)[0]:
@@ -74,7 +74,7 @@ def _converse(child: "subprocess.Popen[bytes]", request: bytes, wall_for: timede
         line += chunk
         if len(line) > longest:
             raise ErrandError("the child said too much")
-    return line
+    return bytes(line)
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
@@ -108,7 +108,7 @@ def _ended(code: int | None) -> str:
 
 def receive() -> dict[str, Any]:
     """The request: one line on stdin. From then on the end of stdin kills this process."""
-    line = b""
+    line = bytearray()
     while not line.endswith(b"\n"):
         chunk = os.read(0, _AT_ONCE)
         if not chunk:

@@ -81,7 +81,7 @@ def failures_of(report: Report, deployment: str) -> Iterator[Failure]:
 
 
 def _run(said: Iterable[Statement]) -> frozenset[str]:
-    return frozenset(name for one in said for name, told in one.report.deployments.items() if told.digest != ABSENT)
+    return frozenset([name for one in said for name, told in one.report.deployments.items() if told.digest != ABSENT])
 
 
 @dataclass(frozen=True)
