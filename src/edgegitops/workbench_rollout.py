@@ -263,6 +263,8 @@ def _collected(source: Source, base: Base, names: Collection[str]) -> tuple[dict
     reporting = base.page.snapshot.fleet.reporting
     ways: list[Path | str] = [reporting.git] if reporting.git else []
     ways += [Path(reporting.directory)] if reporting.directory else []
+    if not ways:
+        return {}, "no place of reports is known: fleet.yaml names none (spec.reports), and --reports is not given"
     found: dict[tuple[str, int], bytes] = {}
     wrong = []
     for at, way in enumerate(ways):

@@ -141,6 +141,15 @@ def test_canary_that_is_silent_is_told_and_what_to_do(tmp_path: Path) -> None:
     assert "to do: nothing while canary is under way; above is who is missing there" in said
 
 
+def test_fleet_that_names_no_place_of_reports_is_told_so_instead_of_being_silent(tmp_path: Path) -> None:
+    """Red where workbench_rollout.py does not look whether there is any way."""
+    desk = RolloutDesk(tmp_path)
+    for command, words in (("rollout", ("status", APP)), ("fleet", ("status",))):
+        said = desk.run(*words, command=command)
+        assert "no place of reports is known: fleet.yaml names none" in said
+    assert "silent: " not in desk.run("status", APP)
+
+
 def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:
     """By its address, and where none is given, as fleet.yaml says; what cannot be had is told."""
     desk = RolloutDesk(tmp_path)
@@ -159,6 +168,7 @@ def test_reports_come_from_a_git_repository_too(tmp_path: Path) -> None:
     desk.fleet.commit("security: reports", key="security", files={"fleet.yaml": json.dumps(manifest)})
     desk.fleet.push()
     assert desk.look("status")["isThrough"]
+    assert "could not be had" not in desk.run("status", APP)
     desk.reports.rename(tmp_path / "away")
     assert "reports could not be had" in desk.run("status", APP)
 

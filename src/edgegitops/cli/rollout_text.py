@@ -104,7 +104,7 @@ def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
             reasons.setdefault(lack, []).append(node)
     for why, nodes in reasons.items():
         yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
-    silent = [] if is_last else _silent(desk, wave)
+    silent = [] if is_last or desk.unheard else _silent(desk, wave)
     if silent:
         yield f"    silent: {names(silent)}: no report that is young enough to count"
         yield (
