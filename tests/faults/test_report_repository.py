@@ -16,9 +16,10 @@ from pygit2.enums import ObjectType
 from tests.contracts.git_server import HttpServer, git
 from tests.contracts.test_report_transports import reports_repository
 
+from edgegitops.adapters import repository_reports_child
 from edgegitops.adapters.repository_access import FetchLimits, GitCredentials
 from edgegitops.adapters.repository_reports import LIMITS, GitReports
-from edgegitops.adapters.repository_reports_child import judged
+from edgegitops.adapters.repository_reports_child import Collection, judged
 from edgegitops.errors import UnavailableError
 
 ONE, TWO = "plant/press-1", "plant/press-2"
@@ -237,6 +238,31 @@ def test_a_thousand_reports_leave_a_mirror_of_the_newest_alone(tmp_path: Path, r
     assert sizes[-1] <= sizes[0] * 1.1
     assert len(git(tmp_path / "state/reports.git", "rev-list", "--all", "--objects").splitlines()) == 3 * len(names)
     assert not list((tmp_path / "state/reports.git/quarantines").iterdir())
+
+
+def test_when_the_time_is_over_what_has_come_is_kept_and_the_rest_comes_next(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red where all refs come in one transfer."""
+    names = [f"plant/press-{at}" for at in range(5)]
+    for name in names:
+        remote.put(name, remote.report(name.encode()))
+    limits = {"bytes": LIMITS.bytes, "objects": LIMITS.objects, "memory": LIMITS.memory, "stall": 9, "wall": 600}
+    request = dict.fromkeys(("user", "password", "ca_file", "ssh_key", "known_hosts", "proxy"), "")
+    mirror, quarantine = tmp_path / "mirror", tmp_path / "quarantine"
+    (mirror / "objects").mkdir(parents=True)
+    asked = {"names": names, "kept": {}, "mirror": str(mirror), "quarantine": str(quarantine), "limits": limits}
+    collection = Collection({**request, **asked, "url": f"file://{remote.path}", "over": "libgit2"})
+    real = repository_reports_child.fetch
+
+    def slow(told: dict[str, object], wanted: list[str]) -> None:
+        real(told, wanted)
+        collection.ends_at = 0
+
+    monkeypatch.setattr(repository_reports_child, "TOGETHER", 2)
+    monkeypatch.setattr(repository_reports_child, "fetch", slow)
+    said = collection.run()
+    assert (list(said["good"]), said["lost"], said["is_new"]) == (names[:2], names[2:], True)
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "zeros", "refs"])

@@ -5,7 +5,8 @@ does. A report is one commit without parents, whose tree has one plain file `rep
 <site>/<node>`.
 
 1. `collect`: the server is asked what it shows. Only refs of the nodes asked for, whose commits are not in the mirror,
-   are fetched, each by its name; no history is negotiated.
+   are fetched, each by its name; no history is negotiated. Very many come in pieces, and when the time is over, what
+   has come is kept: the next collection goes on from there.
 2. What arrived is judged ref by ref, and what has not that form is as if it were not there. A transfer that fails, as
    one does that carries too much, is tried again in halves: one node's bad ref spoils no other's. Bytes are capped by
    the number of refs that are asked for.
@@ -34,6 +35,8 @@ LARGEST = 256 * 1024  # core.trust.reports says it too; this process does not lo
 LARGEST_COMMIT = 4096
 BYTES_AT_LEAST = 1024 * 1024
 TRIES = 200
+TOGETHER = 500
+"""Refs of one transfer: libgit2 compares each name with each that the server shows."""
 OTHERS = 2_000
 TREE = re.compile(rb"100644 report\0.{20}", re.DOTALL)
 COMMIT = re.compile(rb"tree ([0-9a-f]{40})\n(?!parent )")
@@ -65,7 +68,9 @@ class Collection:
         kept = {name: oid for name, oid in noted.items() if judged(self.clean.odb, pygit2.Oid(hex=oid))}
         asked = [name for name in self.request["names"] if name in shown]
         self.good = {name: shown[name] for name in asked if kept.get(name) == shown[name]}
-        self._bring([name for name in asked if name not in self.good])
+        fresh = [name for name in asked if name not in self.good]
+        for at in range(0, len(fresh), TOGETHER):
+            self._bring(fresh[at : at + TOGETHER])
         others = [name for name in sorted(kept) if name not in self.request["names"]]
         stays = {name: kept[name] for name in others[:OTHERS]}
         is_new = {**stays, **self.good} != noted
