@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgegitops.daemon.gear import Gear
 
 JOBS_TAKE = timedelta(seconds=5)
+MANY_NODES = 500
 _AUTHOR = b"simulated <simulated@localhost> 0 +0000"
 
 
@@ -84,20 +85,39 @@ def open_trial(path: Path, revisions: str, began_at: datetime | None) -> Trial:
     return Trial(name, after.revision.name, after, setting, _hands(), is_keyless)
 
 
-def run(trial: Trial, weather: Weather, seed: int, tell: Callable[[int, Progress], None] | None = None) -> Story:
-    """One run; `tell` hears its seed and how far it is."""
+def run(
+    trial: Trial,
+    weather: Weather,
+    seed: int,
+    tell: Callable[[int, Progress], None] | None = None,
+    *,
+    is_parted: bool | None = None,
+) -> Story:
+    """One run; `tell` hears its seed and how far it is. `is_parted`: half of the nodes live in a second process, with
+    the same story; who does not say leaves it to the number of nodes and of processors.
+    """
+    from edgegitops.adapters.line_fork import ForkedLine
 
     def heard(progress: Progress) -> None:
         if tell is not None:
             tell(seed, progress)
 
+    part = ForkedLine if (is_worth_parting(trial) if is_parted is None else is_parted) else None
     gc.disable()  # nothing of a run is garbage before its end, and to look for it takes a third of the time
-    fleet = Fleet(trial.setting, replace(weather, seed=seed), trial.make_hands, heard)
+    fleet = Fleet(trial.setting, replace(weather, seed=seed), trial.make_hands, part=part, tell=heard)
     try:
         return fleet.run()
     finally:
         fleet.forget()  # what refers to itself would have to be looked for
         gc.enable()
+
+
+def is_worth_parting(trial: Trial) -> bool:
+    """Whether a second process spares more than it takes: it needs a processor of its own."""
+    from edgegitops.adapters.machine_linux import processors
+
+    nodes = sum(len(site.nodes) for site in trial.view.snapshot.sites.values())
+    return nodes >= MANY_NODES and processors() > 1
 
 
 def _commit(tree: str, parent: str) -> bytes:

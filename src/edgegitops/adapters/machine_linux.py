@@ -27,6 +27,11 @@ def is_clock_synced() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
+def processors() -> int:
+    """How many processors this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 def free_bytes(path: str | Path) -> int | None:
     """Free bytes of the file system that this path, or the nearest directory above it, is on."""
     place = Path(path)

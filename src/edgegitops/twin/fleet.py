@@ -7,9 +7,11 @@
    itself alone, at its own look.
 3. Before the end is believed, everybody who waits looks once more. The end is when that changes nothing.
 4. Heartbeats are sent by nodes that run their new release and that later waves wait for: nobody reads those of others.
+5. Whose turn it is in one second is decided before any of them has it. So the nodes may live in several quarters, each
+   in its own process, and the story is the same. Here is only who waits for what; after the start no node is touched.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,13 +21,14 @@ from typing import TypeAlias
 from edgegitops.core.model.control import ControlKind, ControlTag
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.faults import Fault
-from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import Statement
 from edgegitops.twin.hands import MakeHands, TwinClock
 from edgegitops.twin.node import ASKED_EVERY, Node
 from edgegitops.twin.plan import planned
-from edgegitops.twin.story import FAILED_HERE, OFFLINE, UNDER_WAY, Chronicle, Given, Held, Story
+from edgegitops.twin.quarter import Answer, Errand, Here, Part, Quarter, Standing, There, Turn
+from edgegitops.twin.quarters import Quarters
+from edgegitops.twin.story import OFFLINE, UNDER_WAY, Given, Happening, Held, Story
 from edgegitops.twin.weather import Fate, Weather
 from edgegitops.twin.world import Setting, World
 
@@ -53,70 +56,79 @@ class Progress:
 class _Member:
     """A node of the run. `due_at` is its next look, `crowds` those in which it waits."""
 
-    node: Node
-    found: Desired | tuple[Fault, ...]
     due_at: datetime | None = None
     crowds: frozenset[Crowd] = frozenset()
     beats: bool = False
 
 
 class Fleet:
-    """One run over a setting in a weather. `tell` hears now and then how far it is."""
+    """One run over a setting in a weather. `part` makes a second process for half of the nodes; None: there is one.
+    `tell` hears now and then how far it is.
+    """
 
     def __init__(
         self,
         setting: Setting,
         weather: Weather,
         make_hands: MakeHands,
+        *,
+        part: Part | None = None,
         tell: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._setting = setting
         self._weather = weather
         self._make_hands = make_hands
+        self._part = part
         self._tell = tell
         self._clock = TwinClock(setting.began_at - INSTALLED_BEFORE)
         self._world = World(setting, self._clock)
+        self._nodes: dict[str, Node] = {}
+        self._found: dict[str, Desired | tuple[Fault, ...]] = {}
         self._members: dict[str, _Member] = {}
         self._fates: dict[tuple[str, str], Fate] = {}
-        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._quarters = Quarters((), ())
+        self._at = setting.began_at
+        self._agenda: list[tuple[datetime, int, Callable[[], Turn | None]]] = []
         self._entries = 0
         self._crowds: dict[Crowd, dict[str, None]] = {}
         self._asked: dict[Crowd, tuple[int, int]] = {}
-        self._heard = 0
         self._restless: set[str] = set()
-        self._sent: list[Statement] = []
         self._approved: set[tuple[str, int]] = set()
         self._owed = 0
         self._given: list[Given] = []
+        self._happenings: list[Happening] = []
         self._looks = 0
         self._moved_at = setting.began_at
 
     def run(self) -> Story:
         """Live until nothing moves any more."""
-        self._found()
-        self._live()
-        return self._told()
+        self._install()
+        try:
+            self._settle()
+            self._live()
+            return self._told()
+        finally:
+            self._quarters.end()
 
     def forget(self) -> None:
         """Let go of the nodes once the story is told: each knows its fleet, so nothing else would end them soon."""
         self._agenda.clear()
-        self._members.clear()
+        self._nodes.clear()
 
     # --- before the change
 
-    def _found(self) -> None:
+    def _install(self) -> None:
         """Everybody runs the base, well and for long, and has said so."""
         for name in self._world.names():
             self._add(name)
-        ran = {name: one.node.installed for name, one in self._members.items()}
-        self._plan = planned(self._world, ran, {name: one.found for name, one in self._members.items()})
-        self._chronicle = Chronicle(self._setting.began_at, self._plan.digests())
-        for name, member in self._members.items():
-            self._fates |= self._plan.fates(name, member.found, self._weather)
+        ran = {name: one.installed for name, one in self._nodes.items()}
+        self._plan = planned(self._world, ran, self._found)
+        for name in self._nodes:
+            self._fates |= self._plan.fates(name, self._found[name], self._weather)
         first: list[Statement] = []
-        for name, member in self._members.items():
-            self._clock.at = self._setting.began_at - self._weather.drawn("reported", name) * member.node.heartbeat
-            said = member.node.speak(self._clock.at) if member.node.ledger.deployments else None
+        for name, node in self._nodes.items():
+            self._clock.at = self._setting.began_at - self._weather.drawn("reported", name) * node.heartbeat
+            said = node.speak(self._clock.at) if node.ledger.deployments else None
             first += [said] if said is not None else []
         self._world.heard = self._world.heard.renewed(first)
         self._clock.at = self._setting.began_at
@@ -128,26 +140,36 @@ class Fleet:
         node = Node(name, self._world, self._weather, self._make_hands(self._clock, fate))
         if self._setting.base is not None:
             node.install(self._setting.base)
-        self._members[name] = _Member(node, self._world.desired(self._setting.head, node.identity))
+        self._nodes[name] = node
+        self._found[name] = self._world.desired(self._setting.head, node.identity)
+
+    def _settle(self) -> None:
+        """From now on nodes are only asked."""
+        here = Here(self._world, self._weather, self._plan, self._nodes, self._found)
+        quarters: list[Quarter] = [here]
+        if self._part is not None:
+            quarters.append(There(self._part(here.answer_line)))
+        self._quarters = Quarters(quarters, self._nodes)
+        self._members = {name: _Member() for name in self._nodes}
 
     # --- the agenda
 
     def _live(self) -> None:
-        began_at = self._setting.began_at
-        for name, member in self._members.items():
-            self._expect(name, member)
+        for name in self._members:
+            self._expect(name)
         while self._agenda:
-            at, _, act = heappop(self._agenda)
-            if at > self._clock.at:
-                if self._is_over(at):
-                    break
-                self._deliver()
-                self._clock.at = at
-            if at > began_at + LASTS_AT_MOST:
+            at = self._agenda[0][0]
+            if at > self._at and (self._is_over(at) or at > self._setting.began_at + LASTS_AT_MOST):
                 break
-            act()
+            self._advance(at)
+            turns: dict[Turn, None] = {}
+            while self._agenda and self._agenda[0][0] == at:
+                turn = heappop(self._agenda)[2]()
+                if turn is not None:
+                    turns.setdefault(turn)
+            self._let(tuple(turns))
 
-    def _expect(self, name: str, member: _Member) -> None:
+    def _expect(self, name: str) -> None:
         """When a node hears of the change."""
         start: datetime | None = self._setting.began_at
         if self._is_offline(name):
@@ -155,12 +177,12 @@ class Fleet:
             start = self._setting.began_at + back if back is not None else None
         if start is not None:
             self._restless.add(name)
-            self._put(self._turn_of(name, start), partial(self._fetch, name, member))
+            self._put(self._turn_of(name, start), partial(Turn, name, Errand.FETCH))
 
     def _is_offline(self, name: str) -> bool:
         return self._weather.befalls(self._weather.offline, "offline", name)
 
-    def _put(self, at: datetime, act: Callable[[], None]) -> None:
+    def _put(self, at: datetime, act: Callable[[], Turn | None]) -> None:
         self._entries += 1
         heappush(self._agenda, (_whole(at), self._entries, act))
 
@@ -179,66 +201,54 @@ class Fleet:
             return True
         if at - self._moved_at < (PATIENCE_WITH_LOSSES if 0 < self._weather.lost < 1 else PATIENCE):
             return False
-        self._deliver()
-        self._clock.at = at
+        self._advance(at)
         before = self._moved_at
-        for name in waiting:
-            self._look(name)
+        self._let([Turn(name) for name in waiting])
         return self._moved_at == before and not self._restless
 
-    def _deliver(self) -> None:
-        """What was sent before this second is heard by all."""
-        if self._sent:
-            self._world.heard = self._world.heard.renewed(self._sent)
-            self._sent = []
-            self._heard += 1
+    def _advance(self, at: datetime) -> None:
+        if at > self._at:
+            self._at = at
+            self._quarters.deliver()
 
-    # --- what happens to a node
+    # --- what happens to nodes
 
-    def _fetch(self, name: str, member: _Member) -> None:
-        member.node.fetch(self._setting.head, member.found)
-        self._look(name)
+    def _let(self, turns: Sequence[Turn]) -> None:
+        """Each of these has its turn now, and then each answer its effect, in this order."""
+        for turn, answer in zip(turns, self._quarters.answers(self._at, turns), strict=True):
+            if turn.errand is not Errand.SPEAK:
+                self._note(turn.name, answer)
 
-    def _due(self, name: str, at: datetime) -> None:
-        if self._members[name].due_at == at:
-            self._look(name)
-
-    def _look(self, name: str) -> None:
-        member, now = self._members[name], self._clock.at
-        node = member.node
-        events = node.look()
+    def _note(self, name: str, answer: Answer) -> None:
+        member, now = self._members[name], self._at
         self._looks += 1
-        if self._chronicle.note(now, name, events, node.ledger):
+        after = now - self._setting.began_at
+        self._happenings += (Happening(after, one.deployment, name, one.mark) for one in answer.marks)
+        if answer.marks:
             self._moved_at = now
-        self._send(node)
-        (self._restless.add if node.is_restless else self._restless.discard)(name)
-        due = _whole(max(node.next_at, now + SECOND)) if node.next_at is not None else None
+        (self._restless.add if answer.is_restless else self._restless.discard)(name)
+        due = _whole(max(answer.next_at, now + SECOND)) if answer.next_at is not None else None
         if due is not None and due != member.due_at:
             self._put(due, partial(self._due, name, due))
         member.due_at = due
-        self._wait(name, member)
-        if not member.beats and self._plan.is_witness(name, node.ledger):
+        self._wait(name, member, answer)
+        if not member.beats and answer.is_witness:
             member.beats = True
-            self._put(now + node.heartbeat, partial(self._beat, name))
+            self._put(now + answer.heartbeat, partial(self._beat, name, answer.heartbeat))
         if self._looks % 1000 == 0:
-            self._tell(Progress(now - self._setting.began_at, self._looks, len(self._members)))
+            self._tell(Progress(after, self._looks, len(self._members)))
 
-    def _send(self, node: Node) -> None:
-        said = node.speak(self._clock.at)
-        if said is not None and not self._weather.is_lost(node.name, said.report.sequence):
-            self._sent.append(said)
+    def _due(self, name: str, at: datetime) -> Turn | None:
+        return Turn(name) if self._members[name].due_at == at else None
 
-    def _beat(self, name: str) -> None:
-        node = self._members[name].node
-        self._send(node)
-        self._put(self._clock.at + node.heartbeat, partial(self._beat, name))
+    def _beat(self, name: str, heartbeat: timedelta) -> Turn:
+        self._put(self._at + heartbeat, partial(self._beat, name, heartbeat))
+        return Turn(name, Errand.SPEAK)
 
     # --- those who wait for others
 
-    def _wait(self, name: str, member: _Member) -> None:
-        crowds = frozenset(
-            (one.deployment, one.reason, self._plan.wave(one.deployment, name)) for one in member.node.waits
-        )
+    def _wait(self, name: str, member: _Member, answer: Answer) -> None:
+        crowds = frozenset((one.deployment, one.reason, self._plan.wave(one.deployment, name)) for one in answer.waits)
         left, member.crowds = member.crowds - crowds, crowds
         for crowd in sorted(left):
             others = self._crowds[crowd]
@@ -251,29 +261,30 @@ class Fleet:
             others.setdefault(name)
             if crowd not in self._asked:
                 self._asked[crowd] = (-1, -1)
-                self._put(self._turn_of(name, self._clock.at), partial(self._ask, crowd))
+                self._put(self._turn_of(name, self._at), partial(self._ask, crowd))
             self._want_approval(crowd)
 
     def _wake(self, crowd: Crowd) -> None:
         """One of them heard something else: all look, each in its turn."""
         for name in self._crowds[crowd]:
             member = self._members[name]
-            at = _whole(self._turn_of(name, self._clock.at))
+            at = _whole(self._turn_of(name, self._at))
             if member.due_at is None or at < member.due_at:
                 member.due_at = at
                 self._put(at, partial(self._due, name, at))
 
-    def _ask(self, crowd: Crowd) -> None:
+    def _ask(self, crowd: Crowd) -> Turn | None:
         """One of them asks, where there may be news."""
         others = self._crowds[crowd]
         if not others:
             del self._asked[crowd]
-            return
-        known = (self._heard, len(self._world.tags))
-        if self._asked[crowd] != known:
-            self._asked[crowd] = known
-            self._look(next(iter(others)))
-        self._put(self._clock.at + ASKED_EVERY, partial(self._ask, crowd))
+            return None
+        self._put(self._at + ASKED_EVERY, partial(self._ask, crowd))
+        known = (self._quarters.heard, len(self._quarters.tags))
+        if self._asked[crowd] == known:
+            return None
+        self._asked[crowd] = known
+        return Turn(next(iter(others)))
 
     # --- those who approve
 
@@ -283,13 +294,13 @@ class Fleet:
         if reason in MAY_BE_APPROVED and after is not None and key not in self._approved:
             self._approved.add(key)
             self._owed += 1
-            self._put(self._clock.at + after, partial(self._approve, deployment, wave))
+            self._put(self._at + after, partial(self._approve, deployment, wave))
 
     def _approve(self, deployment: str, wave: int) -> None:
         """As many owners as the gate asks for say yes."""
         self._owed -= 1
         asked = self._plan.approvals(deployment, wave)
-        before = {tag.payload for tag in self._world.tags if tag.deployment == deployment}
+        before = {tag.payload for tag in self._quarters.tags if tag.deployment == deployment}
         last = max(before, key=lambda payload: int(payload.rpartition(" ")[2]), default="")
         number = len(before)
         for name, roles, count in asked:
@@ -308,10 +319,10 @@ class Fleet:
                     previous=(last,) if last else (),
                     wave=name,
                 )
-                self._world.tags |= {tag}
+                self._quarters.tag(tag)
                 last = payload
-            self._given.append(Given(self._clock.at - self._setting.began_at, deployment, name, count))
-        self._moved_at = self._clock.at
+            self._given.append(Given(self._at - self._setting.began_at, deployment, name, count))
+        self._moved_at = self._at
 
     # --- the end
 
@@ -319,7 +330,7 @@ class Fleet:
         return Story(
             self._weather.seed,
             self._plan.changes,
-            tuple(self._chronicle.happenings),
+            tuple(self._happenings),
             tuple(self._held()),
             tuple(self._given),
             tuple(name for name in self._members if self._is_offline(name)),
@@ -329,36 +340,28 @@ class Fleet:
 
     def _held(self) -> Iterator[Held]:
         """Who does not run what it should, by wave and reason."""
+        names = dict.fromkeys(name for change in self._plan.changes for name in change.digests)
+        answers = self._quarters.answers(self._at, [Turn(name, Errand.STAND) for name in names])
+        stands: dict[tuple[str, str], Standing] = {}
+        for name, answer in zip(names, answers, strict=True):
+            stands |= {(one.deployment, name): one for one in answer.standings}
         for change in self._plan.changes:
-            for wave, names in change.waves:
+            for wave, nodes in change.waves:
                 found: dict[str, list[str]] = {}
-                for name in names:
-                    reason = self._why_not(change.deployment, name, change.digests[name])
-                    if reason:
-                        found.setdefault(reason, []).append(name)
-                yield from (
-                    Held(change.deployment, wave, reason, self._detail(change.deployment, reason, nodes), tuple(nodes))
-                    for reason, nodes in found.items()
-                )
+                for name in nodes:
+                    stand = stands.get((change.deployment, name))
+                    if stand is not None:
+                        found.setdefault(self._reason(name, stand), []).append(name)
+                for reason, held in found.items():
+                    detail = self._detail([stands[change.deployment, name] for name in held])
+                    yield Held(change.deployment, wave, reason, detail, tuple(held))
 
-    def _record(self, deployment: str, name: str) -> DeploymentRecord:
-        return self._members[name].node.ledger.deployments.get(deployment) or DeploymentRecord(deployment)
+    def _reason(self, name: str, stand: Standing) -> str:
+        return OFFLINE if stand.reason == UNDER_WAY and self._is_offline(name) else stand.reason
 
-    def _why_not(self, deployment: str, name: str, digest: str) -> str:
-        """The reason why a node does not run a release; empty: it does."""
-        record = self._record(deployment, name)
-        if record.serving is not None and record.serving.digest == digest:
-            return ""
-        latch = record.latches.get(digest)
-        if latch is not None and not latch.is_refusal:
-            return FAILED_HERE
-        return record.hold_reason or (OFFLINE if self._is_offline(name) else UNDER_WAY)
-
-    def _detail(self, deployment: str, reason: str, names: Iterable[str]) -> str:
+    def _detail(self, stands: Sequence[Standing]) -> str:
         """The newest words that one of them was told."""
-        records = [one for name in names if (one := self._record(deployment, name)).hold_reason == reason]
-        newest = max(records, key=lambda one: one.hold_since or self._setting.began_at, default=None)
-        return newest.hold_detail if newest is not None else ""
+        return max(stands, key=lambda one: one.since or self._setting.began_at).detail
 
 
 def _whole(at: datetime) -> datetime:

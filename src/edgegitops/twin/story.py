@@ -4,9 +4,9 @@ Instants are spans since the change was pushed. A node runs the new release from
 to it, until it is back at the old one.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from edgegitops.core.model.events import Event, Latched, PhaseMoved
@@ -122,42 +122,37 @@ def running(happenings: Iterable[Happening]) -> list[tuple[timedelta, int]]:
     return list(found.items())
 
 
-@dataclass
-class Chronicle:
-    """Takes down what happens; only what concerns the new releases is of interest."""
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A mark of a node's change, at the look that is told of."""
 
-    began_at: datetime
-    digests: Mapping[tuple[str, str], str]
-    happenings: list[Happening] = field(default_factory=list)
+    deployment: str
+    mark: Mark
 
-    def note(self, at: datetime, node: str, events: Iterable[Event], ledger: Ledger) -> bool:
-        """Note a look of a node; whether something happened."""
-        count = len(self.happenings)
-        for event in events:
-            if isinstance(event, PhaseMoved | Latched):
-                self._note(at, node, event, ledger)
-        return len(self.happenings) > count
 
-    def _note(self, at: datetime, node: str, event: PhaseMoved | Latched, ledger: Ledger) -> None:
-        name = event.deployment
-        mark = self._mark(node, event, ledger)
-        if mark is not None:
-            self.happenings.append(Happening(at - self.began_at, name, node, mark))
+def marks(
+    digests: Mapping[tuple[str, str], str], node: str, events: Iterable[Event], ledger: Ledger
+) -> Iterator[Marked]:
+    """What happened at a look; `digests` are the new releases by deployment and node: nothing else is of interest."""
+    for event in events:
+        if isinstance(event, PhaseMoved | Latched):
+            wanted = digests.get((event.deployment, node))
+            mark = _mark(event, ledger, wanted) if wanted is not None else None
+            if mark is not None:
+                yield Marked(event.deployment, mark)
 
-    def _mark(self, node: str, event: PhaseMoved | Latched, ledger: Ledger) -> Mark | None:
-        wanted = self.digests.get((event.deployment, node))
-        if wanted is None:
-            return None
-        if isinstance(event, Latched):
-            return Mark.FAILED if event.digest == wanted else None
-        if event.new in GONE:
-            return Mark.LEFT
-        record = ledger.deployments[event.deployment]
-        if event.new is Phase.HEALTHY:
-            return Mark.HEALTHY if record.serving is not None and record.serving.digest == wanted else None
-        new = record.transition.new if record.transition is not None else None
-        is_ours = event.new is Phase.SWITCHING and new is not None and new.digest == wanted
-        return Mark.STARTED if is_ours else None
+
+def _mark(event: PhaseMoved | Latched, ledger: Ledger, wanted: str) -> Mark | None:
+    if isinstance(event, Latched):
+        return Mark.FAILED if event.digest == wanted else None
+    if event.new in GONE:
+        return Mark.LEFT
+    record = ledger.deployments[event.deployment]
+    if event.new is Phase.HEALTHY:
+        return Mark.HEALTHY if record.serving is not None and record.serving.digest == wanted else None
+    new = record.transition.new if record.transition is not None else None
+    is_ours = event.new is Phase.SWITCHING and new is not None and new.digest == wanted
+    return Mark.STARTED if is_ours else None
 
 
 @dataclass(frozen=True, slots=True)
