@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgegitops.core.model.control import ControlTag
     from edgegitops.core.model.events import Event
     from edgegitops.core.model.facts import Desired, Facts
-    from edgegitops.core.model.observed import Observed
+    from edgegitops.core.model.observed import LastWords, Observed
     from edgegitops.core.model.steps import Step
     from edgegitops.core.model.trust import Refused
     from edgegitops.core.overview.own_gate import OwnGate
@@ -101,6 +101,13 @@ def observe(config: NodeConfig) -> "Observed | None":
 def container_logs(config: NodeConfig, container: str, lines: int) -> str:
     """The last lines that a container (engine name) wrote. OutsideError: the engine did not give them."""
     return _engine(config).logs(container, lines)
+
+
+def last_words(config: NodeConfig) -> "dict[str, LastWords]":
+    """What containers that are gone wrote last, by `deployment/container`."""
+    from edgegitops.adapters.engine_podman_words import kept
+
+    return kept(str(Path(config.state) / "contents"))
 
 
 def wanted(config: NodeConfig, ledger: Ledger) -> "Desired | None":

@@ -1,5 +1,6 @@
 """What only a real Podman can show: that the words of a request have their effect, and that faults have their names."""
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.engine_fixtures import PodmanRig, labels
 
+from edgegitops.adapters import engine_podman_words as words
 from edgegitops.adapters.engine_podman import PodmanEngine
 from edgegitops.core.model.observed import ContainerState
 from edgegitops.core.model.reasons import HoldReason, Refusal
@@ -280,3 +282,23 @@ def test_user_namespace_is_one_of_its_own(podman: PodmanRig) -> None:
     assert podman.inside(NAME, "cat /proc/self/uid_map").split()[:2] == ["0", "2147483647"]
     for file in ("/etc/subuid", "/etc/subgid"):
         podman.node.run("umount", file)
+
+
+def test_last_words_of_a_container_outlive_it(podman: PodmanRig) -> None:
+    podman.run(NAME, args=("/bin/sh", "-c", "echo no camera answers; exit 3"))
+    podman.node.run("podman", "wait", NAME)
+    podman.engine.perform(RemoveContainer(NAME))
+    told = words.kept(str(podman.contents))["line/app"]
+    assert (told.name, told.text) == (NAME, "no camera answers\n")
+    folder = podman.contents / "last-words"
+    assert {one.stat().st_mode & 0o077 for one in (folder, folder / "line.app")} == {0}, "programs write secrets, too"
+
+
+def test_last_words_that_cannot_be_kept_hinder_nothing(podman: PodmanRig) -> None:
+    shutil.rmtree(podman.contents / "last-words", ignore_errors=True)
+    (podman.contents / "last-words").write_text("in the way", encoding="utf-8")
+    podman.run(NAME, args=("/bin/sh", "-c", "echo hello; exec sleep 1000"))
+    podman.engine.perform(RemoveContainer(NAME))
+    assert podman.engine.observe().named(NAME) is None
+    assert words.kept(str(podman.contents)) == {}
+    (podman.contents / "last-words").unlink()

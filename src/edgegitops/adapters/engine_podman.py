@@ -30,6 +30,7 @@ from edgegitops.adapters import engine_podman_folders as folders
 from edgegitops.adapters import engine_podman_live as live
 from edgegitops.adapters import engine_podman_secrets as secrets
 from edgegitops.adapters import engine_podman_subpath as subpath
+from edgegitops.adapters import engine_podman_words as words
 from edgegitops.adapters.engine_podman_folders import AwaitedError, MissingError
 from edgegitops.adapters.engine_podman_images import is_there, pull, remove_image
 from edgegitops.adapters.engine_podman_look import (
@@ -193,7 +194,9 @@ class PodmanEngine:
             case StopContainer():
                 self._stop(step)
             case RemoveContainer():
-                if self._things.ours("containers", step.subject, "remove") is not None:
+                present = self._things.ours("containers", step.subject, "remove")
+                if present is not None:
+                    words.keep(self._contents_dir, labels_of(present), step.subject, self._last_words(step.subject))
                     self._things.delete(step.subject)
                 live.forget(self._contents_dir, step.subject)
                 secrets.forget(self._vault, self._wire, step.subject)
@@ -428,6 +431,12 @@ class PodmanEngine:
     def probe_exec(self, container: str, argv: Sequence[str], timeout: timedelta) -> bool:
         """Run argv in a running container: True where it ends with 0 within `timeout`."""
         return self._listing.probe_exec(container, argv, timeout)
+
+    def _last_words(self, container: str) -> str:
+        try:
+            return self.logs(container, words.LINES)
+        except OutsideError:
+            return ""
 
     def logs(self, container: str, lines: int) -> str:
         """The last lines of both streams, oldest first."""

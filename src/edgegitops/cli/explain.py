@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from edgegitops.ports import Journal
 
 LAST = 5
+_ENDED = frozenset({Refusal.ENDED_WHILE_PROVING, Refusal.DEADLINE_MISSED, Refusal.PROBE_FAILED})
+"""Failures of which the programs' own words say the most."""
 INDENT = 12
 _WINDOWS = (500, 4_000, 1_000_000)
 
@@ -201,6 +203,8 @@ def _reasons(case: _Case) -> list[Tree]:
     elif latch is not None:
         word = "cannot be taken by this node" if latch.is_refusal else "failed on this node and is not started again"
         advice = f"release a fix, or raise metadata.attempt in deployments/{record.name}.yaml to try the same again"
+        if latch.reason in _ENDED:
+            advice += f"; what it wrote last: edgegitops logs {record.name}/CONTAINER --previous"
         detail = f"{release_words(target)} {word}: {why(latch.reason, latch.detail)}"
         found.append(_reason("refused-here" if latch.is_refusal else "latched", detail, advice, since=latch.at))
     found += _behind(case, target)

@@ -89,3 +89,12 @@ class Observed:
             for one in self.containers
             if one.labels.get(naming.LABEL_FLEET) == fleet and (deployment is None or one.deployment == deployment)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What a container (engine name) had written last when it was removed."""
+
+    name: str
+    at: datetime
+    text: str
