@@ -2,6 +2,8 @@
 a process of its own.
 
 The release is well everywhere, so every node goes the whole way: it fetches, waits for its gate, changes and soaks.
+A large fleet lives in two processes. Their processor time is told together, and of their memory twice what the larger
+one took: they share some of it, so both together take less.
 """
 
 import json
@@ -33,4 +35,10 @@ def trials(folder: Path, nodes: int) -> Iterator[Figure]:
     what = f"simulate, three waves, {nodes:,} nodes"
     yield Figure(f"{what}: wall", "s", took.wall, 1, target=Target("<= 60 s", 60, is_ratio=False))
     yield Figure(f"{what}: CPU", "s", took.cpu, 1)
-    yield Figure(f"{what}: peak RSS", "MiB", took.peak, 1, target=Target("<= 1 GiB", 1024, is_ratio=False))
+    yield Figure(
+        f"{what}: peak RSS, twice the larger process",
+        "MiB",
+        2 * took.peak,
+        1,
+        target=Target("<= 1 GiB", 1024, is_ratio=False),
+    )
