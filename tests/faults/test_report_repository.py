@@ -263,6 +263,9 @@ def test_when_the_time_is_over_what_has_come_is_kept_and_the_rest_comes_next(
     monkeypatch.setattr(repository_reports_child, "fetch", slow)
     said = collection.run()
     assert (list(said["good"]), said["lost"], said["is_new"]) == (names[:2], names[2:], True)
+    whole = pygit2.init_repository(str(tmp_path / "whole"), bare=True).odb
+    whole.add_disk_alternate(str(quarantine / "objects"))
+    assert [judged(whole, pygit2.Oid(hex=oid))[-1][1].decode() for oid in said["good"].values()] == names[:2]
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "zeros", "refs"])

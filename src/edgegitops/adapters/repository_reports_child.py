@@ -106,7 +106,7 @@ class Collection:
                 raise
             self._halve(names)
             return
-        self._take(pygit2.Repository(str(room)), names)
+        self._take(room, names)
 
     def _halve(self, names: list[str]) -> None:
         half = len(names) // 2
@@ -116,14 +116,21 @@ class Collection:
         else:
             self.lost += names
 
-    def _take(self, arrived: pygit2.Repository, names: list[str]) -> None:
+    def _take(self, room: Path, names: list[str]) -> None:
+        """What is good of a transfer. A whole piece is packed from where it lies: as files of their own its objects would
+        be thousands. Of less, good objects are copied, as each pack that lies open is a file more.
+        """
+        arrived = pygit2.Repository(str(room))
+        is_whole = len(names) == TOGETHER
+        if is_whole:
+            self.clean.odb.add_disk_alternate(str(room / "objects"))
         for name in names:
             reference = arrived.references.get(f"{REPORTS}{name}")
             if reference is None:
                 self.lost.append(name)
                 continue
             found = judged(arrived.odb, pygit2.Oid(hex=str(reference.target)))
-            if found and all(self.clean.odb.write(kind, data) for kind, data in found):
+            if found and (is_whole or all(self.clean.odb.write(kind, data) for kind, data in found)):
                 self.good[name] = str(reference.target)
 
     def _pack(self, commits: list[str]) -> None:
