@@ -65,6 +65,7 @@ def test_every_command_of_the_table_exists_and_has_an_example(name: str) -> None
     shown = CliRunner().invoke(cli.edgegitops, [name, "--help"])
     assert shown.exit_code == 0
     assert f"edgegitops {name}" in shown.output.partition("Usage:")[2].partition("\n")[2], "help without an example"
+    assert not any(line.endswith("...") for line in shown.output.splitlines()[1:]), "a sentence was cut"
 
 
 @pytest.mark.parametrize("args", [["no-such-command"], ["--no-such-option"], []], ids=str)

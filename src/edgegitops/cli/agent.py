@@ -3,10 +3,11 @@
 import click
 
 from edgegitops.cli import plain
+from edgegitops.cli.group import Group
 from edgegitops.cli.options import CONFIG
 
 
-@click.group(epilog="Example: edgegitops agent run --config /etc/edgegitops/node.yaml")
+@click.group(cls=Group, epilog="Example: edgegitops agent run --config /etc/edgegitops/node.yaml")
 def agent() -> None:
     """The daemon that keeps this node as Git says."""
 

@@ -3,9 +3,10 @@
 import click
 
 from edgegitops.cli.fleet_status import status
+from edgegitops.cli.group import Group
 
 
-@click.group(epilog="Example: edgegitops fleet status")
+@click.group(cls=Group, epilog="Example: edgegitops fleet status")
 def fleet() -> None:
     """The whole fleet, from the signed reports of its nodes."""
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.cli.group import Group
 from edgegitops.errors import OutsideError
 
 if TYPE_CHECKING:
     from edgegitops.core.documents.pinning import Unpinned
 
 
-@click.group(epilog="Example: edgegitops image pin fleet")
+@click.group(cls=Group, epilog="Example: edgegitops image pin fleet")
 def image() -> None:
     """Images of applications."""
 

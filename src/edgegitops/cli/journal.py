@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.cli.group import Group
 from edgegitops.cli.plain_words import span
 from edgegitops.core.model import events as e
 from edgegitops.core.model.codec import Tree, to_tree
@@ -54,7 +55,7 @@ state_option = click.option(
 )
 
 
-@click.group(epilog="Example: edgegitops journal show --lines 20")
+@click.group(cls=Group, epilog="Example: edgegitops journal show --lines 20")
 def journal() -> None:
     """Show, verify and export what this node did and why."""
 

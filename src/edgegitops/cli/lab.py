@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from edgegitops.cli.group import Group
 from edgegitops.errors import InvalidConfigError
 from edgegitops.lab import lab as labs
 from edgegitops.lab.lab import Lab
@@ -34,7 +35,7 @@ _DIRECTORY = click.option(
 )
 
 
-@click.group(epilog="Example: edgegitops lab up --nodes 2 && edgegitops lab status && edgegitops lab down")
+@click.group(cls=Group, epilog="Example: edgegitops lab up --nodes 2 && edgegitops lab status && edgegitops lab down")
 def lab() -> None:
     """A fleet of virtual nodes on this machine: real Podman, a registry, a Git server. Needs root."""
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgegitops.cli.group import Group
 from edgegitops.cli.options import CONFIG
 from edgegitops.cli.plain_words import terminal_width, visible
 from edgegitops.errors import DeniedError, InvalidConfigError
@@ -44,7 +45,7 @@ INIT_EXAMPLE = (
 )
 
 
-@click.group(epilog="Example: edgegitops node check")
+@click.group(cls=Group, epilog="Example: edgegitops node check")
 def node() -> None:
     """Make this machine a node, check it, and take it out of the fleet."""
 

@@ -6,12 +6,13 @@ person decides becomes a signed tag of the fleet repository, made with the perso
 
 import click
 
+from edgegitops.cli.group import Group
 from edgegitops.cli.rollout_restore import restore_log
 from edgegitops.cli.rollout_status import history, status
 from edgegitops.cli.rollout_tags import TAGGING
 
 
-@click.group(epilog="Example: edgegitops rollout status vision-qa")
+@click.group(cls=Group, epilog="Example: edgegitops rollout status vision-qa")
 def rollout() -> None:
     """Waves: where a rollout stands, and what people say to it: each word is a signed tag."""
 

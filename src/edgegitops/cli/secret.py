@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgegitops.cli.group import Group
 from edgegitops.core.model.secrets import LARGEST
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ RECIPIENT = click.option(
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
-@click.group(epilog="Example: edgegitops secret encrypt db --from password.txt")
+@click.group(cls=Group, epilog="Example: edgegitops secret encrypt db --from password.txt")
 def secret() -> None:
     """Secrets: encrypt them for the nodes that use them, and see who can read what."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgegitops.cli.group import Group
 from edgegitops.cli.plain_words import visible
 from edgegitops.cli.trust_reanchor import reanchor
 from edgegitops.cli.trust_ssh import verify_ssh
@@ -36,7 +37,7 @@ KEY = click.option(
 )
 
 
-@click.group(epilog="Example: edgegitops trust show")
+@click.group(cls=Group, epilog="Example: edgegitops trust show")
 def trust() -> None:
     """The trust root: show it, change it, sign it, and verify a clone exactly as a node does."""
 
