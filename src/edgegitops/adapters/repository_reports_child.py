@@ -117,8 +117,8 @@ class Collection:
             self.lost += names
 
     def _take(self, room: Path, names: list[str]) -> None:
-        """What is good of a transfer. A whole piece is packed from where it lies: as files of their own its objects would
-        be thousands. Of less, good objects are copied, as each pack that lies open is a file more.
+        """What is good of a transfer. A whole piece is packed from where it lies, as its objects would be thousands of
+        files. Of less, good objects are copied, as each pack that lies open is a file more.
         """
         arrived = pygit2.Repository(str(room))
         is_whole = len(names) == TOGETHER
