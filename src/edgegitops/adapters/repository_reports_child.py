@@ -9,7 +9,7 @@ does. A report is one commit without parents, whose tree has one plain file `rep
    has come is kept: the next collection goes on from there.
 2. What arrived is judged ref by ref, and what has not that form is as if it were not there. A transfer that fails, as
    one does that carries too much, is tried again in halves: one node's bad ref spoils no other's. Bytes are capped by
-   the number of refs that are asked for.
+   the number of refs that are asked for. What lies on this machine is not fetched at all: libgit2 would copy every ref.
 3. What is good goes into one new pack, with what the mirror has and shall keep: the mirror never has more than that.
    What there is and could not be had is said to be lost: nobody knows what it says.
 4. `publish`: the commit is made in the quarantine and put in place of the node's last one.
@@ -22,6 +22,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType
@@ -69,7 +70,10 @@ class Collection:
         asked = [name for name in self.request["names"] if name in shown]
         self.good = {name: shown[name] for name in asked if kept.get(name) == shown[name]}
         fresh = [name for name in asked if name not in self.good]
-        for at in range(0, len(fresh), TOGETHER):
+        place = local_path(self.request["url"])
+        if place:
+            self._take(pygit2.Repository(place), {name: shown[name] for name in fresh})
+        for at in range(0, 0 if place else len(fresh), TOGETHER):
             self._bring(fresh[at : at + TOGETHER])
         others = [name for name in sorted(kept) if name not in self.request["names"]]
         stays = {name: kept[name] for name in others[:OTHERS]}
@@ -106,7 +110,7 @@ class Collection:
                 raise
             self._halve(names)
             return
-        self._take(room, names)
+        self._take_fetched(pygit2.Repository(str(room)), names)
 
     def _halve(self, names: list[str]) -> None:
         half = len(names) // 2
@@ -116,22 +120,22 @@ class Collection:
         else:
             self.lost += names
 
-    def _take(self, room: Path, names: list[str]) -> None:
-        """What is good of a transfer. A whole piece is packed from where it lies, as its objects would be thousands of
+    def _take_fetched(self, arrived: pygit2.Repository, names: list[str]) -> None:
+        found = {name: arrived.references.get(f"{REPORTS}{name}") for name in names}
+        self.lost += [name for name, reference in found.items() if reference is None]
+        self._take(arrived, {name: str(one.target) for name, one in found.items() if one is not None})
+
+    def _take(self, source: pygit2.Repository, commits: dict[str, str]) -> None:
+        """What is good of it. A whole piece is packed from where it lies, as its objects would be thousands of
         files. Of less, good objects are copied, as each pack that lies open is a file more.
         """
-        arrived = pygit2.Repository(str(room))
-        is_whole = len(names) == TOGETHER
+        is_whole = len(commits) >= TOGETHER
         if is_whole:
-            self.clean.odb.add_disk_alternate(str(room / "objects"))
-        for name in names:
-            reference = arrived.references.get(f"{REPORTS}{name}")
-            if reference is None:
-                self.lost.append(name)
-                continue
-            found = judged(arrived.odb, pygit2.Oid(hex=str(reference.target)))
+            self.clean.odb.add_disk_alternate(str(Path(source.path, "objects")))
+        for name, commit in commits.items():
+            found = judged(source.odb, pygit2.Oid(hex=commit))
             if found and (is_whole or all(self.clean.odb.write(kind, data) for kind, data in found)):
-                self.good[name] = str(reference.target)
+                self.good[name] = commit
 
     def _pack(self, commits: list[str]) -> None:
         target = self.quarantine / "objects/pack"
@@ -144,6 +148,11 @@ class Collection:
                 builder.add(one)
         if commits:
             builder.write(str(target))
+
+
+def local_path(url: str) -> str:
+    """Where a repository lies on this machine; empty: elsewhere."""
+    return unquote(url.removeprefix("file://")) if url.startswith(("/", "file:///")) else ""
 
 
 def judged(odb: pygit2.Odb, commit: pygit2.Oid) -> list[Raw]:
