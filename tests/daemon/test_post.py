@@ -1,7 +1,9 @@
 """A node's post between transports that lie, fail and forget, and a journal that may be lost."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +24,9 @@ from edgegitops.core.model.report import (
     ReportedState,
     Reporting,
 )
+from edgegitops.core.trust import sshsig
 from edgegitops.core.trust.reports import NAMESPACE, payload_of, sealed, statement_in
+from edgegitops.core.witness import evidence_of
 from edgegitops.daemon.post import GIVEN_UP_AFTER, HEARD_AGAIN_AFTER, HEARD_FOR, SOONEST, Post, Postman
 from edgegitops.errors import UnavailableError
 
@@ -128,6 +132,25 @@ def test_report_that_is_there_is_not_verified_again_by_the_next_worker(node, mon
     monkeypatch.setattr("edgegitops.core.trust.sshsig.verify", None)
     node.work(PEER)
     assert not node.journal.ledger().alarms
+
+
+def test_next_worker_verifies_what_is_new_and_what_was_damaged_and_nothing_else(node, tmp_path, monkeypatch):
+    """Red where daemon/archive.py has no `_has`, and where core/witness.py reads without `is_noted`."""
+    names = [f"plant/press-{at}" for at in range(2, 9)]
+    new, damaged = names[:2]
+    node.transport.shown |= {name: node.report(name) for name in names}
+    node.work(*names)
+    node.transport.shown[new] = node.report(new, sequence=2)
+    with closing(sqlite3.connect(tmp_path / "reports.db")) as db, db:
+        db.execute("UPDATE reports SET data = ? WHERE node = ?", (node.report(damaged, sequence=3), damaged))
+    verified = []
+    real = sshsig.verify
+    monkeypatch.setattr(sshsig, "verify", lambda *said: verified.append(said[1]) or real(*said))
+    node.work(*names)
+    read = evidence_of(node.store.stored(), {name: node.key(name) for name in names}, node.forge.fleet, {}).latest
+    assert {name: read[name].sequence for name in names} == {**dict.fromkeys(names, 1), new: 2}
+    by_others = [one for one in verified if b'"node":"press-1"' not in one]
+    assert sorted(by_others) == sorted(payload_of(read[name]) for name in (new, damaged))
 
 
 def test_own_sequence_goes_on_after_a_lost_journal_and_store_under_another_installation(node, tmp_path):
