@@ -49,6 +49,8 @@ _WORDS = {
     "as-wanted": "as wanted",
     "no-report-key": "without a report key",
 }
+_ALONE = {"no-report-key": "no report key"}
+"""Shorter words for a row of its own: it fits on a terminal of 80 columns."""
 _COURSES = {
     "failed": "failed",
     "not-healthy": "not healthy",
@@ -224,7 +226,7 @@ def _nodes(fleet: "Fleet", told: "Sequence[Row]") -> list[_Cells]:
     for row in told:
         report = f"{span(row.age)} ago" if row.age is not None else "none"
         notes = tuple((visible(note), style) for note, style in _notes(fleet, row))
-        alone = (("", "", _WORDS[row.standing], _COLOURS.get(str(row.standing), "")),)
+        alone = (("", "", _ALONE.get(row.standing, _WORDS[row.standing]), _COLOURS.get(str(row.standing), "")),)
         cells = [_placed_cells(fleet, one) for one in row.placed] or alone
         for at, (name, release, how, style) in enumerate(cells):
             seat = (row.post.name, report) if not at else ("", "")

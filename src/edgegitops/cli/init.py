@@ -102,13 +102,17 @@ def _text(founded: "Founded", directory: Path) -> None:
         click.echo(f"{founded.keys}: new private keys WITHOUT passphrase: root-1, root-2 (take them offline), work")
     if founded.quorum == 1:
         click.echo("warning: the root is one key alone: who loses it loses the fleet; give two with --key root=PATH")
+    site, _, node = founded.seat.partition("/")
     click.echo(f"""
 Next:
 1. Put your image into apps/hello/app.yaml, then:
      cd {directory} && edgegitops image pin && edgegitops validate --strict && git commit -a -m 'hello: our image'
 2. Push it to a Git server that your nodes can reach:
      git remote add origin <url> && git push -u origin main
-3. Enrol {founded.seat}: in its /etc/edgegitops/node.yaml, under spec, beside repository.url:
+3. Enrol {founded.seat}. Carry trust/root/000001.json to its machine, by a way that is not the Git server:
+     edgegitops node init --site {site} --node {node} --repository <url> \\
+       --root 000001.json --checkpoint {founded.commits[0]}
+   It prints the node's keys, for trust/nodes/{site}.yaml. In its node.yaml there is then, under spec:
      pin:
        repository: {founded.repository}
        rootSha256: {founded.root_sha256}
