@@ -14,6 +14,8 @@ import pytest
 from edgegitops.adapters.line_fork import ForkedLine
 from edgegitops.errors import BrokenInvariantError, UnavailableError
 
+# Who runs the tests may have threads of its own, which Python from 3.12 on warns of at a fork.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 LONG = 1_000_000
 ASKS_ONE_THAT_SLEEPS = """
 import time

@@ -20,6 +20,8 @@ from edgegitops.twin.story import Mark, Marked
 from edgegitops.twin.weather import Aim, Weather
 from edgegitops.workbench_simulate import Trial, is_worth_parting, run
 
+# Who runs the tests may have threads of its own, which Python from 3.12 on warns of at a fork.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 SPAN = timedelta(minutes=15, microseconds=1)
 TAG = ControlTag("app 1", 1, "app", ControlKind.APPROVE, "c" * 40, "anna", roles=frozenset({"owner", "plant"}))
 RINGS = {"canary": 3, "pilot": 5, "broad": 6}
