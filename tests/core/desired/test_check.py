@@ -58,6 +58,15 @@ def test_wave_that_takes_no_node_is_a_warning(world):
     assert small.message.endswith("100 % of them, less those of earlier waves, are none")
 
 
+def test_waves_that_take_nobody_before_all_others_are_told_to_cost_an_approval_each_time(world):
+    snapshot = world.snapshot()
+    waves = (Wave("canary", percent=0), Wave("pilot", selector=world.only("role", "line")), Wave("late", percent=0))
+    deployment = replace(snapshot.deployments["line"], rollout=RolloutPolicy(waves))
+    canary, late = check(world, replace(snapshot, deployments={"line": deployment}))
+    assert canary.message.endswith("; with nobody before them, the others need an approval for each release")
+    assert late.message.endswith("are none")
+
+
 def test_unknown_application_is_told_even_where_nothing_is_selected(world):
     snapshot = world.snapshot()
     lost = replace(snapshot.deployments["line"], application="apq", selector=world.only("role", "vision"))

@@ -86,6 +86,8 @@ def _empty_waves(deployment: DeploymentManifest, members: Iterable[Mapping[str, 
             message = f"wave {wave.name} takes no node of the deployment"
             if wave.percent is not None:
                 message += f": {wave.percent} % of them, less those of earlier waves, are none"
+            if at < min(taken):
+                message += "; with nobody before them, the others need an approval for each release"
             yield _warning(deployment, message, "rollout", "waves", str(at))
 
 
