@@ -4,10 +4,12 @@ gone everything heals, nothing opens, and an alarm names it; once it is back the
 
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from tests.system.agent_plant import PATIENCE, _document, containers, eventually, is_serving, ledger, record
 
+from edgegitops.adapters.reports_sqlite import ReportsStore
 from edgegitops.core.model.reasons import Alarm, HoldReason
 from edgegitops.core.trust.reports import statement_in
 from edgegitops.lab import fleet as fleets
@@ -103,6 +105,41 @@ def test_gate_opens_by_reports_through_git_and_stays_shut_while_they_cannot_be_h
     eventually(lambda: is_serving(other, APP, "2.0.0"), "2.0.0 once reports are back", other, LONG)
     for node in (canary, other):
         eventually(lambda node=node: not is_alarmed(node), "the end of the alarm", node, LONG)
+
+
+def test_good_news_that_came_before_opens_nothing_while_reports_cannot_be_had(lab: Lab) -> None:
+    """The operator lets go when the canary has long told that it is well, and its word is fresh. Red where
+    core/permit.py takes what was heard before for good enough.
+    """
+    canary, other = lab.nodes[CANARY], lab.nodes[OTHER]
+    other.run(["edgegitops", "hold", APP, "--reason", "a shift is on", "--until", "1h"])
+    release(lab, "3.0.0")
+    eventually(lambda: is_serving(canary, APP, "3.0.0"), "3.0.0 at the canary", canary, LONG)
+    tip = lab.fleet.tip()
+    eventually(lambda: tells_well(published(lab, CANARY), tip), "3.0.0 told to be well", canary, LONG)
+    other.run(["edgegitops", "reconcile"])
+    heard = other.state / "reports.db"
+    eventually(
+        lambda: any(tells_well(one.data, tip) for one in ReportsStore(heard).stored()["a/gw"]), "heard", other, LONG
+    )
+    assert record(other, APP).hold_reason == HoldReason.OPERATOR
+    repository = lab.directory / "git" / "reports.git"
+    repository.rename(repository.with_name("away"))
+    other.run(["edgegitops", "unhold", APP])
+    eventually(lambda: record(other, APP).hold_reason == HoldReason.EVIDENCE, "no evidence", other, LONG)
+    eventually(lambda: is_alarmed(other, lab.reports_url), "the alarm", other, LONG)
+    other.run(["edgegitops", "reconcile"])
+    eventually(lambda: "nobody answers now" in record(other, APP).hold_detail, "why", other, LONG)
+    assert not is_serving(other, APP, "3.0.0")
+    repository.with_name("away").rename(repository)
+    eventually(lambda: is_serving(other, APP, "3.0.0"), "3.0.0 once reports are back", other, LONG)
+
+
+def tells_well(data: bytes, revision: str) -> bool:
+    """Whether a report says that its node runs what a commit brought, for as long as the gate asks."""
+    said = statement_in(data)
+    told = said.report.deployments.get(APP) if said else None
+    return told is not None and told.revision == revision and told.soaked_for >= timedelta(seconds=2)
 
 
 def is_serving_still(node: VirtualNode) -> bool:

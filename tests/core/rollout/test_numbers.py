@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.rollout.small_worlds import (
@@ -50,6 +51,14 @@ def test_larger_share_keeps_all_of_the_smaller_one(seat: str, one: int, other: i
     assert is_in_share(D, seat, more) or not is_in_share(D, seat, less)
     assert is_in_share(D, seat, 100)
     assert not is_in_share(D, seat, 0)
+
+
+@pytest.mark.parametrize(
+    ("seat", "least"), [("a/gw", 6), ("goteborg-1/gw-vision", 83), ("brno-1/gw-line", 44), ("plant-4/press-2", 13)]
+)
+def test_share_takes_the_same_nodes_in_every_version(seat: str, least: int) -> None:
+    """Nodes of different versions have to agree on who is in a wave: never write other numbers over these."""
+    assert [percent for percent in range(101) if is_in_share("app", seat, percent)] == list(range(least, 101))
 
 
 @given(scenes())
