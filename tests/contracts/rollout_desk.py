@@ -109,12 +109,13 @@ class RolloutDesk:
         failed: str = "",
         soaked_for: timedelta = SOAKED,
         hold: str = "",
+        is_changing: bool = False,
         floor: str = "",
         ago: timedelta = timedelta(),
         heads: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """A node reports that it runs what a commit gave it, healthy, what failed there, and what holds it; `floor`
-        is the newest commit that it believes, `heads` the newest control tags; it was said so long `ago`.
+        """A node reports that it runs what a commit gave it, healthy or on its way, what failed there, and what holds
+        it; `floor` is the newest commit that it believes, `heads` the newest control tags; it was said so long `ago`.
         """
         self.sequences[site] += 1
         now = SystemClock().now().replace(microsecond=0) - ago
@@ -124,6 +125,7 @@ class RolloutDesk:
             else ()
         )
         state = ReportedState.REVERTED if failed else ReportedState.HEALTHY
+        state = ReportedState.CHANGING if is_changing else state
         told = ReportedDeployment(
             revision, self.digest(revision, site), state, soaked_for, failures, (hold,) if hold else ()
         )

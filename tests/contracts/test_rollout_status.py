@@ -57,6 +57,8 @@ def test_status_says_what_holds_each_wave_and_whose_word_would_help(desk: Rollou
     assert pilot["waiting"][0]["reason"] == "gate"
     assert rest["waiting"][0]["nodes"] == ["c/gw", "d/gw"]
 
+    desk.tell("a", second, is_changing=True)
+    assert "missing: a/gw: changes to it, and is not proven yet" in desk.run("status", APP, *where(desk))
     desk.tell("a", second, soaked_for=timedelta(minutes=4))
     said = desk.run("status", APP, *where(desk))
     assert "missing: a/gw: soaked for 4 min of 10 min" in said

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgegitops.cli.plain_words import HOLDS, OF_THE_ROLLOUT, REFUSALS, clock, span, visible
 from edgegitops.cli.rollout_words import count, names, sought_lines, standing_lines
 from edgegitops.core.model.reasons import HoldReason
+from edgegitops.core.model.report import ReportedState
 
 if TYPE_CHECKING:
     from edgegitops.core.model.report import Report
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from edgegitops.workbench_rollout import Desk
 
 _SOAKING = "soaking"
+_CHANGING = "changing"
 _BY_FAILURES = frozenset({"latched", "too-many-failures"})
 _STICKING = frozenset({"halted", "too-many-failures", "latched", "excluded"})
 """Holds that do not end by hearing more; the others of the rollout come and go with the newest reports."""
@@ -36,7 +38,8 @@ _TO_DO = "    to do: "
 LACKS = {
     "no-report": "reports nothing of it",
     "runs-another-release": "does not run it yet",
-    "not-healthy": "is not healthy, or not yet",
+    "not-healthy": "is not healthy",
+    _CHANGING: "changes to it, and is not proven yet",
     _SOAKING: "has not soaked yet",
     "report-too-old": "its last report is too old",
     "knows-more-than-this-clone": "knows a tag or root that this clone does not have; fetch",
@@ -101,7 +104,7 @@ def _wave(desk: "Desk", wave: "WaveView", *, is_last: bool) -> Iterator[str]:
     for node, lack in wave.missing:
         is_told = node in one.failed or (is_last and lack == _SOAKING)  # for the last soak nobody waits
         if not is_told:
-            reasons.setdefault(lack, []).append(node)
+            reasons.setdefault(_CHANGING if _is_changing(desk, node, lack) else lack, []).append(node)
     for why, nodes in reasons.items():
         yield f"    missing: {names(nodes)}: {_lack(desk, wave, why, nodes)}"
     silent = [] if is_last or desk.unheard else _silent(desk, wave)
@@ -136,6 +139,12 @@ def _failures(desk: "Desk", failed: Iterable[str]) -> dict[str, list[str]]:
         words = f"{REFUSALS[reason]} ({reason})" if reason in REFUSALS else reason or "its report is gone"
         found.setdefault(visible(words), []).append(node)
     return found
+
+
+def _is_changing(desk: "Desk", node: str, lack: str) -> bool:
+    """Whether a node that is not healthy only has not come so far yet."""
+    told = desk.situation.told(node)
+    return lack == "not-healthy" and told is not None and told.state is ReportedState.CHANGING
 
 
 def _lack(desk: "Desk", wave: "WaveView", lack: str, nodes: list[str]) -> str:
