@@ -9,6 +9,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from edgegitops.core.model.report import Statement, StoredReport
 from edgegitops.core.model.trust import Refused
@@ -81,13 +82,8 @@ def _is_accusing(several: tuple[StoredReport, ...]) -> bool:
     return len(several) > 1 and any(one.is_accusing for one in several)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read of a node, and of what."""
-
-    several: tuple[StoredReport, ...]
-    key: str
-    word: Word
+_Read: TypeAlias = tuple[tuple[StoredReport, ...], str, Word]
+"""What was read of a node: reports, under which key, and the word that they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +98,10 @@ class _Words(Mapping[str, Word]):
     def __getitem__(self, name: str) -> Word:
         several, key = self.stored[name], self.signers.get(name, "")
         known = self.known.get(name)
-        if known is not None and known.key == key and (known.several is several or known.several == several):
-            return known.word
+        if known is not None and known[1] == key and (known[0] is several or known[0] == several):
+            return known[2]
         word = self._read(name, several, key_id(key) if key else "")
-        self.known[name] = _Read(several, key, word)
+        self.known[name] = (several, key, word)
         return word
 
     def _read(self, name: str, several: tuple[StoredReport, ...], key: str) -> Word:

@@ -26,12 +26,12 @@ class Wire:
 
     def string(self) -> bytes:
         """A string: a length and that many bytes."""
-        at = self._at + 4
-        end = at + int.from_bytes(self._data[self._at : at], "big")
-        if at > len(self._data) or end > len(self._data):
+        data, at = self._data, self._at + 4
+        end = at + int.from_bytes(data[at - 4 : at], "big")
+        if at > len(data) or end > len(data):
             raise ValueError("it ends too early")
         self._at = end
-        return self._data[at:end]
+        return data[at:end]
 
     def positive(self) -> int:
         """An mpint that is greater than zero, in its shortest form."""
