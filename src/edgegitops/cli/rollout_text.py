@@ -27,7 +27,7 @@ _CHANGING = "changing"
 _BY_FAILURES = frozenset({"latched", "too-many-failures"})
 _STICKING = frozenset({"halted", "too-many-failures", "latched", "excluded"})
 """Holds that do not end by hearing more; the others of the rollout come and go with the newest reports."""
-_SELF_SAID = frozenset({"approval", "too-little-evidence"})
+_SELF_SAID = frozenset({"approval", "too-little-evidence", "latched", "halted"})
 """Holds whose detail is the whole sentence."""
 _STOPPED = {
     "halted": "halted",
