@@ -112,8 +112,8 @@ def test_gate_asks_the_members_of_its_own_wave_and_of_those_before_it(plant: Pla
 
 
 def test_good_news_opens_nothing_while_nobody_answers_where_reports_are_kept(plant: Plant) -> None:
-    """Red where core/permit.py has `if True:` for `if self.facts.is_answered or not (...)`: what was heard before, and
-    is fresh still, would open the gate.
+    """Red where core/permit.py has `if True or not (` for `if self.facts.is_answered or not (`: what was heard before,
+    and is fresh still, would open the gate.
     """
     revision = plant.repo.commit(apps__app__app=application("two"))
     for name in RINGS:

@@ -56,7 +56,7 @@ def held(repo: Repo, heard_from: frozenset[str] | None) -> Hold | None:
 
 
 def test_gate_that_is_open_by_what_was_heard_before_waits_for_news(repo):
-    """Red where core/permit.py has `if False:` for `if is_opening and not self._has_heard(heard):`."""
+    """Red where core/permit.py has `if False:` for `if not heard >= set(names):`."""
     hold = held(repo, frozenset({NODE}))
     assert hold is not None
     assert hold.reason is HoldReason.EVIDENCE
