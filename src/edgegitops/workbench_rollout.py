@@ -145,14 +145,15 @@ def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = 
     base = base or open_base(path)
     history, signers, now = base.history, base.signers, base.now
     tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment)
-    if deployment not in base.page.snapshot.deployments and not tags:
+    chain = history.chain(deployment)
+    if not tags and not any(chain.edition(at).is_there for at in reversed(range(len(chain.revisions)))):
         there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
         raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
     heard = evidence_of(reports, base)
     version, known = signers.roots[-1].version, frozenset(one.payload for one in tags)
     standpoint = Standpoint(now, is_clock_trusted=True, root_version=version, payloads=known)
     reading = Reading(deployment, heard.evidence, standpoint)
-    situation = Situation(deployment, history.chain(deployment), ControlLog(frozenset(tags), now), reading)
+    situation = Situation(deployment, chain, ControlLog(frozenset(tags), now), reading)
     situation = _with_bygone(situation, heard, reports, base)
     return Desk(
         situation,
@@ -171,6 +172,15 @@ def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = 
 def with_waves(base: Base) -> list[str]:
     """The deployments of the newest valid revision that have waves."""
     return sorted(name for name, one in base.page.snapshot.deployments.items() if one.rollout.waves)
+
+
+def gone_but_running(base: Base, reports: Source) -> list[str]:
+    """Deployments that nobody wants any more and that some node tells to run. UnavailableError: as `evidence_of`."""
+    from edgegitops.core.model.waves import ABSENT
+
+    latest = evidence_of(reports, base).evidence.latest.values()
+    told = {name for said in latest for name, one in said.deployments.items() if one.digest != ABSENT}
+    return sorted(told - base.page.snapshot.deployments.keys())
 
 
 def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> tuple[Pin, Floor, str]:

@@ -130,6 +130,27 @@ def test_release_that_is_taken_back_is_told_as_such_until_nobody_runs_it(tmp_pat
     assert ": under way\n" in desk.run("status", APP, *where(desk))
 
 
+def test_deployment_that_was_deleted_is_told_until_it_is_gone_and_its_removal_can_be_approved(tmp_path: Path) -> None:
+    """Of four nodes, where one may lose it at once. Red where workbench_rollout.py looks at the newest commit alone."""
+    desk = RolloutDesk(tmp_path)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    desk.fleet.commit("no more", key="release-manager", files={f"deployments/{APP}.yaml": None})
+    desk.fleet.push()
+    for words in ((), (APP,)):
+        said = desk.run("status", *words, *where(desk))
+        assert "line at " in said
+        assert "to be removed from 2 nodes: c/gw, d/gw" in said
+        assert f"edgegitops rollout approve {APP} --wave rest --reason" in said
+    made = desk.tag("approve", "--wave", "canary", *where(desk))
+    assert [one["nodes"] for one in made["groups"]] == [["a/gw"]]
+    assert "may start now (removal): a/gw" in desk.run("status", APP, *where(desk))
+    assert "there are: canary, pilot, rest" in desk.run(
+        "approve", APP, "--wave", "x", "--reason", "x", *where(desk), "--dry-run", code=64
+    )
+    desk.run("status", "never", *where(desk), code=5)
+
+
 def test_canary_that_is_silent_is_told_and_what_to_do(tmp_path: Path) -> None:
     desk = RolloutDesk(tmp_path)
     for site in "bcd":

@@ -50,7 +50,8 @@ _PATH = click.argument("path", type=click.Path(exists=True, file_okay=False, pat
 def status(  # noqa: PLR0913 - one parameter an option
     ctx: click.Context, deployment: str, path: Path, *, reports: Path | str | None, is_watching: bool, as_json: bool
 ) -> None:
-    """Where the rollout of DEPLOYMENT stands, wave by wave; of every deployment that has waves where none is named.
+    """Where the rollout of DEPLOYMENT stands, wave by wave; of every deployment that has waves, or is being removed,
+    where none is named.
 
     PATH is a clone of the fleet repository; it is read as far as it was fetched (origin's main branch, else HEAD).
     """
@@ -83,6 +84,7 @@ class _Look:
 
         self.base = workbench_rollout.open_base(self.path, self.base)
         asked = [self.deployment] if self.deployment else workbench_rollout.with_waves(self.base)
+        asked += [] if self.deployment else workbench_rollout.gone_but_running(self.base, self.reports)
         desks = [workbench_rollout.open_desk(self.path, name, self.reports, self.base) for name in asked]
         return [(desk, view_of(desk.situation)) for desk in desks]
 

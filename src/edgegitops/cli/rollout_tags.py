@@ -339,11 +339,9 @@ def _own(wish: Wish, desk: "Desk") -> dict[str, Any]:
 
 
 def _check_wave(wave: str, desk: "Desk") -> None:
-    from edgegitops.core.model.waves import REST
-
-    names = [one.name for one in desk.situation.edition.policy.waves] + [REST]
-    if wave not in names:
-        raise click.UsageError(f"there is no wave {wave!r}; there are: {', '.join(names)}")
+    waves = desk.situation.waves
+    if wave not in waves:
+        raise click.UsageError(f"there is no wave {wave!r}; there are: {', '.join(waves)}")
 
 
 def _halt(number: int | None, desk: "Desk") -> str:

@@ -181,7 +181,8 @@ def roles_for(desk: "Desk", draft: ControlTag) -> frozenset[str]:
     """The roles of which a signer needs one; none where any known key may."""
     from edgegitops.core.overview.waves import roles_of
 
-    return roles_of(desk.situation.edition.policy, draft)
+    wave = desk.situation.waves.get(draft.wave) if draft.kind is ControlKind.APPROVE else None
+    return frozenset(wave.approvals.roles) if wave else roles_of(desk.situation.edition.policy, draft)
 
 
 def after(desk: "Desk", made: ControlTag) -> list[str]:

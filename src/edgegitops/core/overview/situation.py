@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edgegitops.core.model.report import ReportedDeployment
-from edgegitops.core.model.waves import ABSENT, Chain, Edition
+from edgegitops.core.model.waves import ABSENT, REST, Chain, Edition, Wave
 from edgegitops.core.rollout.control_log import ControlLog
 from edgegitops.core.rollout.count import Reading, wave_at
 from edgegitops.core.rollout.exclusion import barring
@@ -107,6 +107,14 @@ class Situation:
         page = road.before if road else self.edition
         member = page.members.get(node)
         return wave_at(page.policy, member.wave if member else len(page.policy.waves)).name
+
+    @cached_property
+    def waves(self) -> dict[str, Wave]:
+        """Every wave that may be approved: those of the candidate, and of what it removes somewhere."""
+        gone = (node for node in self.pending if node not in self.edition.members)
+        policies = {id(one): one for one in (self.road(node).before.policy for node in gone)}
+        policies[0] = self.edition.policy
+        return {wave.name: wave for policy in policies.values() for wave in (*policy.waves, Wave(REST))}
 
     @cached_property
     def answers(self) -> dict[str, Start | Settled | Shut]:
