@@ -100,6 +100,18 @@ def test_who_runs_what_was_taken_back_leaves_it_also_while_a_newer_release_waits
     assert told == {(P1,): (None, "rollback"), (P2,): ("gate", "")}
 
 
+def test_node_in_maintenance_starts_nothing_whatever_its_gate_says(world: World) -> None:
+    """Red where core/overview/situation.py hands on what the gate says."""
+    world.pages = [page(r, dict.fromkeys(NODES, w), WHERE, resting=[C]) for r, w in (("r1", "old"), ("r2", "new"))]
+    seen = situation(world)
+    (canary,) = view_of(seen).waves[0].waiting
+    assert canary.shut is not None
+    assert (canary.nodes, canary.shut.reason) == ((C,), "maintenance")
+    hotfix = replace(draft(ControlKind.HOTFIX, "r2"), expires_at=NOW + timedelta(hours=1))
+    held = held_then(seen, hotfix, frozenset({"release-manager"}))
+    assert {one.reason: nodes for one, nodes in held.items()} == {"maintenance": (C,)}
+
+
 def test_node_that_never_reported_is_supposed_to_run_what_it_was_given_before() -> None:
     world = World([page("r1", dict.fromkeys(NODES, "old"), WHERE), page("r2", dict.fromkeys(NODES, "new"), WHERE)])
     seen = situation(world)

@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.report import ReportedDeployment
 from edgegitops.core.model.waves import ABSENT, REST, Chain, Edition, Wave
 from edgegitops.core.rollout.control_log import ControlLog
@@ -129,7 +130,10 @@ class Situation:
         return found
 
     def _for(self, node: str, answer: Start | Settled | Shut) -> Start | Settled | Shut:
-        """An answer that another node got, with this node's own digest."""
+        """An answer that another node got, with this node's own digest. In maintenance it begins nothing at all."""
+        member = self.edition.members.get(node)
+        if isinstance(answer, Start) and member is not None and member.is_resting:
+            return Shut(HoldReason.MAINTENANCE, "nothing begins there until that ends")
         at = self.chain.position(answer.revision) if isinstance(answer, Start) else None
         if not isinstance(answer, Start) or at is None:
             return answer
