@@ -135,8 +135,12 @@ def open_base(path: Path, known: Base | None = None) -> Base:
     return Base(clone, tip, now, now, pin, floor, doubt, history, signers, newest_page(history))
 
 
-def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = None) -> Desk:
-    """Look at a deployment in the clone at `path`, with the reports of a source; `base` spares reading it again."""
+def open_desk(
+    path: Path, deployment: str, reports: Source, base: Base | None = None, *, without: Collection[str] = ()
+) -> Desk:
+    """Look at a deployment in the clone at `path`, with the reports of a source; `base` spares reading it again. Tags of
+    the refs `without` take no part.
+    """
     from edgegitops.core.overview.situation import Situation
     from edgegitops.core.rollout.control_log import ControlLog
     from edgegitops.core.rollout.count import Reading
@@ -144,7 +148,7 @@ def open_desk(path: Path, deployment: str, reports: Source, base: Base | None = 
 
     base = base or open_base(path)
     history, signers, now = base.history, base.signers, base.now
-    tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment)
+    tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment, without)
     chain = history.chain(deployment)
     if not tags and not any(chain.edition(at).is_there for at in reversed(range(len(chain.revisions)))):
         there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
@@ -209,7 +213,7 @@ def newest_page(history: "History") -> "Page":
 
 
 def _tags(
-    clone: "Clone", lookup: "Lookup", signers: "Signers", deployment: str
+    clone: "Clone", lookup: "Lookup", signers: "Signers", deployment: str, without: Collection[str] = ()
 ) -> tuple[list[ControlTag], dict[str, str], frozenset[int]]:
     from edgegitops.core.trust.control_tags import SIZE_MOST, read_control_tag, taken_number
 
@@ -218,6 +222,8 @@ def _tags(
     refused: dict[str, str] = {}
     refs = clone.refs(prefix)
     for ref, oid in refs.items():
+        if ref in without:
+            continue
         data = lookup.read(oid, "tag", limit=SIZE_MOST)
         found = data if isinstance(data, Refused) else read_control_tag(ref, data, signers)
         if isinstance(found, ControlTag):
@@ -334,11 +340,24 @@ def name_of(tag: ControlTag) -> str:
     return f"rollout/{tag.deployment}/{tag.number:06}"
 
 
-def fetch_tags(path: Path, remote: str, deployment: str) -> None:
-    """Fetch the control tags of a deployment."""
+def fetch_tags(path: Path, remote: str, deployment: str) -> frozenset[str]:
+    """Fetch the control tags of a deployment. Refs under which the remote has another tag stay as they are here; they
+    are the answer.
+    """
+    from edgegitops.adapters.repository_clone import Clone
     from edgegitops.adapters.tags_git import Tags
 
-    Tags(path).fetch(remote, f"rollout/{deployment}/")
+    tags = Tags(path)
+    try:
+        tags.fetch(remote, f"rollout/{deployment}/")
+    except DeniedError:
+        here = Clone(path).refs(f"{_PREFIX}{deployment}/")
+        there = tags.shown(remote, f"rollout/{deployment}/")
+        other = frozenset(ref for ref, oid in there.items() if here.get(ref, oid) != oid)
+        if not other:
+            raise
+        return other
+    return frozenset()
 
 
 def push_tag(path: Path, remote: str, tag: ControlTag) -> None:

@@ -122,6 +122,27 @@ def test_tag_of_somebody_else_is_fetched_before_a_number_is_taken(desk, tmp_path
     assert f"Previous: {first['payload']}" in second["message"]
 
 
+def test_tag_that_never_left_this_clone_stops_no_halt_and_leaves_no_hole_behind_it(desk):
+    """Somebody else has pushed another one under its number. Red where the halt continues what nobody else has."""
+    mine = desk.run("halt", APP, "--reason", "mine", "--yes")
+    assert "To publish it" in mine
+    oid = desk.fleet.git("rev-parse", f"refs/tags/rollout/{APP}/000001").strip()
+    desk.fleet.git("tag", "-d", f"rollout/{APP}/000001")
+    theirs = desk.tag("halt")
+    desk.fleet.git("update-ref", f"refs/tags/rollout/{APP}/000001", oid)
+    said = desk.run("resume", APP, "--halt", "1", "--reason", "x", "--yes", "--push", code=5)
+    assert f"git tag -d rollout/{APP}/000001" in said
+    made = desk.tag("halt")
+    assert made["tag"] == f"rollout/{APP}/000002"
+    assert "Previous: none" in made["message"]
+    assert any("git tag -d" in one for one in made["notes"])
+    desk.fleet.git("tag", "-d", f"rollout/{APP}/000001")
+    for number in ("1", "2"):
+        desk.tag("resume", "--halt", number)
+    assert {one["force"] for one in desk.look("history")["tags"] if one["kind"] == "halt"} == {"ended"}
+    assert theirs["tag"] == f"rollout/{APP}/000001"
+
+
 def test_payload_digest_can_be_made_by_hand_as_the_page_says(desk):
     made = desk.tag("halt")
     page = (Path(__file__).parents[2] / "docs/tasks/control-tags.md").read_text(encoding="utf-8")

@@ -178,8 +178,8 @@ def _run(wish: Wish) -> None:
     from edgegitops.cli import rollout_words as words
     from edgegitops.core.overview.effect import touched_by
 
-    notes = _fetched(wish)
-    desk = desk_of.open_desk(wish.path, wish.deployment, wish.reports)
+    notes, other = _fetched(wish)
+    desk = desk_of.open_desk(wish.path, wish.deployment, wish.reports, without=other)
     draft = _draft(wish, desk)
     groups = touched_by(desk.situation, draft)
     notes += words.notes(desk, draft, groups)
@@ -202,23 +202,31 @@ def _run(wish: Wish) -> None:
         click.echo(words.json_of(told, made, warnings=after[1:], is_pushed=is_pushed))
 
 
-def _fetched(wish: Wish) -> list[str]:
+def _fetched(wish: Wish) -> tuple[list[str], frozenset[str]]:
     """Fetch the tags that the remote has, so that the log and its numbers are whole. What a halt cannot have, it does
-    without.
+    without, and it continues no tag that nobody else will ever have: that would leave a hole which nobody can fill. The
+    refs of such tags are the second answer.
     """
     from edgegitops import workbench_rollout as desk_of
     from edgegitops.core.model.control import NEGATIVES
     from edgegitops.errors import DeniedError
 
     if not wish.remote:
-        return []
+        return [], frozenset()
+    is_negative = wish.kind in NEGATIVES
     try:
-        desk_of.fetch_tags(wish.path, wish.remote, wish.deployment)
+        other = desk_of.fetch_tags(wish.path, wish.remote, wish.deployment)
     except DeniedError as error:
-        if wish.kind not in NEGATIVES:
+        if not is_negative:
             raise
-        return [f"the control tags of {wish.remote} could not be fetched: {error.message}"]
-    return []
+        return [f"the control tags of {wish.remote} could not be fetched: {error.message}"], frozenset()
+    if not other:
+        return [], other
+    named = " ".join(sorted(ref.removeprefix("refs/tags/") for ref in other))
+    words = f"{wish.remote} has another {named} than this clone; where yours was never pushed: git tag -d {named}"
+    if not is_negative:
+        raise DeniedError("git", "fetch tags", f"{words}, then say it again")
+    return [f"{words}; until then nothing continues it"], other
 
 
 def _ask(wish: Wish, question: str) -> None:
