@@ -138,8 +138,8 @@ def open_base(path: Path, known: Base | None = None) -> Base:
 def open_desk(
     path: Path, deployment: str, reports: Source, base: Base | None = None, *, without: Collection[str] = ()
 ) -> Desk:
-    """Look at a deployment in the clone at `path`, with the reports of a source; `base` spares reading it again. Tags of
-    the refs `without` take no part.
+    """Look at a deployment in the clone at `path`, with the reports of a source; `base` spares reading it again. Tags
+    of the refs `without` take no part.
     """
     from edgegitops.core.overview.situation import Situation
     from edgegitops.core.rollout.control_log import ControlLog
