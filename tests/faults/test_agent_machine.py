@@ -404,11 +404,7 @@ class Clock:
 
     def entry_at(self) -> datetime:
         """When the newest entry of the journal was written, by this clock."""
-        journal = look.bootstrap.read_journal(self.node.state)
-        try:
-            return max(journal.entries(look.ledger(self.node).seq - 1), key=lambda one: one.seq).at
-        finally:
-            journal.close()
+        return max(look.entries_of(self.node, look.ledger(self.node).seq - 1), key=lambda one: one.seq).at
 
 
 @pytest.fixture
