@@ -1,7 +1,7 @@
 """What every test shares: how deep Hypothesis digs, and that tests of the whole machine take turns.
 
-Tests marked `system` use the machine's kernel, Podman and network namespaces; they go to two pytest-xdist workers, by
-folder, so at most two labs of the tests run at a time, while the other workers run the rest.
+Tests marked `system` use the machine's kernel, Podman and network namespaces; they all go to one pytest-xdist worker,
+so they never run beside one another, while the other workers run the rest.
 """
 
 import os
@@ -25,14 +25,13 @@ settings.load_profile("deep" if IS_DEEP else "commit")
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Put the tests of the machine into two groups, each of which `--dist loadgroup` gives to one worker.
+    """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker.
 
     The groups must be there before pytest-xdist reads them in the same hook, and it must have understood them.
     """
     ours = [item for item in items if item.get_closest_marker("system")]
     for item in ours:
-        half = "stories" if item.path.parent.name == "system" else "faults"
-        item.add_marker(pytest.mark.xdist_group(f"machine-{half}"))
+        item.add_marker(pytest.mark.xdist_group("machine"))
     yield
     if config.getoption("loadgroup", default=False) and not all("@machine" in item.nodeid for item in ours):
         raise pytest.UsageError("pytest-xdist did not group the tests of the machine; use the versions of the lock")

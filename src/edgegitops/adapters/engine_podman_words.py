@@ -25,7 +25,7 @@ def keep(contents_dir: str, labels: Mapping[str, str], name: str, text: str) -> 
     folder = Path(contents_dir) / _FOLDER
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        part = folder / ".new"
+        part = folder / f".{deployment}.{container}"
         part.unlink(missing_ok=True)
         part.touch(mode=0o600)
         part.write_text(f"{name}\n{text[-_SIZE:]}", encoding="utf-8", errors="replace")

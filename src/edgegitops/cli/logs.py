@@ -1,8 +1,8 @@
 """`edgegitops logs CONTAINER`: what a container wrote last, as Podman kept it.
 
 A container is named as in the manifests, `deployment/container` (or `container` where only one has that name), or by
-its name on the engine. Of each the
-last words of one that is gone are kept. Control characters are shown escaped unless `--raw` asks for them.
+its name on the engine. Of each the last words of one that is gone are kept. Control characters are shown escaped unless
+`--raw` asks for them.
 """
 
 from collections.abc import Mapping
