@@ -3,6 +3,8 @@
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +53,20 @@ def test_files_are_for_their_owner_alone(journal: SqliteJournal, path: Path) -> 
     names = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert {"journal.db", "journal.db-wal"} <= set(names)
     assert set(names.values()) == {0o600}
+
+
+def test_second_journal_of_a_process_leaves_the_first_its_lock(path: Path) -> None:
+    """Closing any handle of a file drops all of a process's POSIX locks on it: another process then takes itself for
+    the last user and removes the write-ahead log under the reader. Red where the file is opened beside SQLite.
+    """
+    SqliteJournal(path).close()
+    reader = SqliteJournal(path, read_only=True)
+    reader.ledger()
+    SqliteJournal(path).close()
+    words = "import sys, fcntl; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 1 << 30 | 2)"
+    taken = subprocess.run([sys.executable, "-c", words, str(path)], capture_output=True, check=False)
+    reader.close()
+    assert taken.returncode != 0, "the reader's lock is gone"
 
 
 def test_commits_are_synced_to_a_write_ahead_log(journal: SqliteJournal) -> None:

@@ -14,6 +14,7 @@ from tests.faults.loop_disk import LoopDisk
 from tests.system import agent_plant as look
 from tests.system.agent_plant import Plant, drawn, eventually, planted, simple, wait_for_rows
 
+from edgegitops.lab.commands import run
 from edgegitops.lab.node import VirtualNode
 
 pytestmark = pytest.mark.system
@@ -137,6 +138,7 @@ def test_disk_of_podman_that_turns_read_only_stops_nothing_and_the_update_comes_
     node, agent = machine.node, look.agent_of(machine.node)
     processes = [look.pid_of(node, look.only(node, name)) for name in NAMES]
     workers = log(node).count('"reasons"')
+    run(["sync", "-f", str(machine.root.place)])  # what Podman had not synced would be torn, and it cannot mend itself
     machine.root.turn_read_only()
     plant.wish(simple("changing", "node-1", soak="2s").at("3.0.0"))
     time.sleep(30)

@@ -270,18 +270,28 @@ def eventually(
 
 
 def _story(node: VirtualNode) -> str:
-    with suppress(EdgegitopsError, OSError):
-        known = ledger(node)
-        rows = [
-            f"  {one.name}: {one.phase} serving {one.serving.version if one.serving else None} hold "
-            f"{one.hold_reason!r} {one.hold_detail} latches {[latch.reason for latch in one.latches.values()]}"
-            for one in known.deployments.values()
-        ]
-        alarms = [f"  alarm {one.code} {one.subject}: {one.detail}" for one in known.alarms.values()]
-        events = [f"  {one}"[:400] for one in happened(node, max(0, known.seq - 40))]
-        log = (node.home / "agent.log").read_text(errors="replace").splitlines()[-30:]
-        return "\n".join([f"{node.name}: {containers(node)}", *rows, *alarms, "journal:", *events, "log:", *log])
-    return f"{node.name} says nothing"
+    log = (node.home / "agent.log").read_text(errors="replace").splitlines()[-30:]
+    told = [one for ask in (_remembered, lambda node: [str(containers(node))]) for one in _or_why(ask, node)]
+    return "\n".join([f"{node.name}:", *told, "log:", *log])
+
+
+def _or_why(ask: Callable[[VirtualNode], list[str]], node: VirtualNode) -> list[str]:
+    try:
+        return ask(node)
+    except (EdgegitopsError, OSError) as error:
+        return [str(error)]
+
+
+def _remembered(node: VirtualNode) -> list[str]:
+    known = ledger(node)
+    rows = [
+        f"  {one.name}: {one.phase} serving {one.serving.version if one.serving else None} hold "
+        f"{one.hold_reason!r} {one.hold_detail} latches {[latch.reason for latch in one.latches.values()]}"
+        for one in known.deployments.values()
+    ]
+    alarms = [f"  alarm {one.code} {one.subject}: {one.detail}" for one in known.alarms.values()]
+    events = [f"  {one}"[:400] for one in happened(node, max(0, known.seq - 40))]
+    return [*rows, *alarms, "journal:", *events]
 
 
 def side_by_side(*scenes: Callable[[], None]) -> None:

@@ -188,13 +188,22 @@ class SqliteJournal:
         try:
             if not self._read_only:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                self._make()
                 self._ballast.ensure()
             return self._sparing("open", self._connect)
         except OSError as error:
             raise JournalError(
                 f"journal {self._path}: open: {error.strerror}; {_ADVICE[sqlite3.SQLITE_CANTOPEN]}"
             ) from error
+
+    def _make(self) -> None:
+        """Let there be a file, for its owner alone. One that is there is not opened: to close it would drop the locks
+        of every other journal of this process (POSIX), and another process would remove the log that they are reading.
+        """
+        if self._path.exists():
+            return
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rw"
