@@ -260,13 +260,14 @@ def eventually(
     holds: Callable[[], bool], what: str, node: VirtualNode | None = None, seconds: float = PATIENCE
 ) -> None:
     """Look until it holds; else fail with what the node has to say."""
-    ends_at = time.monotonic() + max(seconds, BUSY)
+    patience = max(seconds, BUSY)
+    ends_at = time.monotonic() + patience
     while time.monotonic() < ends_at:
         with suppress(EdgegitopsError, OSError, ValueError):
             if holds():
                 return
         time.sleep(0.1)
-    raise AssertionError(f"not seen within {max(seconds, BUSY):g} s: {what}\n{_story(node) if node else ''}")
+    raise AssertionError(f"not seen within {patience:g} s: {what}\n{_story(node) if node else ''}")
 
 
 def _story(node: VirtualNode) -> str:

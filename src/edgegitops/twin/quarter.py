@@ -159,12 +159,11 @@ class Here:
         return _written(self.answer(from_tree(Call, json.loads(line))))
 
     def _hear(self, call: Call) -> None:
-        world, own = self._world, self._sent
+        world = self._world
+        own: list[Statement] = []
         if call.at > world.clock.at:
             world.clock.at = call.at
-            self._sent = []
-        else:
-            own = []
+            own, self._sent = self._sent, own
         if own or call.said:
             world.heard = world.heard.renewed((*own, *call.said))
         if call.tags:
