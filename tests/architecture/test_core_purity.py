@@ -46,6 +46,7 @@ COMPUTES_ONLY = {
 DOORS = {
     "cryptography": "trust",
     "jsonschema": "documents",
+    "nacl": "trust",
     "referencing": "documents",
     "rfc8785": "model",
     "yaml": "documents",

@@ -14,7 +14,7 @@ import pytest
 TOP = Path(__file__).parents[2]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))
 # Distributions that are imported under another name.
-IMPORTED_AS = {"pyyaml": "yaml"}
+IMPORTED_AS = {"pynacl": "nacl", "pyyaml": "yaml"}
 
 
 def names_of(requirements: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ HEAVY = (
     "podman",
     "cryptography",
     "jsonschema",
+    "nacl",
     "rich",
     "requests",
     "sqlite3",

@@ -13,8 +13,8 @@ from edgegitops.adapters import (
 from edgegitops.core import decide
 from edgegitops.daemon import cycle, gear, order
 HEAVY = {
-    'click', 'cryptography', 'http.client', 'jsonschema', 'podman', 'pygit2', 'pyrage', 'requests', 'rich', 'ssl',
-    'structlog', 'urllib.request', 'yaml',
+    'click', 'cryptography', 'http.client', 'jsonschema', 'nacl', 'podman', 'pygit2', 'pyrage', 'requests', 'rich',
+    'ssl', 'structlog', 'urllib.request', 'yaml',
 }
 print(sorted(HEAVY & set(sys.modules)))
 """

@@ -37,6 +37,36 @@ def test_key_in_an_envelope_of_somebody_elses_signature_is_a_mismatch(forge, kin
     assert verify(forge.armor(made.replace(own, other)), MESSAGE, "git").doubt is Doubt.SIGNATURE_MISMATCH
 
 
+# Points whose multiples are few (RFC 8032, section 5.1.7, without the check): the neutral one, and one of order eight.
+FEW = [bytes([1]) + bytes(31), bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")]
+
+
+@pytest.mark.parametrize("point", FEW, ids=["neutral", "order eight"])
+def test_key_under_which_anybody_can_sign_signs_nothing(forge, point):
+    blob = forge.ssh(b"ssh-ed25519") + forge.ssh(point)
+    nobody = forge.ssh(b"ssh-ed25519") + forge.ssh(FEW[0] + bytes(32))
+    for number in range(64):  # by the equation alone it would fit all of them, or one in eight
+        message = b"%d" % number
+        made = forge.signer().blob_sign(message)
+        forged = made[: made.index(forge.ssh(forge.signer().blob))] + forge.ssh(blob)
+        forged += forge.ssh(b"git") + forge.ssh(b"") + forge.ssh(b"sha512") + forge.ssh(nobody)
+        assert verify(forge.armor(forged), message, "git").doubt is Doubt.SIGNATURE_MISMATCH
+
+
+def test_signature_of_another_length_is_none(forge):
+    who = forge.signer("anna", "ssh-ed25519")
+    made = who.blob_sign(MESSAGE)
+    signature = who.raw_sign(b"")[-64:]
+    for odd in (b"", signature[:63], signature + b"x"):
+        shell = made[: -len(forge.ssh(who.raw_sign(b"")))] + forge.ssh(forge.ssh(b"ssh-ed25519") + forge.ssh(odd))
+        assert verify(forge.armor(shell), MESSAGE, "git").doubt is Doubt.MALFORMED_SIGNATURE
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_ed25519_key_of_another_length_is_none(forge, size):
+    assert keys.read_key(forge.ssh(b"ssh-ed25519") + forge.ssh(bytes(size))).doubt is Doubt.MALFORMED_SIGNATURE
+
+
 @pytest.mark.parametrize("hash_", [b"sha256", b"sha512"])
 def test_both_hashes_of_the_profile_verify(forge, hash_):
     assert isinstance(verify(forge.signer().sign(MESSAGE, hash_=hash_), MESSAGE, "git"), SignedBy)

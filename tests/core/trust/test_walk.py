@@ -165,7 +165,7 @@ def test_signature_under_another_header_is_refused(fleet, header):
 
 
 def test_signature_of_one_commit_does_not_fit_another(fleet):
-    """Red where core/trust/keys.py has `pass` for `key.loaded.verify(inner, message)`."""
+    """Red where core/trust/keys.py has `pass` for `crypto_sign_open(inner + message, key.loaded)`."""
     data = fleet.payload(fleet.store.tree(fleet.files), [fleet.tip])
     other = fleet.payload(fleet.store.tree(fleet.files | APP), [fleet.tip])
     bad = fleet.store.put("commit", fleet.with_signature(other, fleet.signer(ANNA).sign(data)))
