@@ -43,9 +43,10 @@ class Node:
         self.said = Reporting()
         self.journal = MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 5, 4, 12, tzinfo=UTC))
+        self.rekeyed = {}
 
     def key(self, name):
-        return self.forge.signer(name.partition("/")[2]).line
+        return self.rekeyed.get(name) or self.forge.signer(name.partition("/")[2]).line
 
     def report(self, name, *, sequence=1, by=""):
         site, _, node = name.partition("/")
@@ -123,6 +124,20 @@ def test_failure_that_a_newer_report_does_not_tell_any_more_stays_beside_it(node
         node.work(PEER)
     assert kept(node) == [node.transport.shown[PEER], bad_news]
     assert [one.is_accusing for one in node.store.stored()[PEER]] == [False, True]
+
+
+def test_node_that_was_made_anew_with_another_key_is_heard_although_it_counts_from_one(node):
+    """Its new journal knows no sequence, and nobody believes its old reports any more: it never comes above them."""
+    old = node.transport.shown[PEER] = accused(node, PEER, sequence=5000)
+    node.work(PEER)
+    another = node.forge.signer("press-2b")
+    fresh = node.transport.shown[PEER] = node.report(PEER, sequence=1, by="press-2b")
+    node.rekeyed[PEER] = another.line
+    node.work(PEER)
+    evidence = evidence_of(node.store.stored(), {PEER: another.line}, node.forge.fleet, {})
+    assert evidence.latest[PEER].sequence == 1
+    assert [one.digest for one in evidence.failures("line")] == ["b" * 64]
+    assert kept(node) == [fresh, old]
 
 
 def test_report_that_is_there_is_not_verified_again_by_the_next_worker(node, monkeypatch):

@@ -80,7 +80,8 @@ class Archive:
             older = stored_statement(one, fleet=self._fleet, name=name)
             if older is not None and (older != said or one.key == fresh.key):  # the same, wrapped anew, is no news
                 known[older] = one
-        kept = worth_keeping({statement: len(one.data) for statement, one in known.items()})
+        bygone = {statement for statement, one in known.items() if one.key != fresh.key}
+        kept = worth_keeping({statement: len(one.data) for statement, one in known.items()}, bygone)
         return tuple(replace(known[one], is_noted=True, is_accusing=_is_accusing(one), said=one) for one in kept)
 
 
