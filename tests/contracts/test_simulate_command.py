@@ -4,11 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
 import pytest
+from click import UsageError
+from click.testing import CliRunner
+
+from edgegitops.cli.simulate import share_of, simulate
 
 TOP = Path(__file__).parents[2]
 APP = "apps/broker/app.yaml"
@@ -59,3 +64,19 @@ def test_picture_that_cannot_be_written_is_said_in_words(clone: Path, tmp_path: 
     assert "there is no folder" in done.stderr
     done = simulated(clone, "--plot", "/dev/full")
     assert (done.returncode, done.stderr) == (5, "denied: plot: write /dev/full: No space left on device\n")
+
+
+@pytest.mark.parametrize("said", ["200%", "-5%", "NaN", "nan%", "inf%", "0.5", "1/2%", "1e1%", "100.1%", "%", ""])
+def test_what_is_no_share_is_a_usage_error_that_says_what_is_allowed(clone: Path, said: str) -> None:
+    """Red where it is called a selector with a letter too many, or taken as a tenth of itself."""
+    for option in ("--fail", "--offline", "--lose-reports"):
+        done = CliRunner().invoke(simulate, ["", str(clone), option, said])
+        assert isinstance(done.exception, SystemExit)
+        assert (done.exit_code, done.stdout) == (UsageError.exit_code, "")
+        assert option in done.stderr
+        assert "expected a share from 0% to 100%, such as 5%" in done.stderr
+
+
+def test_share_is_read_exactly() -> None:
+    shares = {"0%": Fraction(0), "5%": Fraction(1, 20), "0.5%": Fraction(1, 200), "100%": Fraction(1)}
+    assert {said: share_of(said) for said in shares} == shares

@@ -7,6 +7,7 @@ Exit 0 where the change comes through at every node of every run (but for those 
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from edgegitops.core.model.quantities import parse_duration
 from edgegitops.errors import DeniedError
 
 if TYPE_CHECKING:
+    from edgegitops.core.model.faults import Fault
+    from edgegitops.core.model.selector import Selector
     from edgegitops.twin.fleet import Progress
     from edgegitops.twin.weather import Aim
     from edgegitops.workbench_simulate import Trial
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 NEVER = "never"
 _HUNDRED = 100
 _MOST_SEEDS = 1000
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
+_ALLOWED = "a share from 0% to 100%, such as 5% or 0.5%"
+_SELECTOR = "a selector that selects nodes, such as ring=canary or *"
 
 
 class Share(click.ParamType[Fraction]):
@@ -40,7 +46,7 @@ class Share(click.ParamType[Fraction]):
             return value
         found = share_of(value)
         if found is None:
-            self.fail(f"{value!r} is no share such as 5%, from 0% to 100%", param, ctx)
+            self.fail(f"{value!r} is no share; expected {_ALLOWED}", param, ctx)
         return found
 
 
@@ -63,11 +69,9 @@ class Span(click.ParamType[timedelta | None]):
 
 def share_of(text: str) -> Fraction | None:
     """The share that a text says; None where it says none."""
-    try:
-        share = Fraction(text.removesuffix("%")) / _HUNDRED if text.endswith("%") else None
-    except (ValueError, ZeroDivisionError):
-        return None
-    return share if share is not None and 0 <= share <= 1 else None
+    found = _SHARE.fullmatch(text)
+    share = Fraction(found[1]) / _HUNDRED if found else None
+    return share if share is not None and share <= 1 else None
 
 
 @click.command(epilog="Example: edgegitops simulate origin/main..HEAD --fail 5% --seeds 20 --plot rollout.svg")
@@ -140,8 +144,8 @@ def simulate(  # noqa: PLR0913 - one parameter an option
         raise click.UsageError(f"--plot: there is no folder {plot.parent}; make it first")
     trial = open_trial(path, revisions, began_at.replace(tzinfo=UTC) if began_at is not None else None)
     weather = Weather(
-        failing=_aim(trial, failing),
-        offline=_aim(trial, offline),
+        failing=_aim(trial, "--fail", failing),
+        offline=_aim(trial, "--offline", offline),
         lost=lost,
         back_after=back_after,
         approved_after=approved,
@@ -167,7 +171,7 @@ def _draw(plot: Path, picture: str) -> None:
         raise DeniedError("plot", f"write {plot}", error.strerror or str(error)) from error
 
 
-def _aim(trial: "Trial", said: Iterable[str]) -> "Aim":
+def _aim(trial: "Trial", option: str, said: Iterable[str]) -> "Aim":
     """Whom some options name."""
     from edgegitops.core.desired.selectors import parse_selector
     from edgegitops.core.model.faults import Fault
@@ -180,15 +184,23 @@ def _aim(trial: "Trial", said: Iterable[str]) -> "Aim":
             missed *= 1 - share
             continue
         parsed = parse_selector(text)
-        if isinstance(parsed, Fault):
-            raise click.UsageError(
-                f"{parsed.code}: {parsed.message}; expected a share such as 5%, or {parsed.expected}"
-            )
-        found = trial.nodes(parsed)
+        found = frozenset[str]() if isinstance(parsed, Fault) else trial.nodes(parsed)
         if not found:
-            raise click.UsageError(f"no node matches {text!r}")
+            raise click.UsageError(f"{option}: {_wrong(text, parsed)}")
         nodes |= found
     return Aim(1 - missed, frozenset(nodes))
+
+
+def _wrong(text: str, parsed: "Selector | Fault") -> str:
+    """Why what stands for nodes stands for none, and what would stand for some."""
+    from edgegitops.core.model.faults import Fault
+
+    if text.strip().endswith("%"):
+        return f"{text!r} is no share; expected {_ALLOWED}"
+    if isinstance(parsed, Fault) and text.strip():
+        return f"{parsed.code}: {parsed.message}; expected {_ALLOWED}, or {parsed.expected}"
+    what = f"no node matches {text!r}" if text.strip() else "it says nothing"
+    return f"{what}; expected {_ALLOWED}, or {_SELECTOR}"
 
 
 class _Line:
