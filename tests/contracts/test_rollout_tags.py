@@ -279,15 +279,39 @@ def test_number_is_the_one_behind_the_highest_else_the_highest_hole():
     assert next_number(frozenset(range(1, 1_000_000))) is None
 
 
-def test_question_that_is_broken_off_leaves_the_tag_and_says_how_to_publish_it(tmp_path: Path) -> None:
+@pytest.fixture
+def asking(tmp_path: Path) -> tuple[RolloutDesk, Terminal]:
+    """Somebody who is about to halt and to push that, in a terminal."""
     desk = RolloutDesk(tmp_path)
     desk.fleet.git("config", "user.signingkey", str(desk.fleet.key("release-manager").path))
     words = [sys.executable, "-m", "edgegitops", "rollout", "halt", APP, "--reason", "rejects", "--push"]
-    screen = Terminal(words, desk.fleet.work)
-    screen.until("Sign rollout")
+    return desk, Terminal(words, desk.fleet.work)
+
+
+def test_one_question_says_both_that_it_signs_and_that_it_pushes(asking: tuple[RolloutDesk, Terminal]) -> None:
+    desk, screen = asking
+    screen.until(f"Sign rollout/{APP}/000001 and push it to origin?")
     os.write(screen.handle, b"y\n")
-    screen.until("Push it to origin?")
+    screen.until("Pushed to origin.")
+    assert screen.child.wait(timeout=60) == 0
+    assert desk.fleet.git("ls-remote", "origin", "refs/tags/*").split()[1] == f"refs/tags/rollout/{APP}/000001"
+
+
+def test_question_that_is_broken_off_makes_nothing(asking: tuple[RolloutDesk, Terminal]) -> None:
+    desk, screen = asking
+    screen.until("and push it to origin?")
     os.write(screen.handle, b"\x04")  # the end of input; it waits in the terminal, a signal may come before it is asked
-    screen.until("It stays in this clone. To publish it: git push origin refs/tags/rollout/line/000001")
     assert screen.child.wait(timeout=60) == 130
-    assert desk.fleet.git("tag", "--list", "rollout/*").strip() == "rollout/line/000001"
+    assert desk.fleet.git("tag", "--list") == ""
+
+
+def test_tag_that_could_not_be_pushed_stays_and_it_is_said_how_to_publish_it(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    hook = desk.bare / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    said = desk.run("halt", APP, "--reason", "rejects", "--yes", "--push", code=5)
+    assert "not today" in said
+    assert f"To publish it: git push origin refs/tags/rollout/{APP}/000001" in said
+    assert desk.fleet.git("tag", "--list").strip() == f"rollout/{APP}/000001"

@@ -1,7 +1,8 @@
 """`edgegitops rollout approve|halt|resume|revoke|rollback|retry|hotfix`: shows what it will do, makes the signed tag.
 
-The order is always the same: look, show, ask, sign with the person's own git, read the tag as a node reads it, and only
-then offer to push. A tag that a node would refuse is removed again. Exit 1 where it would change nothing.
+The order is always the same: look, show, ask once, sign with the person's own git, read the tag as a node reads it, and
+only then push, where that was asked for. A tag that a node would refuse is removed again. Exit 1 where it would change
+nothing.
 """
 
 import sys
@@ -192,7 +193,7 @@ def _run(wish: Wish) -> None:
         if wish.as_json:
             click.echo(words.json_of(told))
         return
-    _ask(wish, f"Sign {desk_of.name_of(draft)}?")
+    _ask(wish, f"Sign {desk_of.name_of(draft)}{f' and push it to {wish.remote}' if wish.remote else ''}?")
     made = desk_of.make_tag(wish.path, desk, draft)
     after = words.after(desk, made)
     for line in after:
@@ -233,27 +234,23 @@ def _ask(wish: Wish, question: str) -> None:
     if wish.is_sure:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here; --yes signs without asking, --dry-run makes nothing")
+        raise click.UsageError("nobody can be asked here; --yes does not ask, --dry-run makes nothing")
     click.confirm(question, abort=True, err=wish.as_json)
 
 
 def _push(wish: Wish, made: ControlTag) -> bool:
     from edgegitops import workbench_rollout as desk_of
+    from edgegitops.errors import DeniedError
 
     name = desk_of.name_of(made)
     if not wish.remote:
         click.echo(f"To publish it: git push origin refs/tags/{name}", err=wish.as_json)
         return False
-    stays = f"It stays in this clone. To publish it: git push {wish.remote} refs/tags/{name}"
     try:
-        is_wanted = wish.is_sure or click.confirm(f"Push it to {wish.remote}?", err=wish.as_json)
-    except click.Abort:
-        click.echo(f"\n{stays}", err=True)
+        desk_of.push_tag(wish.path, wish.remote, made)
+    except (DeniedError, KeyboardInterrupt):
+        click.echo(f"{name} stays in this clone. To publish it: git push {wish.remote} refs/tags/{name}", err=True)
         raise
-    if not is_wanted:
-        click.echo(stays, err=wish.as_json)
-        return False
-    desk_of.push_tag(wish.path, wish.remote, made)
     click.echo(f"Pushed to {wish.remote}.", err=wish.as_json)
     return True
 
