@@ -16,7 +16,6 @@ from edgegitops.core.model.codec import to_tree
 from edgegitops.core.model.faults import Fault
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_HOME = "https://edgegitops.dev"
 
 
 @click.command(epilog="Example: edgegitops validate --strict --format github fleet")
@@ -137,7 +136,6 @@ def _sarif(faults: Sequence[Fault], path: Path, strict: bool) -> None:  # noqa: 
     driver = {
         "name": "edgegitops",
         "version": __version__,
-        "informationUri": _HOME,
         "rules": [{"id": code} for code in sorted({str(fault.code) for fault in faults})],
     }
     results = [_sarif_result(fault, path, strict) for fault in faults]

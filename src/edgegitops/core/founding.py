@@ -315,7 +315,7 @@ _ATTRIBUTES = """\
 _README = """\
 # @FLEET@
 
-The signed desired state of a fleet of gateways, for [edgegitops](https://edgegitops.dev).
+The signed desired state of a fleet of gateways, for edgegitops.
 
 | what | where | who signs |
 | --- | --- | --- |

@@ -54,7 +54,7 @@ def test_schema_is_valid_and_of_2020_12(path):
     schema = load(path)
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema["$id"] == f"https://edgegitops.dev/schemas/v1/{path.name}"
+    assert schema["$id"] == f"urn:edgegitops:schemas/v1/{path.name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
