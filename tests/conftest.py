@@ -54,7 +54,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for report in (one for many in terminalreporter.stats.values() for one in many):
         if isinstance(report, pytest.TestReport):
             files[report.nodeid.partition("::")[0]] += report.duration
-            groups["of the machine" if report.nodeid.endswith("@machine") else "of the others"] += report.duration
+            groups["of the machine" if "system" in report.keywords else "of the others"] += report.duration
     if files.total() < LONG_RUN:
         return
     terminalreporter.section("slowest files")

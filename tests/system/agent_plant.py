@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgegitops import bootstrap
 from edgegitops.cli.demo.looks import entries_of
 from edgegitops.cli.demo.looks import is_chain_whole as is_chain_whole  # noqa: PLC0414 - for those who look through here
-from edgegitops.cli.demo.looks import ledger_of as ledger
 from edgegitops.core.model import events as e
-from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.release import Phase
 from edgegitops.errors import EdgegitopsError
 from edgegitops.lab import fleet as fleets
@@ -189,6 +189,22 @@ def planted(nodes: int, *wishes: Wish) -> Iterator[Plant]:
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
+_FOLDED: dict[Path, Any] = {}
+
+
+def ledger(node: VirtualNode) -> Ledger:
+    """What the node's journal says. Whoever waits looks often: what the look before this one folded is taken from
+    there, where the journal still holds it.
+    """
+    journal = bootstrap.read_journal(node.state)
+    try:
+        journal._folded = _FOLDED.get(node.state)
+        return journal.ledger()
+    finally:
+        _FOLDED[node.state] = journal._folded
+        journal.close()
+
+
 def record(node: VirtualNode, name: str) -> DeploymentRecord:
     """What the node remembers of one deployment."""
     return ledger(node).deployments.get(name) or DeploymentRecord(name)
@@ -197,6 +213,11 @@ def record(node: VirtualNode, name: str) -> DeploymentRecord:
 def happened(node: VirtualNode, since: int = 0) -> list[e.Event]:
     """The events of the node's journal after an entry."""
     return [entry.event for entry in entries_of(node, since)]
+
+
+def is_at_rest(node: VirtualNode) -> bool:
+    """Whether the last that the journal says is that a worker ended."""
+    return isinstance(happened(node, ledger(node).seq - 1)[-1], e.WorkerStopped)
 
 
 def status(node: VirtualNode) -> dict[str, Any]:
