@@ -135,7 +135,7 @@ def test_registry_that_hangs_holds_up_its_own_release_alone(plant: Plant) -> Non
 def test_layer_that_the_registry_lost_holds_until_it_is_back(plant: Plant) -> None:
     node, lab = plant.nodes[0], plant.lab
     wanted = App("plant/layered", "2.0.0")
-    layer = json.loads(image(wanted).manifest)["layers"][0]["digest"]
+    layer = json.loads(image(wanted).manifest)["layers"][-1]["digest"]
     blob = lab.directory / "registry/data/docker/registry/v2/blobs/sha256" / layer[7:9] / layer[7:] / "data"
     lab.registry.publish(wanted)
     kept = blob.rename(blob.with_name("away"))

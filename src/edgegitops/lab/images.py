@@ -11,11 +11,12 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from edgegitops.errors import InvalidConfigError
 from edgegitops.lab.commands import PATH, run
-from edgegitops.lab.oci import Content, Image, build
+from edgegitops.lab.oci import Content, Image, Layer, build, layer
 
 PORT = 8080
 _PORTS = {"broker": 1883, "postgres": 5432}
@@ -85,16 +86,12 @@ def image(app: App) -> Image:
     }
     line = f"{app.name} {app.version}\n".encode()
     files = {
-        **_busybox(),
         "/app/run": Content(_RUN.encode(), 0o755),
         "/www/healthz": Content(b"ok " + line),
         "/www/version": Content(line),
         "/www/index.html": Content(b"<h1>" + line.strip() + b"</h1>\n"),
         "/www/config": Content(link="/config/app.conf"),
         "/empty/index.html": Content(b"not ready\n"),
-        "/etc/passwd": Content(b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),
-        "/etc/group": Content(b"root:x:0:\nnogroup:x:65534:\n"),
-        "/tmp/.keep": Content(),  # noqa: S108 - a path inside the image
     }
     return build(
         files,
@@ -106,10 +103,13 @@ def image(app: App) -> Image:
             "WorkingDir": "/",
             "Labels": {"org.opencontainers.image.title": app.name, "org.opencontainers.image.version": app.version},
         },
+        on=[_busybox()],
     )
 
 
-def _busybox() -> dict[str, Content]:
+@cache
+def _busybox() -> Layer:
+    """What all apps have below them; engines and registries keep it once."""
     program = shutil.which("busybox", path=PATH)
     if program is None:
         raise InvalidConfigError("busybox not found; run packaging/install-debian.sh")
@@ -118,4 +118,9 @@ def _busybox() -> dict[str, Content]:
         raise InvalidConfigError(f"{program} is not static; install Debian's busybox-static")
     applets = run([program, "--list"]).decode().split()
     links = {f"/bin/{name}": Content(link="busybox") for name in applets if name != "busybox"}
-    return {**links, "/bin/busybox": Content(data, 0o755)}
+    others = {
+        "/etc/passwd": Content(b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),
+        "/etc/group": Content(b"root:x:0:\nnogroup:x:65534:\n"),
+        "/tmp/.keep": Content(),  # noqa: S108 - a path inside the image
+    }
+    return layer({**links, "/bin/busybox": Content(data, 0o755), **others})

@@ -1,5 +1,5 @@
 """Law: an image is made from files in memory, byte for byte the same each time, so its digest is known before any
-registry or engine has seen it. OCI image format 1.0: one gzipped layer, one config, one manifest.
+registry or engine has seen it. OCI image format 1.0: gzipped layers, one config, one manifest.
 """
 
 import gzip
@@ -8,7 +8,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,18 +45,38 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def build(files: Mapping[str, Content], settings: Mapping[str, Any]) -> Image:
-    """The image of these files (absolute paths) with the `config` object of the OCI configuration (Entrypoint …)."""
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Some files of an image, gzipped; `diff_id` is the digest of what is in the gzip."""
+
+    data: bytes = field(repr=False)
+    diff_id: str
+
+    @property
+    def digest(self) -> str:
+        """The digest to fetch it by."""
+        return digest_of(self.data)
+
+
+def layer(files: Mapping[str, Content]) -> Layer:
+    """The layer of these files (absolute paths)."""
     plain = _tar(files)
-    layer = gzip.compress(plain, compresslevel=6, mtime=0)
+    return Layer(gzip.compress(plain, compresslevel=6, mtime=0), digest_of(plain))
+
+
+def build(files: Mapping[str, Content], settings: Mapping[str, Any], *, on: Sequence[Layer] = ()) -> Image:
+    """The image of these files (absolute paths), `on` layers that others may have too, with the `config` object of the
+    OCI configuration (Entrypoint …).
+    """
+    layers = [*on, layer(files)]
     config = _json(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": dict(settings),
-            "rootfs": {"type": "layers", "diff_ids": [digest_of(plain)]},
-            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "edgegitops lab"}],
+            "rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in layers]},
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "edgegitops lab"} for _ in layers],
         }
     )
     manifest = _json(
@@ -64,10 +84,10 @@ def build(files: Mapping[str, Content], settings: Mapping[str, Any]) -> Image:
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "config": {"mediaType": _CONFIG_TYPE, "digest": digest_of(config), "size": len(config)},
-            "layers": [{"mediaType": _LAYER_TYPE, "digest": digest_of(layer), "size": len(layer)}],
+            "layers": [{"mediaType": _LAYER_TYPE, "digest": one.digest, "size": len(one.data)} for one in layers],
         }
     )
-    return Image(manifest, {digest_of(layer): layer, digest_of(config): config})
+    return Image(manifest, {**{one.digest: one.data for one in layers}, digest_of(config): config})
 
 
 def artifact(files: Mapping[str, bytes]) -> Image:
