@@ -45,9 +45,12 @@ class Archive:
 
     def show(self, one: "Held") -> None:
         """Push a lost tag under its own name, and name it in the clone too. DeniedError: git said no."""
+        from edgegitops.workbench_tags import telling_what_bars
+
         if one.object in self.strangers:
             self.git.store(self.strangers[one.object])
-        self.git.show(self.remote, one.ref, one.object)
+        with telling_what_bars(self.git, self.remote, one.tag.deployment):
+            self.git.show(self.remote, one.ref, one.object)
         if self.desk is not None and one.ref not in self.refs:
             self.git.keep(one.ref, one.object)
 
@@ -58,7 +61,9 @@ def of_clone(path: Path, deployment: str, remote: str, others: Iterable[Path], r
     from edgegitops.adapters.tags_git import Tags
     from edgegitops.core.overview.lost_tags import losses, sought, turns
     from edgegitops.workbench_rollout import open_desk
+    from edgegitops.workbench_tags import require_room
 
+    require_room(path, deployment)
     git, prefix = Tags(path), f"rollout/{deployment}/"
     shown = git.shown(remote, prefix)
     refs = Clone(path).refs(f"refs/tags/{prefix}")

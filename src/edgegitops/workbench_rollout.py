@@ -340,33 +340,6 @@ def name_of(tag: ControlTag) -> str:
     return f"rollout/{tag.deployment}/{tag.number:06}"
 
 
-def fetch_tags(path: Path, remote: str, deployment: str) -> frozenset[str]:
-    """Fetch the control tags of a deployment. Refs under which the remote has another tag stay as they are here; they
-    are the answer.
-    """
-    from edgegitops.adapters.repository_clone import Clone
-    from edgegitops.adapters.tags_git import Tags
-
-    tags = Tags(path)
-    try:
-        tags.fetch(remote, f"rollout/{deployment}/")
-    except DeniedError:
-        here = Clone(path).refs(f"{_PREFIX}{deployment}/")
-        there = tags.shown(remote, f"rollout/{deployment}/")
-        other = frozenset(ref for ref, oid in there.items() if here.get(ref, oid) != oid)
-        if not other:
-            raise
-        return other
-    return frozenset()
-
-
-def push_tag(path: Path, remote: str, tag: ControlTag) -> None:
-    """Push one tag."""
-    from edgegitops.adapters.tags_git import Tags
-
-    Tags(path).push(remote, name_of(tag))
-
-
 def commit_named(path: Path, name: str) -> str:
     """The commit that a name or id means."""
     from edgegitops.adapters.repository_clone import Clone

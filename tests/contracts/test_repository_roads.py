@@ -115,3 +115,30 @@ def test_too_many_control_tags_stop_no_fetch(tmp_path: Path) -> None:
     assert mirror.fetch() == source.tip
     assert "11000 control tags" in mirror.tags_failed
     assert mirror.tags() == {}
+
+
+@pytest.mark.parametrize("name", ["rollout", "rollout/app"])
+def test_tag_that_bars_all_control_tags_of_the_remote_wedges_no_node(
+    tmp_path: Path, source: FleetSource, url: str, certificate: Path, name: str
+) -> None:
+    """Git keeps no ref below another: a server with such a tag has no control tags, and a node goes on, keeps what it
+    saw, and hears the next one when the tag is gone.
+    """
+    ca_file = str(certificate.with_suffix(".crt"))
+    mirror = GitRepository(str(tmp_path / "mirror.git"), url, credentials=GitCredentials(ca_file=ca_file))
+    halt = source.tag("rollout/app/000001")
+    mirror.fetch()
+    git(source.path, "update-ref", "-d", "refs/tags/rollout/app/000001")
+    source.tag(name)
+    new = source.commit("after it")
+    assert mirror.fetch() == new
+    assert mirror.tags_failed == ""
+    assert f"refs/tags/{name}/000001" not in mirror.tags()
+    mirror.keep_tags([halt])
+    assert mirror.objects().read(halt) is not None
+    for way in (url, str(source.path)):
+        assert (list_tip(way, "main", timeout=TIMEOUT, ca_file=ca_file) or "").startswith(new)
+    git(source.path, "update-ref", "-d", f"refs/tags/{name}")
+    second = source.tag("rollout/app/000002", text="heard again")
+    assert mirror.fetch() == new
+    assert mirror.tags() == {"refs/tags/rollout/app/000002": second}

@@ -111,3 +111,12 @@ def test_node_shows_what_its_agent_keeps(desk, tmp_path):
     assert ([one["kind"] for one in seen["lost"]], seen["isPushed"]) == (["halt"], True)
     assert git(desk.bare, "rev-parse", REFS[0]) == desk.was[0]
     assert git(state / "mirror.git", "for-each-ref") == before
+
+
+def test_tag_of_the_remote_that_bars_what_goes_back_is_named(tmp_path: Path) -> None:
+    desk = RolloutDesk(tmp_path)
+    desk.tag("halt")
+    git(desk.bare, "update-ref", "-d", REFS[0])
+    git(desk.bare, "tag", f"rollout/{APP}", "main")
+    said = desk.run("restore-log", APP, "--yes", code=5)
+    assert f"git push origin --delete refs/tags/rollout/{APP}" in said

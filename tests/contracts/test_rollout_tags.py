@@ -315,3 +315,25 @@ def test_tag_that_could_not_be_pushed_stays_and_it_is_said_how_to_publish_it(tmp
     assert "not today" in said
     assert f"To publish it: git push origin refs/tags/rollout/{APP}/000001" in said
     assert desk.fleet.git("tag", "--list").strip() == f"rollout/{APP}/000001"
+
+
+@pytest.mark.parametrize("name", ["rollout", f"rollout/{APP}"])
+def test_tag_of_the_clone_that_bars_all_others_is_named_before_anybody_is_asked(tmp_path: Path, name: str) -> None:
+    """Git keeps no ref below another. Red where git's own words come after the question."""
+    desk = RolloutDesk(tmp_path)
+    desk.fleet.git("update-ref", f"refs/tags/{name}", "HEAD")
+    said = desk.run("halt", APP, "--reason", "rejects", code=5)
+    assert f"git tag -d {name};" in said
+    desk.fleet.git("tag", "-d", name)
+    desk.tag("halt")
+
+
+@pytest.mark.parametrize("name", ["rollout", f"rollout/{APP}"])
+def test_tag_of_the_remote_that_bars_all_others_is_named(tmp_path: Path, name: str) -> None:
+    desk = RolloutDesk(tmp_path)
+    subprocess.run(["git", "-C", str(desk.bare), "tag", name, "main"], check=True)
+    said = desk.run("halt", APP, "--reason", "rejects", "--yes", "--push", code=5)
+    for advice in (f"git push origin --delete refs/tags/{name}", f"git push origin refs/tags/rollout/{APP}/000001"):
+        assert advice in said
+        desk.fleet.git(*advice.split()[1:])
+    assert [one["kind"] for one in desk.look("history")["tags"]] == ["halt"]

@@ -178,7 +178,9 @@ def _run(wish: Wish) -> None:
     from edgegitops import workbench_rollout as desk_of
     from edgegitops.cli import rollout_words as words
     from edgegitops.core.overview.effect import touched_by
+    from edgegitops.workbench_tags import require_room
 
+    require_room(wish.path, wish.deployment)
     notes, other = _fetched(wish)
     desk = desk_of.open_desk(wish.path, wish.deployment, wish.reports, without=other)
     draft = _draft(wish, desk)
@@ -208,15 +210,15 @@ def _fetched(wish: Wish) -> tuple[list[str], frozenset[str]]:
     without, and it continues no tag that nobody else will ever have: that would leave a hole which nobody can fill. The
     refs of such tags are the second answer.
     """
-    from edgegitops import workbench_rollout as desk_of
     from edgegitops.core.model.control import NEGATIVES
     from edgegitops.errors import DeniedError
+    from edgegitops.workbench_tags import fetch_tags
 
     if not wish.remote:
         return [], frozenset()
     is_negative = wish.kind in NEGATIVES
     try:
-        other = desk_of.fetch_tags(wish.path, wish.remote, wish.deployment)
+        other = fetch_tags(wish.path, wish.remote, wish.deployment)
     except DeniedError as error:
         if not is_negative:
             raise
@@ -239,15 +241,16 @@ def _ask(wish: Wish, question: str) -> None:
 
 
 def _push(wish: Wish, made: ControlTag) -> bool:
-    from edgegitops import workbench_rollout as desk_of
     from edgegitops.errors import DeniedError
+    from edgegitops.workbench_rollout import name_of
+    from edgegitops.workbench_tags import push_tag
 
-    name = desk_of.name_of(made)
+    name = name_of(made)
     if not wish.remote:
         click.echo(f"To publish it: git push origin refs/tags/{name}", err=wish.as_json)
         return False
     try:
-        desk_of.push_tag(wish.path, wish.remote, made)
+        push_tag(wish.path, wish.remote, made)
     except (DeniedError, KeyboardInterrupt):
         click.echo(f"{name} stays in this clone. To publish it: git push {wish.remote} refs/tags/{name}", err=True)
         raise

@@ -108,6 +108,11 @@ def taken_number(place: str) -> int | None:
     return int(number) if _NUMBER.match(number) else None
 
 
+def names_in_the_way(deployment: str) -> tuple[str, ...]:
+    """The refs that bar every control tag of a deployment where they are: git lets no ref be below another."""
+    return f"{PREFIX}rollout", f"{PREFIX}rollout/{deployment}"
+
+
 def next_number(taken: Collection[int]) -> int | None:
     """The number behind the highest, or the highest that is free below it: numbers only order refs, and one that
     somebody wasted stops nobody. None: all are taken.
