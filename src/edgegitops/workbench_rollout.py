@@ -154,10 +154,10 @@ def open_desk(
         there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
         raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
     heard = evidence_of(reports, base)
-    version, known = signers.roots[-1].version, frozenset(one.payload for one in tags)
-    standpoint = Standpoint(now, is_clock_trusted=True, root_version=version, payloads=known)
-    reading = Reading(deployment, heard.evidence, standpoint)
-    situation = Situation(deployment, chain, ControlLog(frozenset(tags), now), reading)
+    log = ControlLog(frozenset(tags), now)
+    known = log.rooted | _heads_of_others(heard.evidence, deployment)
+    standpoint = Standpoint(now, is_clock_trusted=True, root_version=signers.roots[-1].version, payloads=known)
+    situation = Situation(deployment, chain, log, Reading(deployment, heard.evidence, standpoint))
     situation = _with_bygone(situation, heard, reports, base)
     return Desk(
         situation,
@@ -171,6 +171,12 @@ def open_desk(
         base.doubt,
         heard.wrong,
     )
+
+
+def _heads_of_others(evidence: "Evidence", deployment: str) -> frozenset[str]:
+    """What nodes tell of other deployments' tags, which nobody looks for here: nodes have them."""
+    told = (row for said in evidence.latest.values() for row in said.heads.items())
+    return frozenset(head for name, heads in told if name != deployment for head in heads)
 
 
 def with_waves(base: Base) -> list[str]:

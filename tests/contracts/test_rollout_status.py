@@ -214,6 +214,16 @@ def test_halt_is_told_where_nothing_waits_and_a_tag_that_no_node_tells_of(tmp_pa
     assert "stands" not in desk.run("status", APP, *where(desk))
 
 
+def test_words_on_another_deployment_make_no_report_one_that_knows_more(tmp_path: Path) -> None:
+    """Nodes have the tags of all deployments; who looks at one of them needs no others in the clone."""
+    desk = RolloutDesk(tmp_path)
+    second = desk.release("2.0.0")
+    desk.tell("a", second, heads={"other": ("0" * 64,)})
+    assert desk.look("status", *where(desk))["waves"][1]["waiting"][0]["mayStart"]
+    desk.tell("a", second, heads={APP: ("0" * 64,)})
+    assert not desk.look("status", *where(desk))["waves"][1]["waiting"][0]["mayStart"]
+
+
 def test_long_lines_are_folded_below_their_own_text(tmp_path: Path) -> None:
     desk = RolloutDesk(tmp_path)
     for site in "abcd":

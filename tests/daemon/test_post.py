@@ -106,7 +106,7 @@ def accused(node, name, *, sequence, digest="b" * 64):
 def test_old_good_news_shown_again_push_no_bad_news_out(node):
     """Whoever may write to the share has all old reports of a node, and they are signed.
 
-    Red where core/rollout/retention.py has `ranked = list(said)` for `ranked = sorted(said, key=rank, reverse=True)`.
+    Red where core/rollout/retention.py has `(one not in bygone, 0)` for `(one not in bygone, rank(one))`.
     """
     bad_news = node.transport.shown[PEER] = accused(node, PEER, sequence=100)
     node.work(PEER)

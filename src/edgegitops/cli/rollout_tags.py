@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgegitops.workbench_rollout import Desk
 
 _HOTFIX = timedelta(hours=12)
+_HEADS_NAMED = 500  # a tag may have 64 KiB
 _EFFECT = {
     ControlKind.APPROVE: "opens wave {wave}, as far as it waits for approvals",
     ControlKind.HALT: "stops every node that has not started yet; what runs goes on",
@@ -273,7 +274,7 @@ def _draft(wish: Wish, desk: "Desk") -> ControlTag:
         kind=wish.kind,
         target=_target(wish, desk),
         owner="",
-        previous=desk.situation.log.heads,
+        previous=desk.situation.log.heads[:_HEADS_NAMED],
         expires_at=_expiry(wish, desk.now),
         reason=reason[:900],
         **_own(wish, desk),

@@ -106,7 +106,7 @@ def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[
     """What a person should know before signing."""
     from edgegitops.core.overview.effect import EXCLUDING, excluded, held_then
 
-    found = list(_of_log(desk))
+    found = list(_of_log(desk, draft))
     if draft.kind in EXCLUDING:
         barred = excluded(desk.situation, draft.target)
         found.append(f"bars what {draft.target[:12]} gave to {count(len(barred), 'node')}: {names(barred)}")
@@ -125,17 +125,21 @@ def notes(desk: "Desk", draft: ControlTag, groups: "Sequence[Touched]") -> list[
     return found
 
 
-def _of_log(desk: "Desk") -> Iterator[str]:
+def _of_log(desk: "Desk", draft: ControlTag) -> Iterator[str]:
     log = desk.situation.log
     if desk.refused_head:
         yield desk.refused_head
     if log.missing:
         lost = ", ".join(sorted(one[:12] for one in log.missing))
         yield (
-            f"the log has a hole: {lost} is missing here, and nothing positive counts after it; fetch the tags; if the "
+            f"the log has a hole: {lost} is missing here, nothing positive counts after it, and this tag continues "
+            "nothing that does; fetch the tags; if the "
             f"remote lost it: edgegitops rollout restore-log {desk.situation.deployment}"
         )
-    if len(log.heads) > 1:
+    if len(log.heads) > len(draft.previous):
+        several = f"the log is forked; this tag names {len(draft.previous)} of {len(log.heads)} heads"
+        yield f"{several}, as many as one may, and counts for nothing yet: say it again until one names all"
+    elif len(log.heads) > 1:
         yield f"the log is forked; this tag names all {len(log.heads)} heads and heals it"
     for ref, why in desk.refused.items():
         yield f"{ref} takes no part: {why}"

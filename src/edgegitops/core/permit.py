@@ -119,13 +119,19 @@ class Rollouts:
     @property
     def heads(self) -> Mapping[str, tuple[str, ...]]:
         """The newest tags of each deployment that anybody has tagged."""
-        names = {tag.deployment for tag in self._judged[0].values()}
-        return {name: self.log(name).heads for name in sorted(names)}
+        return {name: log.heads for name, log in self._logs.items()}
 
     def log(self, deployment: str) -> ControlLog:
         """The control log of a deployment."""
-        tags = (tag for tag in self._judged[0].values() if tag.deployment == deployment)
-        return ControlLog(frozenset(tags), self.facts.now if self.is_clock_trusted else None)
+        return self._logs.get(deployment) or ControlLog(now=self.facts.now if self.is_clock_trusted else None)
+
+    @cached_property
+    def _logs(self) -> Mapping[str, ControlLog]:
+        told: dict[str, list[ControlTag]] = {}
+        for tag in self._judged[0].values():
+            told.setdefault(tag.deployment, []).append(tag)
+        now = self.facts.now if self.is_clock_trusted else None
+        return {name: ControlLog(frozenset(tags), now) for name, tags in sorted(told.items())}
 
     @cached_property
     def history(self) -> "History | Refused":
@@ -260,10 +266,8 @@ class Rollouts:
 
     def _reading(self, name: str, keys: Mapping[str, str]) -> Reading:
         floor = self.facts.ledger.floor
-        known = self._judged[0].keys()
-        standpoint = Standpoint(
-            self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, frozenset(known)
-        )
+        known = frozenset().union(*(log.rooted for log in self._logs.values()))
+        standpoint = Standpoint(self.facts.now, self.is_clock_trusted, floor.root_version if floor else 0, known)
         evidence = self.evidence(keys)
         before: list[tuple[Standpoint, dict[object, Counted]]] = self._kept("counted", list, evidence, self.history)
         if not before or before[0][0] != standpoint:

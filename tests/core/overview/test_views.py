@@ -269,7 +269,7 @@ def test_force_of_tags_is_told(world: World) -> None:
     lost = world.tag(ControlKind.RETRY, "r2", previous=("nobody has it",))
     log = ControlLog(frozenset(world.tags), NOW)
     forces = [force_of(log, one) for one in (halt, resume, late, rogue, rollback, lost)]
-    assert forces == [Force.IN_FORCE, Force.NO_PLACE, Force.EXPIRED, Force.NO_ROLE, Force.IN_FORCE, Force.NO_PLACE]
+    assert forces == [Force.ENDED, Force.IN_FORCE, Force.EXPIRED, Force.NO_ROLE, Force.IN_FORCE, Force.NO_PLACE]
     whole = ControlLog(frozenset(world.tags) - {lost}, NOW)
     assert [force_of(whole, one) for one in (halt, resume)] == [Force.ENDED, Force.IN_FORCE]
 

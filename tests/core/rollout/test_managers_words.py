@@ -37,24 +37,53 @@ LINE = (tag("t1"), tag("t2", "t1"), tag("t3", "t2"))
     [
         ((), [], (), set()),
         (LINE, ["t1", "t2", "t3"], ("t3",), set()),
-        ((LINE[0], LINE[2]), [], ("t1", "t3"), {"t2"}),
-        (LINE[1:], [], ("t3",), {"t1"}),
+        ((LINE[0], LINE[2]), ["t1"], ("t1",), {"t2"}),
+        (LINE[1:], [], (), {"t1"}),
         ((*LINE, tag("t4", "t1")), ["t1"], ("t3", "t4"), set()),
         ((*LINE, tag("t4", "t1"), tag("t5", "t3", "t4")), ["t1", "t5"], ("t5",), set()),
         ((*LINE, tag("t4", "t1"), tag("t5", "t3", "t4"), tag("t6", "t5")), ["t1", "t5", "t6"], ("t6",), set()),
         ((tag("t1"), tag("t2")), [], ("t1", "t2"), set()),
         ((tag("t1"), tag("t2"), tag("t3", "t1", "t2")), ["t3"], ("t3",), set()),
-        ((tag("t1"), tag("t2", "t1", "gone")), ["t1"], ("t2",), {"gone"}),
-        ((tag("t1"), tag("t2", "t1"), tag("t3", "gone")), [], ("t2", "t3"), {"gone"}),
+        ((tag("t1"), tag("t2", "t1", "gone")), ["t1"], ("t1",), {"gone"}),
+        ((tag("t1"), tag("t2", "t1"), tag("t3", "gone")), ["t1", "t2"], ("t2",), {"gone"}),
+        ((tag("t1"), tag("t2", "gone"), tag("t3", "t1", "t2")), ["t1"], ("t1",), {"gone"}),
     ],
-    ids=["empty", "line", "hole", "headless", "fork", "healed", "after-it", "two-starts", "one-end", "lost", "island"],
+    ids=[
+        "empty",
+        "line",
+        "hole",
+        "headless",
+        "fork",
+        "healed",
+        "after-it",
+        "two-starts",
+        "one-end",
+        "lost",
+        "island",
+        "bridge",
+    ],
 )
 def test_good_news_counts_on_one_unbroken_road_only(
     tags: tuple[ControlTag, ...], counts: list[str], heads: tuple[str, ...], missing: set[str]
 ) -> None:
-    """An island whose beginning nobody knows may be a fork of everything."""
+    """What hangs in the air splits nothing: one key, a revoked one too, could silence a log for ever."""
     found = log(*tags)
     assert (counting(found), found.heads, found.missing) == (counts, heads, missing)
+
+
+def test_halt_that_continues_a_tag_that_never_was_is_a_halt_and_a_resume_that_leaves_it_aside_ends_it() -> None:
+    """Red where core/rollout/control_log.py has `self.by_payload.keys() - continued` for `self.rooted - continued`."""
+    halt = tag("t2", "never", kind=ControlKind.HALT, roles=frozenset(), roles_now=frozenset())
+    found = log(tag("t1"), halt)
+    assert found.halts == (halt,)
+    resume = tag("t3", *found.heads, kind=ControlKind.RESUME, resumes="t2")
+    assert log(tag("t1"), halt, resume).halts == ()
+
+
+def test_retry_never_stands_after_a_revocation_that_hangs_in_the_air() -> None:
+    revoke = tag("t0", "never", kind=ControlKind.REVOKE)
+    found = log(tag("t1"), revoke, tag("t2", "t1", kind=ControlKind.RETRY))
+    assert found.exclusions == (revoke,)
 
 
 def test_tag_stands_after_all_that_its_chain_contains() -> None:

@@ -15,6 +15,7 @@ from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFai
 from edgegitops.core.model.trust import Floor, Pin
 from edgegitops.core.model.waves import ABSENT
 from edgegitops.core.rollout.telling import STATES, Voice, is_news, report_of, soaks_asked
+from edgegitops.core.trust.reports import SIZE_MOST, payload_of
 
 ONE, TWO = app("1"), app("2")
 SECOND = timedelta(seconds=1)
@@ -38,10 +39,23 @@ def test_every_phase_has_its_word() -> None:
 
 def test_report_says_who_speaks_and_what_it_knows() -> None:
     alarms = {f"{code} fleet": AlarmRecord(code, "fleet", "words", DAWN) for code in (Alarm.STALE, Alarm.BUG)}
-    found = report(floor=FLOOR, alarms=alarms)
+    found = report(DeploymentRecord("line"), floor=FLOOR, alarms=alarms)
     assert (found.fleet, found.name, found.installation, found.boot) == ("urn:f", "plant/press", "i1", "b1")
     assert (found.sequence, found.issued_at, found.root_version, found.floor) == (7, DAWN, 3, "c" * 40)
     assert (found.heads, found.alarms) == ({"line": ("t1",)}, tuple(sorted([str(Alarm.STALE), str(Alarm.BUG)])))
+
+
+def test_tags_without_end_make_no_report_that_is_longer_than_it_may_be() -> None:
+    """By one key, a revoked one too: else it could silence the fleet.
+
+    Red where core/rollout/telling.py has `several for name` for `several[:HEADS_MOST] for name`.
+    """
+    ledger = Ledger(deployments={"line": DeploymentRecord("line")})
+    split = tuple(f"{at:064x}" for at in range(5_000))
+    heads = {"line": split} | {f"never-{at}": (f"{at:064x}",) for at in range(5_000)}
+    found = report_of(ledger, VOICE, heads, sequence=1, now=DAWN)
+    assert len(payload_of(found)) < SIZE_MOST / 8
+    assert set(found.heads["line"]) <= set(split)
 
 
 def test_node_without_a_floor_knows_no_root() -> None:

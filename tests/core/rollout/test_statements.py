@@ -97,8 +97,10 @@ def test_fork_opens_nothing(scene: Scene, data: st.DataObject) -> None:
     for tag in scene.world.tags:
         assert old.counts(tag) or not new.counts(tag)
     assert made.payload not in old.heads
+    rooted = [one for one in new.tags if not any(new.missing & {*two.previous} for two in road_of(new, one))]
+    assert {one.payload for one in new.tags if new.counts(one)} <= {one.payload for one in rooted}
     for one in new.tags:
-        if any(one not in road_of(new, two) and two not in road_of(new, one) for two in new.tags):
+        if any(one not in road_of(new, two) and two not in road_of(new, one) for two in rooted):
             assert not new.counts(one)
     if not new.counts(made):
         assert_opens_nothing(scene, scene.other(tags=[*scene.world.tags, made]))

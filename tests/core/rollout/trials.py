@@ -27,8 +27,8 @@ OUTCOMES = (None, ReportedState.HEALTHY, ReportedState.CHANGING, ReportedState.R
 
 
 def judge_of(world: World) -> tuple[ControlLog, Reading]:
-    standpoint = Standpoint(world.now, world.is_clock_trusted, 1, {tag.payload for tag in world.tags})
     log = ControlLog(frozenset(world.tags), world.now if world.is_clock_trusted else None)
+    standpoint = Standpoint(world.now, world.is_clock_trusted, 1, log.rooted)
     return log, Reading(D, Evidence(frozenset(world.said)), standpoint)
 
 

@@ -108,8 +108,8 @@ class World:
     def ask(self, own: Own | str, running: str = "-", **more: object) -> Start | Settled | Shut:
         """What a node may start, which runs the release of that word."""
         me = own if isinstance(own, Own) else Own(own, content(running), **more)  # type: ignore[arg-type]
-        standpoint = Standpoint(self.now, self.is_clock_trusted, 1, {tag.payload for tag in self.tags})
         log = ControlLog(frozenset(self.tags), self.now if self.is_clock_trusted else None)
+        standpoint = Standpoint(self.now, self.is_clock_trusted, 1, log.rooted)
         return next_release(Question(me, self.chain, log, Reading(D, Evidence(frozenset(self.said)), standpoint)))
 
 

@@ -111,7 +111,8 @@ def turns(situation: Situation, found: Losses) -> tuple[Turn, ...]:
 
 def _answers(situation: Situation, log: ControlLog) -> dict[str, Shut | None]:
     """What each pending node would be told under a log: held, or None where it may start."""
-    standpoint = replace(situation.reading.standpoint, payloads=frozenset(log.by_payload))
+    others = frozenset(situation.reading.standpoint.payloads) - situation.log.rooted
+    standpoint = replace(situation.reading.standpoint, payloads=others | log.rooted)
     seen = Situation(situation.deployment, situation.chain, log, replace(situation.reading, standpoint=standpoint))
     answers = seen.answers.items()
     return {

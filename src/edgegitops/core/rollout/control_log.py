@@ -3,12 +3,15 @@
 The log of a deployment is the graph of `previous` over payload digests. A positive statement counts where
 1. its key holds a role for it now, and it has not expired by a trusted clock;
 2. every tag before it, back to `none`, is known;
-3. every other tag that is known stands before or after it: inside a fork nothing positive counts, also once healed.
+3. every other tag of which that holds stands before or after it: inside a fork nothing positive counts, also once
+   healed.
+What hangs in the air, because a tag before it is not known, takes no place: else any key, a revoked one too, could
+silence the log for ever with a tag that continues one that never was.
 Halts, revocations and the exclusion of a rollback act wherever they stand. A halt ends by a counting resume that
 names it; an exclusion by a counting retry that stands after it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -46,10 +49,19 @@ class ControlLog:
         return frozenset(before for tag in self.tags for before in tag.previous) - self.by_payload.keys()
 
     @cached_property
+    def rooted(self) -> frozenset[str]:
+        """The tags of rule 2."""
+        found: set[str] = set()
+        for tag in self._ordered:
+            if found.issuperset(tag.previous):
+                found.add(tag.payload)
+        return frozenset(found)
+
+    @cached_property
     def heads(self) -> tuple[str, ...]:
-        """Tags that no other continues, for the next one's `Previous`."""
-        continued = {before for tag in self.tags for before in tag.previous}
-        return tuple(sorted(self.by_payload.keys() - continued))
+        """Tags with a place that no other such continues, for the next one's `Previous`."""
+        continued = {before for tag in self._ordered if tag.payload in self.rooted for before in tag.previous}
+        return tuple(sorted(self.rooted - continued))
 
     @cached_property
     def _ordered(self) -> tuple[ControlTag, ...]:
@@ -76,27 +88,24 @@ class ControlLog:
         each head of that is continued by the tag itself, and likewise behind it. A log of many years, or one that a
         stolen key wrote full, costs no more than its length.
         """
-        whole: set[str] = set()
+        rooted = [tag for tag in self._ordered if tag.payload in self.rooted]
         first: set[str] = set()
         heads: set[str] = set()
-        followers: dict[str, set[str]] = {tag.payload: set() for tag in self._ordered}
-        for tag in self._ordered:
-            previous = set(tag.previous)
-            if previous <= whole:
-                whole.add(tag.payload)
-                if heads <= previous:
-                    first.add(tag.payload)
-            for one in previous & followers.keys():
+        followers: dict[str, set[str]] = {tag.payload: set() for tag in rooted}
+        for tag in rooted:
+            if heads.issubset(tag.previous):
+                first.add(tag.payload)
+            for one in tag.previous:
                 followers[one].add(tag.payload)
-            heads -= previous
+            heads.difference_update(tag.previous)
             heads.add(tag.payload)
-        return frozenset(first & self._leading(followers))
+        return frozenset(first & self._leading(rooted, followers))
 
-    def _leading(self, followers: Mapping[str, set[str]]) -> set[str]:
+    def _leading(self, rooted: Sequence[ControlTag], followers: Mapping[str, set[str]]) -> set[str]:
         """The tags that all behind them stand behind."""
         found: set[str] = set()
         roots: set[str] = set()
-        for tag in reversed(self._ordered):
+        for tag in reversed(rooted):
             behind = followers[tag.payload]
             if roots <= behind:
                 found.add(tag.payload)
@@ -107,7 +116,7 @@ class ControlLog:
     def stands_after(self, tag: ControlTag, other: ControlTag) -> bool:
         """Whether the chain of a tag contains another; both are known."""
         if tag.payload in self._placed:
-            return self._places[other.payload] < self._places[tag.payload]
+            return other.payload in self.rooted and self._places[other.payload] < self._places[tag.payload]
         seen, waiting = set(), list(tag.previous)
         while waiting:
             one = waiting.pop()

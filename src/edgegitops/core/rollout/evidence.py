@@ -24,7 +24,9 @@ _NONE: "Mapping[str, frozenset[Failure]]" = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Standpoint:
-    """What the judge knows: the instant, whether the clock is trusted, its root version and the control tags it has."""
+    """What the judge knows: the instant, whether the clock is trusted, its root version, and the control tags that it
+    has with all that they continue.
+    """
 
     now: datetime
     is_clock_trusted: bool

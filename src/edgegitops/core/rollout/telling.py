@@ -4,6 +4,8 @@
 2. A failure is told until a retry or a new attempt makes it moot, with the sequence of the report that first told it.
 3. A report is news where something but its sequence and its instant differs from the last one; of a soak that goes on,
    round spans are news. Else it is due after a heartbeat.
+4. Newest control tags are told of deployments that are here, of each at most so many: whoever tags names that nobody
+   has, or splits a log without end, makes no report longer than it may be.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,6 +45,7 @@ ROUND = tuple(
     )
 )
 LONGEST = timedelta.max
+HEADS_MOST = 16
 STATES: Mapping[Phase, ReportedState] = {
     Phase.ABSENT: ReportedState.ABSENT,
     Phase.PENDING: ReportedState.WAITING,
@@ -88,7 +91,7 @@ def report_of(
         issued_at=now,
         root_version=floor.root_version if floor else 0,
         floor=floor.commit if floor else "",
-        heads={name: several for name, several in heads.items() if several},
+        heads={name: several[:HEADS_MOST] for name, several in heads.items() if several and name in told},
         deployments=told,
         alarms=tuple(sorted({str(one.code) for one in ledger.alarms.values()})),
     )
