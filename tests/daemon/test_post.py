@@ -252,6 +252,20 @@ def test_last_sequence_that_there_is_ends_no_worker(node):
     assert "another report key" in alarm.detail
 
 
+def test_own_word_from_the_end_of_time_ends_no_worker(node):
+    """Whoever stole a node's key could say it."""
+    site, _, name = ME.partition("/")
+    said = Report(node.forge.fleet, site, name, "i1", "b1", 4, datetime.max.replace(tzinfo=UTC), 1, "")
+    payload = payload_of(said)
+    node.transport.shown[ME] = sealed(payload, node.forge.signer(name).sign(payload, NAMESPACE))
+    node.others = (MemoryReports(),)
+    node.others[0].wrong = UnavailableError("reports", "collect", "away")
+    assert node.work().due_at() <= node.clock.now() + HEARTBEAT, "it may say nothing yet"
+    node.others[0].wrong = None
+    assert node.work().due_at() <= node.clock.now() + HEARTBEAT
+    assert node.told.sequence == 5
+
+
 def two(node):
     """A second transport beside the first."""
     other = MemoryReports()

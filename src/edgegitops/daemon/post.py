@@ -112,7 +112,7 @@ class Postman:
         if not self._transports:
             return None
         last, now, heartbeat = self._tried or self._last(), self._clock.now(), self._heartbeat
-        due = (last.issued_at if last is not None else now) + heartbeat
+        due = (min(last.issued_at, now) if last is not None else now) + heartbeat
         standing = self._journal.ledger().alarms.get(_ALARM)
         if standing is not None:
             due = min(due, now + min(now - standing.since, heartbeat))

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from edgegitops.core.model.canonical import sha256_hex
 from edgegitops.core.model.codec import from_tree
+from edgegitops.core.model.control import Forgiven
 from edgegitops.core.model.reasons import Doubt
 from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, Statement
 from edgegitops.core.model.trust import Refused
+from edgegitops.core.trust.control_tags import forgiven_of
 from edgegitops.core.trust.reports import NAMESPACE, key_id, payload_of, read_report, sealed, statement_in
 
 NAME = "goteborg-1/gw-line"
@@ -55,6 +57,25 @@ def test_report_is_read_as_it_was_written(forge):
     assert found.report == REPORT
 
 
+def failing_in(sequence):
+    """A report that tells a failure under a sequence."""
+    failure = ReportedFailure("cd" * 20, "3" * 64, sequence, "crashed")
+    told = replace(REPORT.deployments["vision-qa"], failures=(failure,))
+    return replace(REPORT, deployments={"vision-qa": told})
+
+
+def soaked(span):
+    """A report of a node that is healthy for so long."""
+    told = replace(REPORT.deployments["vision-qa"], soaked_for=span)
+    return replace(REPORT, deployments={"vision-qa": told})
+
+
+def test_failure_that_is_believed_has_a_sequence_that_a_retry_can_name(forge):
+    """Whoever stole the key of a node could else tell one that nobody can ever forgive."""
+    assert isinstance(read(forge, made(forge, failing_in(2**53 - 1))), Statement)
+    assert forgiven_of(f"{NAME}@{2**53 - 1}") == Forgiven(NAME, 2**53 - 1)
+
+
 def test_ssh_keygen_could_have_signed_it_and_every_hash_is_one_statement(forge):
     payload = payload_of(REPORT)
     one = read(forge, sealed(payload, forge.signer("node").sign(payload, NAMESPACE, hash_=b"sha256")))
@@ -74,6 +95,9 @@ def test_ssh_keygen_could_have_signed_it_and_every_hash_is_one_statement(forge):
         (lambda forge: made(forge, json.dumps(json.loads(payload_of(REPORT))).encode()), Doubt.MALFORMED_OBJECT),
         (lambda forge: made(forge, b"{}"), Doubt.MALFORMED_OBJECT),
         (lambda forge: made(forge, b"[" * 100_000), Doubt.MALFORMED_OBJECT),
+        (lambda forge: made(forge, replace(REPORT, sequence=-1)), Doubt.MALFORMED_OBJECT),
+        (lambda forge: made(forge, failing_in(-5)), Doubt.MALFORMED_OBJECT),
+        (lambda forge: made(forge, soaked(-timedelta(microseconds=1))), Doubt.MALFORMED_OBJECT),
         (lambda _: b"x" * 300_000, Doubt.OBJECT_TOO_LARGE),
     ],
 )

@@ -6,6 +6,7 @@ refused; so is what does not fit the shape. Which key a node has is said by `tru
 """
 
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -122,4 +123,13 @@ def _parsed(payload: bytes) -> Report | str:
         is_canonical = payload_of(report) == payload
     except (ValueError, OverflowError, RecursionError) as error:  # an instant can be too far off for UTC
         return f"the report cannot be read: {error}"
-    return report if is_canonical else "the report is not in canonical form"
+    if not is_canonical:
+        return "the report is not in canonical form"
+    return report if min(_counts(report)) >= 0 else "a sequence or a soak below zero"
+
+
+def _counts(report: Report) -> Iterator[float]:
+    yield report.sequence
+    for told in report.deployments.values():
+        yield told.soaked_for.total_seconds()
+        yield from (one.sequence for one in told.failures)
