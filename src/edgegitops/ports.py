@@ -80,6 +80,9 @@ class Engine(Protocol):
     def logs(self, container: str, lines: int) -> str:
         """The last lines that the container wrote, both streams."""
 
+    def keep_words(self, deployments: Collection[str]) -> None:
+        """Of what removed containers wrote last keep what is of these deployments; drop the rest. It never raises."""
+
 
 class Prober(Protocol):
     """Asks a container how it is. None: the prober itself failed, which says nothing of the container."""

@@ -294,6 +294,15 @@ def test_last_words_of_a_container_outlive_it(podman: PodmanRig) -> None:
     assert {one.stat().st_mode & 0o077 for one in (folder, folder / "line.app")} == {0}, "programs write secrets, too"
 
 
+def test_last_words_go_with_their_deployment(podman: PodmanRig) -> None:
+    folder = podman.contents / "last-words"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in ("line.app", "line.web", "line-2.app", ".gone.app"):
+        (folder / name).write_text("eg-x\nhello\n", encoding="utf-8")
+    podman.engine.keep_words({"line"})
+    assert sorted(one.name for one in folder.iterdir()) == ["line.app", "line.web"]
+
+
 def test_last_words_that_cannot_be_kept_hinder_nothing(podman: PodmanRig) -> None:
     shutil.rmtree(podman.contents / "last-words", ignore_errors=True)
     (podman.contents / "last-words").write_text("in the way", encoding="utf-8")
@@ -301,4 +310,5 @@ def test_last_words_that_cannot_be_kept_hinder_nothing(podman: PodmanRig) -> Non
     podman.engine.perform(RemoveContainer(NAME))
     assert podman.engine.observe().named(NAME) is None
     assert words.kept(str(podman.contents)) == {}
+    podman.engine.keep_words(())
     (podman.contents / "last-words").unlink()

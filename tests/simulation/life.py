@@ -6,7 +6,7 @@ engine call, the resident a loop whose `sleep` lets time pass, a supervisor star
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -171,6 +171,10 @@ class WatchedEngine:
     def logs(self, container: str, lines: int) -> str:
         """As the twin."""
         return self._life.engine.logs(container, lines)
+
+    def keep_words(self, deployments: Collection[str]) -> None:
+        """As the twin."""
+        self._life.engine.keep_words(deployments)
 
 
 class WatchedSnapshots:

@@ -1,5 +1,6 @@
 """What drawn lives have found, told as short stories: each was a promise that had once been broken."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -228,3 +229,17 @@ def test_daemon_of_another_version_touches_no_container(life, laws):
     assert life.engine.performed == performed
     assert {name: life.engine._containers[name].seen for name in names(one)} == seen
     assert_at(life, laws, "app", one)
+
+
+def test_last_words_outlive_a_release_and_go_with_their_deployment(life):
+    """Red where nobody throws them away: a node that had a thousand deployments would keep a thousand files."""
+    wanted(life, web="good-1")
+    life.engine.behaviours = {name: replace(one, log="no camera\n") for name, one in life.engine.behaviours.items()}
+    settle(life, timedelta())
+    wanted(life, at=life.age, web="good-2")
+    settle(life, life.age + MINUTE)
+    assert life.engine.words == {"app/web": "no camera\n"}
+    life.push(desired)
+    life.live(life.age + 30 * MINUTE, lambda: life.record("app").phase is Phase.ABSENT and life.is_settled)
+    assert life.record("app").phase is Phase.ABSENT
+    assert life.engine.words == {}

@@ -7,10 +7,11 @@
    Ids, processes and addresses are counted, never drawn, so a run can be repeated.
 4. Faults are switches: `is_down`, `is_disk_full`, `unavailable`, `credential_denied`, `wrong_digest`, `lose_replies`,
    `fail_next`. A lost reply is a step that was done and answered with UnavailableError.
-5. What a container writes is its image, into every volume that it may write to, when it starts (`data`).
+5. What a container writes is its image, into every volume that it may write to, when it starts (`data`). `words` is
+   what those that were removed had said, by `deployment/container`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -95,6 +96,7 @@ class MemoryEngine:
     pulls: list[str] = field(default_factory=list)
     data: dict[str, tuple[str, ...]] = field(default_factory=dict)
     subnets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
     _containers: dict[str, _Container] = field(default_factory=dict)
     _networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _volumes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -159,6 +161,10 @@ class MemoryEngine:
             raise UnavailableError(PORT, "logs", f"no container {container}", reason=HoldReason.ENGINE_UNAVAILABLE)
         text = self._behaviour(found).log if found.seen.started_at else ""
         return "".join(text.splitlines(keepends=True)[-lines:])
+
+    def keep_words(self, deployments: Collection[str]) -> None:
+        """Drop the last words of containers of other deployments."""
+        self.words = {name: text for name, text in self.words.items() if name.partition("/")[0] in deployments}
 
     # --- switches and looks
 
@@ -255,7 +261,9 @@ class MemoryEngine:
                 self._stop(step)
             case RemoveContainer():
                 self._ours(step)
-                self._containers.pop(step.subject, None)
+                gone = self._containers.pop(step.subject, None)
+                if gone is not None and gone.seen.started_at and (text := self._behaviour(gone).log):
+                    self.words[f"{gone.seen.deployment}/{gone.seen.container}"] = text
             case RemoveNetwork():
                 self._drop(self._networks, step, [one.networks for one in self._containers.values()])
                 self.subnets.pop(step.subject, None)

@@ -18,7 +18,7 @@ Safe for use by several threads at once.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -437,6 +437,10 @@ class PodmanEngine:
             return self.logs(container, words.LINES)
         except OutsideError:
             return ""
+
+    def keep_words(self, deployments: Collection[str]) -> None:
+        """Drop the last words of containers of other deployments."""
+        words.keep_only(self._contents_dir, deployments)
 
     def logs(self, container: str, lines: int) -> str:
         """The last lines of both streams, oldest first."""

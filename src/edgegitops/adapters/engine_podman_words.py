@@ -2,9 +2,10 @@
 
 One file for each container of the manifests, beside the contents: of whichever was removed last, its name on the engine
 and then its newest lines. It is for people alone; nothing is decided by it. What cannot be had or written is left out.
+It goes with its deployment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,14 @@ def keep(contents_dir: str, labels: Mapping[str, str], name: str, text: str) -> 
         part.touch(mode=0o600)
         part.write_text(f"{name}\n{text[-_SIZE:]}", encoding="utf-8", errors="replace")
         part.replace(folder / f"{deployment}.{container}")
+
+
+def keep_only(contents_dir: str, deployments: Collection[str]) -> None:
+    """Remove what is of other deployments, and what was left half written."""
+    with suppress(OSError):
+        for file in (Path(contents_dir) / _FOLDER).iterdir():
+            if file.name.partition(".")[0] not in deployments:
+                file.unlink(missing_ok=True)
 
 
 def kept(contents_dir: str) -> dict[str, LastWords]:

@@ -22,7 +22,7 @@ from edgegitops.core.adopted import adopted
 from edgegitops.core.believe import Believed, believe
 from edgegitops.core.desire import desire
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, Event
-from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Proceed
+from edgegitops.core.model.facts import Decision, Desired, Facts, Handover, Hold, Kept, Proceed
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import DeploymentRecord
 from edgegitops.core.model.plant import Interlock, Plant, WindowKind, is_plausible
@@ -96,7 +96,7 @@ def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
         tuple(plan.questions),
         _together(plan.reports),
         heads,
-        _kept_secrets(known, desired),
+        _kept(known, desired),
     )
 
 
@@ -308,10 +308,15 @@ def _is_need_known(facts: Facts, desired: Desired) -> bool:
     return desired.is_enrolled and not facts.ledger.invalid_revision
 
 
-def _kept_secrets(facts: Facts, desired: Desired | None) -> frozenset[str] | None:
+def _kept(facts: Facts, desired: Desired | None) -> Kept | None:
+    """What is thrown away by nobody; None where nobody knows, or understood, what is wanted."""
     if desired is None or not _is_need_known(facts, desired):
         return None
-    return secrets_needed_by(facts.ledger.deployments.values(), desired.releases.values())
+    records = facts.ledger.deployments.values()
+    gone = {one.name for one in records if one.phase is Phase.ABSENT}
+    gone -= desired.releases.keys() | desired.refused.by_deployment.keys()
+    here = frozenset(_deployments(facts, desired)) - gone
+    return Kept(secrets_needed_by(records, desired.releases.values()), here)
 
 
 def _agreement(facts: Facts, desired: Desired | None, name: str) -> Agreement:

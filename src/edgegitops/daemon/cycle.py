@@ -129,9 +129,12 @@ class Cycle:
         raise BrokenInvariantError(f"no rest after {TURNS} turns; please report this with `edgegitops journal export`")
 
     def _throw_away(self, decision: Decision) -> None:
-        """Secrets that no release may ask for again go; what is there again in Git could be stored again."""
-        if decision.kept_secrets is not None:
-            self._gear.secrets.keep(decision.kept_secrets)
+        """Secrets that no release may ask for again go, as what is there again in Git could be stored again; and the
+        last words of deployments that are gone.
+        """
+        if decision.kept is not None:
+            self._gear.secrets.keep(decision.kept.secrets)
+            self._gear.engine.keep_words(decision.kept.deployments)
 
     def _stop(self, handover: Handover) -> Handover:
         while self._works.busy:

@@ -186,12 +186,21 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays when the rest is thrown away: all secrets that may still be asked for, and the deployments that are
+    wanted or that something here belongs to.
+    """
+
+    secrets: frozenset[str]
+    deployments: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Events of the node as a whole, then one work a deployment, then what to watch until the next look. `questions`
     are interlocks to be asked right before a next look that is to follow at once: what they hold back waits for that.
     `reports_wanted` are nodes (`<site>/<node>`) whose reports a gate here asks for, with their report keys; `heads` are
-    the newest control tags of each deployment that are known here. `kept_secrets` are all secrets that may still be
-    asked for; None: nothing may be thrown away now.
+    the newest control tags of each deployment that are known here. `kept` None: nothing may be thrown away now.
     """
 
     events: tuple[Event, ...] = ()
@@ -201,7 +210,7 @@ class Decision:
     questions: tuple[Interlock, ...] = ()
     reports_wanted: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kept_secrets: frozenset[str] | None = None
+    kept: Kept | None = None
 
     @property
     def is_idle(self) -> bool:
