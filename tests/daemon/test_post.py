@@ -44,6 +44,7 @@ class Node:
         self.journal = MemoryJournal()
         self.clock = MemoryClock(datetime(2026, 5, 4, 12, tzinfo=UTC))
         self.rekeyed = {}
+        self.own_key = "press-1"
 
     def key(self, name):
         return self.rekeyed.get(name) or self.forge.signer(name.partition("/")[2]).line
@@ -58,8 +59,9 @@ class Node:
 
     def work(self, *wanted):
         """One worker's post until nothing is under way."""
-        sign = lambda payload: self.forge.signer("press-1").sign(payload, NAMESPACE)  # noqa: E731 - one expression
-        post = Post(lambda _: (self.transport, *self.others), self.store, sign, lambda: self.key(ME))
+        mine = self.forge.signer(self.own_key)
+        sign = lambda payload: mine.sign(payload, NAMESPACE)  # noqa: E731 - one expression
+        post = Post(lambda _: (self.transport, *self.others), self.store, sign, lambda: mine.line)
         identity = NodeIdentity(self.forge.fleet, "plant", "press-1", self.forge.pin)
         with ThreadPoolExecutor(2) as pool:
             postman = Postman(post, identity, self.journal, self.clock, pool)
@@ -250,6 +252,12 @@ def test_last_sequence_that_there_is_ends_no_worker(node):
     node.work()
     (alarm,) = node.journal.ledger().alarms.values()
     assert "another report key" in alarm.detail
+    node.own_key = "press-1b"
+    node.work()
+    node.clock.advance(HEARTBEAT)
+    node.work()
+    assert not node.journal.ledger().alarms
+    assert node.told.sequence < 9
 
 
 def test_own_word_from_the_end_of_time_ends_no_worker(node):

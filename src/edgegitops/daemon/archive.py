@@ -31,12 +31,15 @@ class Archive:
             self._known = self._store.stored()
         return self._known
 
-    def own(self, name: str) -> list[tuple[Statement, bytes]]:
-        """What is stored of this node itself, with the bytes, newest first."""
+    def own(self, name: str, key_line: str = "") -> list[tuple[Statement, bytes]]:
+        """What is stored of this node itself, with the bytes, newest first; `key_line`: only what that key signed."""
+        from edgegitops.core.trust.reports import key_id
         from edgegitops.core.witness import stored_statement
 
         with self._guard:
             several = self._of(name)
+        if key_line:
+            several = tuple(one for one in several if one.key == key_id(key_line))
         read = [(stored_statement(one, fleet=self._fleet, name=name), one.data) for one in several]
         return [(said, data) for said, data in read if said is not None]
 

@@ -80,6 +80,7 @@ class Postman:
         self._wrong: dict[str, tuple[str, ...]] = {}
         self._tried: Report | None = None
         self._has_heard_itself = False
+        self._line = ""
 
     @property
     def heard(self) -> Mapping[str, tuple[StoredReport, ...]]:
@@ -205,7 +206,7 @@ class Postman:
         """What went wrong. Who denies itself will not be heard by trying again, and is not waited for."""
         keys = dict(wanted)
         try:
-            keys[self._name] = self._post.key_line()
+            keys[self._name] = self._line = self._post.key_line()
         except DeniedError as error:
             self._is_answered = False
             return (error.message,)
@@ -252,8 +253,10 @@ class Postman:
         ledger = self._journal.ledger()
         if not (self._has_heard_itself or ledger.is_sure):
             return
-        own = [said for said, _ in self._archive.own(self._name)]
-        event = take_over(ledger, own, fresh=uuid.uuid4().hex)
+        every = [said for said, _ in self._archive.own(self._name)]
+        own = [said for said, _ in self._archive.own(self._name, self._line)]
+        bygone = [said for said in every if said not in own]
+        event = take_over(ledger, own, fresh=uuid.uuid4().hex, bygone=bygone)
         if event is not None:
             self._append([event])
 

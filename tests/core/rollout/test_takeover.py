@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from edgegitops.core.model import events as e
 from edgegitops.core.model.events import Entry, WordTakenOver, read_event, write_event
 from edgegitops.core.model.ledger import Ledger
-from edgegitops.core.model.report import Report, ReportedDeployment, ReportedFailure, ReportedState, Statement
+from edgegitops.core.model.report import (
+    SEQUENCE_MOST,
+    Report,
+    ReportedDeployment,
+    ReportedFailure,
+    ReportedState,
+    Statement,
+)
 from edgegitops.core.model.trust import Floor
 from edgegitops.core.reconcile.fold import advance
 from edgegitops.core.rollout.evidence import Evidence
@@ -52,6 +59,22 @@ def test_node_that_never_published_is_sure_once_it_has_heard_so():
     ledger = folded(take_over(Ledger(), [], fresh=FRESH))
     assert (ledger.is_sure, ledger.report_sequence, ledger.installation) == (True, 0, FRESH)
     assert take_over(ledger, [], fresh="another") is None
+
+
+def test_node_whose_sequences_were_used_up_begins_anew_under_another_key_and_keeps_what_failed():
+    thief = said(SEQUENCE_MOST, (BAD, 2))
+    ledger = folded(take_over(Ledger(), [thief], fresh=FRESH))
+    assert take_over(ledger, [thief], fresh="another") is None, "it has the same key still"
+    ledger = folded(take_over(ledger, [], fresh="another", bygone=[thief]), ledger=ledger)
+    assert (ledger.report_sequence, ledger.installation, latches(ledger)) == (0, "another", {BAD: 2})
+    assert take_over(ledger, [], fresh="third", bygone=[thief]) is None
+
+
+def test_sequence_goes_on_under_another_key():
+    ledger = folded(e.ReportMade(500, "p", "i1"))
+    assert take_over(ledger, [], fresh=FRESH, bygone=[said(500)]) is None
+    anew = folded(take_over(Ledger(), [said(3)], fresh=FRESH, bygone=[said(500, (BAD, 2))]))
+    assert (anew.report_sequence, latches(anew)) == (3, {BAD: 2})
 
 
 def test_journal_that_made_them_all_takes_over_nothing():

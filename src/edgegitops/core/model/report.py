@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 HEARTBEAT = timedelta(minutes=15)
+SEQUENCE_MOST = 2**53 - 1
+"""Beyond it a number has no canonical form."""
 
 
 @dataclass(frozen=True, slots=True)

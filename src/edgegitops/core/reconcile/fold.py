@@ -22,7 +22,7 @@ from edgegitops.core.model.ledger import (
 )
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.release import Phase
-from edgegitops.core.model.report import ReportedFailure
+from edgegitops.core.model.report import SEQUENCE_MOST, ReportedFailure
 from edgegitops.core.reconcile.fold_record import apply_to_record, excluding, including
 
 _OF_A_TIP = (Alarm.REVISION_REFUSED, Alarm.HISTORY_DIVERGED)  # over: the remote is back where it was believed
@@ -121,7 +121,8 @@ def _taken_over(ledger: Ledger, event: e.WordTakenOver, at: datetime) -> Ledger:
     for name, failures in event.failures.items():
         record = records.get(name) or DeploymentRecord(name)
         records[name] = replace(record, latches=_latched_again(record.latches, failures, at))
-    sequence = max(ledger.report_sequence, event.sequence)
+    is_used_up = ledger.report_sequence >= SEQUENCE_MOST  # then it has another key
+    sequence = event.sequence if is_used_up else max(ledger.report_sequence, event.sequence)
     known = replace(ledger, deployments=records, installation=event.installation, report_sequence=sequence)
     return replace(known, is_put_back=False)
 

@@ -5,27 +5,32 @@ they end.
    more, a retry named it, and names it still.
 2. The sequence goes on above the highest published one; what is above this journal's own was made by another one, and
    so is what stands under this journal's own sequence with another payload: then the node speaks under a new id.
+3. Under another report key nobody counts the sequences of before (`bygone`): where whoever had the old one used them
+   up, the node begins anew.
 """
 
 from collections.abc import Collection
 
 from edgegitops.core.model.events import WordTakenOver
 from edgegitops.core.model.ledger import Ledger
-from edgegitops.core.model.report import ReportedFailure, Statement
+from edgegitops.core.model.report import SEQUENCE_MOST, ReportedFailure, Statement
 from edgegitops.core.rollout.evidence import Evidence
 
 
-def take_over(ledger: Ledger, own: Collection[Statement], *, fresh: str) -> WordTakenOver | None:
+def take_over(
+    ledger: Ledger, own: Collection[Statement], *, fresh: str, bygone: Collection[Statement] = ()
+) -> WordTakenOver | None:
     """What to journal once this node's own reports were heard; None where the journal knows it all. `fresh` is an
     installation id that nobody ever had.
     """
     published = max((one.report.sequence for one in own), default=0)
     lying = {installation for _, installation in Evidence(frozenset(own)).liars}
-    is_another = published > ledger.report_sequence or ledger.installation in lying
+    is_used_up = published < SEQUENCE_MOST <= ledger.report_sequence
+    is_another = published > ledger.report_sequence or ledger.installation in lying or is_used_up
     if ledger.is_sure and not is_another:
         return None
     installation = fresh if is_another or not ledger.installation else ledger.installation
-    return WordTakenOver(published, installation, _failures(own))
+    return WordTakenOver(published, installation, _failures((*own, *bygone)))
 
 
 def _failures(own: Collection[Statement]) -> dict[str, tuple[ReportedFailure, ...]]:
