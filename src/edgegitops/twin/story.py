@@ -109,16 +109,19 @@ UNDER_WAY = "under-way"
 
 def running(happenings: Iterable[Happening]) -> list[tuple[timedelta, int]]:
     """How many nodes run a new release, after each instant at which that changes."""
-    runs: set[tuple[str, str]] = set()
+    runs: dict[str, set[str]] = {}
     found: dict[timedelta, int] = {}
     for one in happenings:
         if one.mark is Mark.STARTED:
-            runs.add((one.node, one.deployment))
+            runs.setdefault(one.node, set()).add(one.deployment)
         elif one.mark is Mark.LEFT:
-            runs.discard((one.node, one.deployment))
+            left = runs.get(one.node, set())
+            left.discard(one.deployment)
+            if not left:
+                runs.pop(one.node, None)
         else:
             continue
-        found[one.after] = len({node for node, _ in runs})
+        found[one.after] = len(runs)
     return list(found.items())
 
 
