@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.reconcile.stage import FLEET, LINE, MINUTE, Stage, app, container
 
-from edgegitops.core.decide import _bare_scene, _with_permit, decide
+from edgegitops.core.decide import _gate, decide
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, OperatorHeld
 from edgegitops.core.model.facts import Decision, Desired, Facts, Hold, NodeIdentity, Proceed, Refusals
 from edgegitops.core.model.faults import Fault
@@ -320,8 +320,5 @@ def test_bug_that_the_rollout_meets_stops_what_would_begin_and_no_healing():
 )
 def test_pause_of_a_release_holds_unless_the_rollout_lets_it_go(cause, reason, holds):
     """What fellows run and what a rollback goes back to may have been paused when it was new; a person's hold holds."""
-    stage = healthy()
-    facts = facts_of(stage, desired(app("1")))
-    scene = replace(_bare_scene(facts, LINE), gate=Hold(reason, "words"))
-    gate = _with_permit(scene, Permit(app("1"), cause=cause), facts, Proceed()).gate
+    gate = _gate(Hold(reason, "words"), Permit(app("1"), cause=cause), Proceed())
     assert (gate.reason if gate else "") == holds

@@ -78,13 +78,12 @@ def decide(facts: Facts, assumed: Assumed | None = None) -> Decision:
     rollouts = Rollouts(known, desired, assumed) if desired is not None and is_open else None
     for name in _deployments(known, desired):
         _plan(known, desired, rollouts, name, plan)
-    bulletin = summarise(known.ledger, known.now)
-    handover = replace(
-        together(plan.handovers),
+    handover = together(
+        plan.handovers,
         next_look=plan.until,
         fetched=view_of(known.tip or "", known.tags),
-        bulletin=bulletin,
-        files=tuple(sorted(plan.files)),
+        bulletin=summarise(known.ledger, known.now),
+        files=sorted(plan.files),
     )
     told = (*believed.events, *events, *_staleness_told(known, desired, freshness), *plan.events)
     tags, heads = _of_tags(known, rollouts)
@@ -126,8 +125,7 @@ def _plan(facts: Facts, desired: Desired | None, rollouts: Rollouts | None, name
         permit, detail = _permit_or_bug(facts, desired, rollouts, name)
         desired = _allowed(desired, name, permit)
         agreement = _agreement(facts, desired, name)
-        scene = _scene(facts, desired, name, agreement)
-        scene = _with_permit(scene, permit, facts, _freshness(facts, desired)) if permit else scene
+        scene = _scene(facts, desired, name, agreement, permit)
         outlook = Outlook() if name in facts.busy else _outlook(facts, scene)
         handover = hand_over([scene])
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
@@ -170,19 +168,18 @@ def _of_tags(facts: Facts, rollouts: Rollouts | None) -> tuple[Sequence[Event], 
     return (*events, *_told_bug(facts, "fleet", "")), heads
 
 
-def _with_permit(scene: Scene, permit: Permit, facts: Facts, freshness: Proceed | Hold) -> Scene:
-    """A hotfix may ignore the windows only where the node's own policy says so; a stale view opens no wave. A pause is
-    asked for by the rollout, which knows what it does not hold.
+def _gate(own: Hold | None, permit: Permit | None, freshness: Proceed | Hold) -> Hold | None:
+    """What holds a start; `own` is what this node says by itself. A stale view opens no wave. A pause is asked for by
+    the rollout, which knows what it does not hold.
     """
-    is_free = permit.ignores_windows and facts.policy.allow_ignore_windows
-    window = None if is_free else scene.window
-    stale = freshness if permit.is_opening and isinstance(freshness, Hold) else None
-    is_asked = bool(permit.cause) and scene.gate is not None and scene.gate.reason is HoldReason.PAUSED
-    gate = None if is_asked else scene.gate
-    gate = gate or permit.hold or stale
-    if gate is scene.gate and window is scene.window and permit.cause == scene.cause:
-        return scene
-    return replace(scene, gate=gate, cause=permit.cause, window=window)
+    if permit is None:
+        return own
+    is_asked = bool(permit.cause) and own is not None and own.reason is HoldReason.PAUSED
+    return (None if is_asked else own) or permit.hold or (_held(freshness) if permit.is_opening else None)
+
+
+def _held(answer: Proceed | Hold) -> Hold | None:
+    return answer if isinstance(answer, Hold) else None
 
 
 def _together(reports: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
@@ -346,21 +343,28 @@ def _calendar(facts: Facts) -> Calendar:
     return Calendar(facts.now, is_plausible(facts.now, floor.clock if floor else None), facts.zones)
 
 
-def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreement) -> Scene:
+def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreement, permit: Permit | None) -> Scene:
+    """A hotfix may ignore the windows only where the node's own policy says so."""
     record = facts.ledger.deployments.get(name) or DeploymentRecord(name)
     target = desired.releases.get(name) if desired else None
     refusals: Mapping[str, tuple[Fault, ...]] = desired.refused.by_deployment if desired else {}
     is_resting = desired is not None and desired.is_in_maintenance
-    gate = may_start(
-        name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, _freshness(facts, desired))
-    )
+    freshness = _freshness(facts, desired)
+    own = may_start(name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, freshness))
+    is_free = permit is not None and permit.ignores_windows and facts.policy.allow_ignore_windows
     window = _window(facts, plant_for(name, desired, target, record.serving), target, record)
-    return replace(
-        _bare_scene(facts, name),
+    return Scene(
+        name=name,
+        fleet=facts.node.fleet,
+        now=facts.now,
+        boot_id=facts.boot_id,
+        seq=facts.ledger.seq,
+        observed=facts.observed,
+        record=record,
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
-        gate=None if isinstance(gate, Proceed) else gate,
-        window=None if isinstance(window, Proceed) else window,
+        gate=_gate(_held(own), permit, freshness),
+        window=None if is_free else _held(window),
         interlock=agreement.hold,
         forced=agreement.forced,
         refusal="; ".join(f"{one.message}{one.expected and f' ({one.expected})'}" for one in refusals.get(name, ())),
@@ -373,6 +377,7 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
         is_disk_full=is_short_of_disk(facts.ledger.deployments.values()),
         alarms=facts.ledger.alarms,
         is_local=facts.is_revert_only,
+        cause=permit.cause if permit is not None else "",
         snapshots=tuple(one for one in facts.snapshots if deployment_of(one) == name),
         is_clock_trusted=_calendar(facts).is_trusted,
         zones=facts.zones,

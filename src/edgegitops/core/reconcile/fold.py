@@ -91,13 +91,13 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return replace(ledger, deployments=eager)
         case e.IntentRecorded():
             intent = OpenIntent(event.id, event.deployment, event.step, event.subject, at)
-            known = replace(ledger, intents=including(ledger.intents, event.id, intent))
-            return _on_record(known, event.deployment, event, at)
+            intents = including(ledger.intents, event.id, intent)
+            return replace(ledger, intents=intents, deployments=_records(ledger, event.deployment, event, at))
         case e.OutcomeRecorded():
-            closed = replace(ledger, intents=excluding(ledger.intents, event.id))
-            return _on_record(closed, event.deployment, event, at)
+            intents = excluding(ledger.intents, event.id)
+            return replace(ledger, intents=intents, deployments=_records(ledger, event.deployment, event, at))
         case _:
-            return _on_record(ledger, event.deployment, event, at)
+            return replace(ledger, deployments=_records(ledger, event.deployment, event, at))
 
 
 def _reported(ledger: Ledger, event: e.ReportMade) -> Ledger:
@@ -175,8 +175,9 @@ def _count_attempts(ledger: Ledger) -> Ledger:
     return replace(ledger, deployments=counted)
 
 
-def _on_record(ledger: Ledger, name: str, event: Event, at: datetime) -> Ledger:
+def _records(ledger: Ledger, name: str, event: Event, at: datetime) -> Mapping[str, DeploymentRecord]:
+    """What is remembered of all deployments after an event about one of them; without a name it is about none."""
     if not name:
-        return ledger
+        return ledger.deployments
     record = ledger.deployments.get(name) or DeploymentRecord(name)
-    return replace(ledger, deployments=including(ledger.deployments, name, apply_to_record(record, event, at)))
+    return including(ledger.deployments, name, apply_to_record(record, event, at))

@@ -6,7 +6,9 @@ is not the fault of what comes after it. Jobs are never probed; while a switch w
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from edgegitops.core.model.bulletin import Bulletin
 from edgegitops.core.model.facts import Handover, SoakWatch, Watch
 from edgegitops.core.model.naming import LABEL_JOB
 from edgegitops.core.model.observed import ContainerSeen, ContainerState
@@ -21,7 +23,7 @@ LOCAL = "127.0.0.1"
 
 
 def hand_over(scenes: Sequence[Scene]) -> Handover:
-    """Watches, soaks and expectations of all deployments; the next look is the caller's to add."""
+    """Watches, soaks and expectations of these deployments."""
     watches: list[Watch] = []
     soaks: list[SoakWatch] = []
     expected: dict[str, str] = {}
@@ -47,17 +49,21 @@ def hand_over(scenes: Sequence[Scene]) -> Handover:
     )
 
 
-def together(handovers: Iterable[Handover]) -> Handover:
-    """One handover of several; the next look and the tip are the caller's to add."""
-    all_of = tuple(handovers)
+def together(
+    all_of: Sequence[Handover], *, next_look: datetime | None, fetched: str, bulletin: Bulletin, files: Iterable[str]
+) -> Handover:
+    """One handover of several, with what is not of one deployment."""
     return Handover(
-        None,
+        next_look,
         tuple(watch for one in all_of for watch in one.watches),
         tuple(soak for one in all_of for soak in one.soaks),
         {name: mark for one in all_of for name, mark in one.expected.items()},
         is_at_rest=all(one.is_at_rest for one in all_of),
         is_as_wanted=all(one.is_as_wanted for one in all_of),
+        fetched=fetched,
+        bulletin=bulletin,
         awaits_job=any(one.awaits_job for one in all_of),
+        files=tuple(files),
     )
 
 
