@@ -23,7 +23,7 @@ from edgegitops.core.desired.admission import admit
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import Event, Unlatched
 from edgegitops.core.model.facts import Desired, Facts, Hold
-from edgegitops.core.model.ledger import DeploymentRecord
+from edgegitops.core.model.ledger import DeploymentRecord, payload_in
 from edgegitops.core.model.plant import is_plausible
 from edgegitops.core.model.reasons import HoldReason
 from edgegitops.core.model.release import Release
@@ -42,6 +42,7 @@ from edgegitops.core.trust.lookup import Lookup
 
 if TYPE_CHECKING:
     from edgegitops.core.history import History, Library
+    from edgegitops.core.tagged import Statements
 
 T = TypeVar("T")
 
@@ -94,10 +95,10 @@ class Rollouts:
         return is_plausible(self.facts.now, floor.clock if floor else None)
 
     @cached_property
-    def _judged(self) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
-        """Tags by payload, and what there is to tell of new ones."""
+    def _judged(self) -> tuple["Statements", tuple[Event, ...]]:
+        """Tags by payload and key, and what there is to tell of new ones."""
         if self.assumed is not None:
-            return {tag.payload: tag for tag in self.assumed.tags}, ()
+            return {(tag.payload, tag.key): tag for tag in self.assumed.tags}, ()
         floor, ledger = self.facts.ledger.floor, self.facts.ledger
         if floor is None or self.facts.objects is None or not (ledger.controls or self.facts.tags):
             return {}, ()
@@ -220,9 +221,11 @@ class Rollouts:
 
     def _lost(self, name: str) -> list[str]:
         """Refs of the control tags of a deployment that were kept and are not there now."""
-        kept, known = self.facts.ledger.controls, self._judged[0]
-        refs = (one.ref for payload, one in kept.items() if payload not in known)
-        return sorted(one for one in refs if one.startswith(f"{CONTROL_TAGS}{name}/"))
+        known = self._judged[0]
+        unkeyed = {(payload, "") for payload, _ in known}  # an older version noted no key
+        kept = ((one.ref, (payload_in(said), one.key)) for said, one in self.facts.ledger.controls.items())
+        lost = (ref for ref, said in kept if said not in known and said not in unkeyed)
+        return sorted(ref for ref in lost if ref.startswith(f"{CONTROL_TAGS}{name}/"))
 
     def _unheard(self, found: Start, case: Case, names: Collection[str]) -> Hold | None:
         """Rule 4, of a gate that is open."""

@@ -3,16 +3,20 @@
 1. A tag that was moved or deleted changes nothing but raises an alarm. One that does not verify raises one, too.
 2. What was kept is not verified again: the journal says under which key it was, and which payload. What the key may
    do now is asked each time. What was read in this process is not read again.
-3. Nothing that verifies is left out, however much there is of it: it may be a halt. One key that made very many is an
+3. Two keys that signed one payload said it both: whoever has any key could else take another's words for ever, where
+   his copy is shown first.
+4. Nothing that verifies is left out, however much there is of it: it may be a halt. One key that made very many is an
    alarm, so that a person looks at whose it is.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.events import AlarmCleared, AlarmRaised, ControlTagKept, Event
 from edgegitops.core.model.facts import Facts
+from edgegitops.core.model.ledger import payload_in
 from edgegitops.core.model.reasons import Alarm
 from edgegitops.core.model.trust import Refused
 from edgegitops.core.trust.control_tags import SIZE_MOST, Signers, Verified, open_control_tag, with_roles
@@ -21,23 +25,26 @@ from edgegitops.core.trust.lookup import Lookup
 MOST_TOLD = 10
 MANY = 1000
 """Control tags by one key: as many as three a week make in six years."""
+Statements: TypeAlias = Mapping[tuple[str, str], ControlTag]
+"""Control tags by payload and key."""
 
 
-def judge_tags(facts: Facts, lookup: Lookup, signers: Signers) -> tuple[Mapping[str, ControlTag], tuple[Event, ...]]:
-    """Tags by payload, and what there is to tell of new ones."""
+def judge_tags(facts: Facts, lookup: Lookup, signers: Signers) -> tuple[Statements, tuple[Event, ...]]:
+    """What is believed, and what there is to tell of new tags."""
     kept = facts.ledger.controls
-    known: dict[str, ControlTag] = {}
+    noted = {(payload_in(name), one.key) for name, one in kept.items()}
+    known: dict[tuple[str, str], ControlTag] = {}
     events: list[Event] = []
     refused: dict[str, str] = {}
     places = {one.ref: one.object for one in kept.values()}
-    proofs = {(one.ref, one.object): Verified(payload, one.key) for payload, one in kept.items() if one.key}
+    proofs = {(one.ref, one.object): Verified(payload_in(name), one.key) for name, one in kept.items() if one.key}
     for ref, oid in (*((one.ref, one.object) for one in kept.values()), *sorted(facts.tags.items())):
         found = _read(facts, lookup, (ref, oid), proofs.get((ref, oid)), signers)
         if isinstance(found, Refused):
             refused[ref] = f"{found.doubt}: {found.detail}"
-        elif found.payload not in known:
-            known[found.payload] = found
-            if found.payload not in kept:
+        elif (found.payload, found.key) not in known:
+            known[found.payload, found.key] = found
+            if not noted & {(found.payload, found.key), (found.payload, "")}:
                 events.append(ControlTagKept(ref, oid, found.payload, found.key))
     moved = {
         ref: f"{ref} was moved; what it said first stays in force"
@@ -67,7 +74,7 @@ def _read(
     return opened if isinstance(opened, Refused) else with_roles(place[0], opened, signers)
 
 
-def _many(known: Mapping[str, ControlTag]) -> dict[str, str]:
+def _many(known: Statements) -> dict[str, str]:
     """Keys that made more control tags than people do, with whose they are."""
     counted = Counter(tag.key for tag in known.values())
     owners = {tag.key: tag.owner for tag in known.values()}

@@ -268,6 +268,11 @@ class KeptTag:
     key: str = ""
 
 
+def payload_in(name: str) -> str:
+    """The payload digest in the name of a kept tag: that alone, or with the key that said the same after another."""
+    return name.partition(" ")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The whole memory.

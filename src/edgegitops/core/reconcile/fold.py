@@ -85,7 +85,10 @@ def _apply(ledger: Ledger, event: Event, at: datetime) -> Ledger:  # noqa: PLR09
             return _taken_over(ledger, event, at)
         case e.ControlTagKept():
             kept = KeptTag(event.ref, event.object, event.key)
-            return replace(ledger, controls=including(ledger.controls, event.payload, kept))
+            before = ledger.controls.get(event.payload)
+            is_first = before is None or before.key in {event.key, ""}
+            name = event.payload if is_first else f"{event.payload} {event.key}"
+            return replace(ledger, controls=including(ledger.controls, name, kept))
         case e.RetryAsked():
             eager = {name: replace(record, failures={}) for name, record in ledger.deployments.items()}
             return replace(ledger, deployments=eager)

@@ -142,13 +142,15 @@ class ControlLog:
         return self.now < tag.expires_at and (lasts is None or self.now >= tag.expires_at - lasts)
 
     def _of(self, kind: ControlKind) -> Iterator[ControlTag]:
-        return (tag for tag in sorted(self.tags, key=lambda one: (one.number, one.payload)) if tag.kind is kind)
+        found = (tag for tag in self.tags if tag.kind is kind)
+        return iter(sorted(found, key=lambda one: (one.number, one.payload, one.key)))
 
     @cached_property
     def halts(self) -> tuple[ControlTag, ...]:
         """Halts that nobody resumed."""
         resumed = {tag.resumes for tag in self._of(ControlKind.RESUME) if self.counts(tag)}
-        return tuple(tag for tag in self._of(ControlKind.HALT) if tag.payload not in resumed)
+        said = {tag.payload: tag for tag in self._of(ControlKind.HALT)}
+        return tuple(tag for payload, tag in said.items() if payload not in resumed)
 
     @cached_property
     def approvals(self) -> tuple[ControlTag, ...]:
