@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edgegitops.core.model import events as e
 from edgegitops.core.model.events import Entry, WordTakenOver, read_event, write_event
+from edgegitops.core.model.facts import NodeIdentity
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.report import (
     SEQUENCE_MOST,
@@ -17,10 +18,12 @@ from edgegitops.core.model.report import (
     ReportedState,
     Statement,
 )
-from edgegitops.core.model.trust import Floor
+from edgegitops.core.model.trust import Floor, Pin
 from edgegitops.core.reconcile.fold import advance
 from edgegitops.core.rollout.evidence import Evidence
-from edgegitops.core.rollout.takeover import take_over
+from edgegitops.core.rollout.takeover import MOST, take_over
+from edgegitops.core.rollout.telling import Voice, report_of
+from edgegitops.core.trust.reports import SIZE_MOST, payload_of
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BAD, OTHER = "bad0" * 16, "0b1d" * 16
@@ -68,6 +71,26 @@ def test_node_whose_sequences_were_used_up_begins_anew_under_another_key_and_kee
     ledger = folded(take_over(ledger, [], fresh="another", bygone=[thief]), ledger=ledger)
     assert (ledger.report_sequence, ledger.installation, latches(ledger)) == (0, "another", {BAD: 2})
     assert take_over(ledger, [], fresh="third", bygone=[thief]) is None
+
+
+def test_failures_without_end_make_no_journal_and_no_report_that_is_longer_than_it_may_be():
+    """By whoever stole the key, again and again; what it said lasts after the key is another one."""
+    ledger = Ledger(installation="i1")
+    for round_ in range(1, 5):
+        told = {
+            f"never-{round_}-{at}": ReportedDeployment(
+                "r1", OTHER, ReportedState.HEALTHY, failures=(ReportedFailure("r2", f"{at:064x}", at, "crashed"),)
+            )
+            for at in range(700)
+        }
+        told["long"] = replace(told[f"never-{round_}-1"], failures=(ReportedFailure("r2", "x" * 999, 800, "crashed"),))
+        made = replace(said(10_000 * round_).report, deployments=told)
+        ledger = folded(take_over(ledger, [Statement(made, str(round_))], fresh=f"f{round_}"), ledger=ledger)
+    assert len(ledger.deployments) == MOST
+    assert "long" not in ledger.deployments
+    assert latches(ledger, "never-1-699") == {f"{699:064x}": 699}, "the newest"
+    voice = Voice(NodeIdentity("f", "plant", "gw", Pin("f", "0" * 64, "c" * 40)), "i1", "b")
+    assert len(payload_of(report_of(ledger, voice, {}, sequence=9, now=NOW))) < SIZE_MOST / 2
 
 
 def test_sequence_goes_on_under_another_key():

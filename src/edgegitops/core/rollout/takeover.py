@@ -7,6 +7,8 @@ they end.
    so is what stands under this journal's own sequence with another payload: then the node speaks under a new id.
 3. Under another report key nobody counts the sequences of before (`bygone`): where whoever had the old one used them
    up, the node begins anew.
+4. What is taken over is bounded, the newest first: whoever has the key must not fill the journal, nor make the node's
+   own reports longer than they may be for as long as it lives.
 """
 
 from collections.abc import Collection
@@ -15,6 +17,12 @@ from edgegitops.core.model.events import WordTakenOver
 from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.report import SEQUENCE_MOST, ReportedFailure, Statement
 from edgegitops.core.rollout.evidence import Evidence
+
+
+MOST = 200
+"""Failures that a node takes over as long as it has no more of them."""
+WORD_MOST = 64
+"""Characters of a digest, a commit or a reason."""
 
 
 def take_over(
@@ -30,19 +38,29 @@ def take_over(
     if ledger.is_sure and not is_another:
         return None
     installation = fresh if is_another or not ledger.installation else ledger.installation
-    return WordTakenOver(published, installation, _failures((*own, *bygone)))
+    room = MOST - sum(len(record.latches) for record in ledger.deployments.values())
+    return WordTakenOver(published, installation, _failures((*own, *bygone), max(0, room)))
 
 
-def _failures(own: Collection[Statement]) -> dict[str, tuple[ReportedFailure, ...]]:
-    """Every failure that any of them tells, by deployment. A digest that failed once more after a retry stands with the
+def _failures(own: Collection[Statement], room: int) -> dict[str, tuple[ReportedFailure, ...]]:
+    """The failures that any of them tells, by deployment. A digest that failed once more after a retry stands with the
     later one, which that retry does not name.
     """
     found: dict[str, dict[str, ReportedFailure]] = {}
     for one in sorted(own, key=lambda known: known.payload):
         for name, told in one.report.deployments.items():
             known = found.setdefault(name, {})
-            for failure in told.failures:
+            for failure in filter(_is_sound, told.failures):
                 before = known.get(failure.digest)
                 if before is None or before.sequence < failure.sequence:
                     known[failure.digest] = failure
-    return {name: tuple(known[digest] for digest in sorted(known)) for name, known in sorted(found.items()) if known}
+    every = [(failure, name) for name, known in found.items() for failure in known.values()]
+    every.sort(key=lambda one: (-one[0].sequence, one[1], one[0].digest))
+    taken: dict[str, list[ReportedFailure]] = {}
+    for failure, name in sorted(every[:room], key=lambda one: (one[1], one[0].digest)):
+        taken.setdefault(name, []).append(failure)
+    return {name: tuple(several) for name, several in taken.items()}
+
+
+def _is_sound(failure: ReportedFailure) -> bool:
+    return all(len(word) <= WORD_MOST for word in (failure.digest, failure.revision, failure.reason))
