@@ -18,7 +18,6 @@ from edgegitops.core.model.ledger import Ledger
 from edgegitops.core.model.report import SEQUENCE_MOST, ReportedFailure, Statement
 from edgegitops.core.rollout.evidence import Evidence
 
-
 MOST = 200
 """Failures that a node takes over as long as it has no more of them."""
 WORD_MOST = 64
