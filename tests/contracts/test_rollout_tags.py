@@ -66,6 +66,11 @@ def test_resume_names_the_halt_and_continues_the_log(desk):
     assert "not-halted" in desk.run("resume", APP, "--reason", "again", "--yes", code=1)
 
 
+def test_halt_that_should_end_by_itself_is_refused_since_none_does(desk):
+    said = desk.run("halt", APP, "--reason", "wait", "--expires", "1d", "--yes", code=64)
+    assert "rollout resume ends it" in said
+
+
 def test_key_without_the_role_is_warned_of(desk):
     made = desk.tag("approve", "--wave", "pilot", key="engineer")
     assert "needs release-manager" in made["warnings"][0]

@@ -314,6 +314,8 @@ def _expiry(wish: Wish, now: datetime) -> datetime | None:
     is_hotfix = wish.kind is ControlKind.HOTFIX
     if not wish.expires:
         return now + _HOTFIX if is_hotfix else None
+    if wish.kind is ControlKind.HALT:
+        raise click.UsageError("--expires: a halt does not end by itself; edgegitops rollout resume ends it")
     try:
         at = datetime.fromisoformat(wish.expires) if "T" in wish.expires else now + parse_duration(wish.expires)
     except ValueError as error:

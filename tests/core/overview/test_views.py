@@ -260,6 +260,14 @@ def test_failures_in_the_way_are_named_once(world: World) -> None:
     assert unforgiven(situation(world), "r2") == ()
 
 
+def test_halt_that_two_keys_signed_is_one_halt_and_in_force_whosever_copy_is_looked_at(world: World) -> None:
+    halt = world.tag(ControlKind.HALT, "r2")
+    again = replace(halt, key="another", owner="anna")
+    log = ControlLog(frozenset({halt, again}), NOW)
+    assert len(log.halts) == 1
+    assert {force_of(log, one) for one in (halt, again)} == {Force.IN_FORCE}
+
+
 def test_force_of_tags_is_told(world: World) -> None:
     halt = world.tag(ControlKind.HALT, "r2")
     resume = world.tag(ControlKind.RESUME, "r2", resumes=halt.payload)

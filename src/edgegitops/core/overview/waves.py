@@ -217,7 +217,7 @@ def force_of(log: ControlLog, tag: ControlTag, roles: frozenset[str] = frozenset
     """What a tag does now. `roles` are those of which an approval needs one."""
     match tag.kind:
         case ControlKind.HALT:
-            return Force.IN_FORCE if tag in log.halts else Force.ENDED
+            return Force.IN_FORCE if tag.payload in {one.payload for one in log.halts} else Force.ENDED
         case ControlKind.REVOKE | ControlKind.ROLLBACK if tag in log.exclusions:
             return Force.IN_FORCE
         case ControlKind.REVOKE | ControlKind.ROLLBACK:
