@@ -84,6 +84,38 @@ def test_bad_releases_undo_themselves_and_say_why(plant: Plant) -> None:
     assert {alarm["subject"] for alarm in look.status(node)["alarms"]} == set(BAD)
 
 
+@pytest.fixture(scope="module")
+def foreign(plant: Plant) -> tuple[str, str]:
+    """A name that the first node needs for a container, and the id of a foreign container that has it."""
+    first, second = plant.nodes
+    plant.wish(simple("claimed", "node-2").at("2.0.0"))
+    eventually(lambda: look.is_serving(second, "claimed", "2.0.0"), "the name is known", second)
+    name = look.only(second, "claimed")
+    # The first node has lost the deployment meanwhile, and keeps its volume.
+    eventually(lambda: not look.containers(first, "claimed"), "removed from the first node", first)
+    image = first.run(["podman", "inspect", "--format", "{{.Image}}", "foreign"]).strip()
+    foreign = first.run(["podman", "run", "-d", "--name", name, image]).strip()
+    plant.wish(simple("claimed", "node-1", "node-2").at("2.0.0"))
+    return name, foreign
+
+
+def give_free(node: VirtualNode, name: str) -> None:
+    """The foreign container gets another name; nothing where it has it already."""
+    if "somebody-elses" not in look.containers(node):
+        node.run(["podman", "rename", name, "somebody-elses"])
+
+
+def test_name_that_a_foreign_container_holds_is_left_to_it(plant: Plant, foreign: tuple[str, str]) -> None:
+    """The name is given free at the end; that it is taken then is asked last of all, because it takes a minute."""
+    first, (name, stranger) = plant.nodes[0], foreign
+    eventually(lambda: look.record(first, "claimed").hold_reason == HoldReason.NAME_TAKEN, "hold for the name", first)
+    (alarm,) = [one for one in look.status(first)["alarms"] if one["subject"] == "claimed"]
+    assert (alarm["code"], name in alarm["detail"]) == (Alarm.NAME_CONFLICT, True)
+    assert look.ids(first, "claimed") == {name: stranger}
+    assert look.containers(first, "claimed") == {name: "running"}
+    give_free(first, name)
+
+
 def test_image_that_is_not_there_holds_until_it_is(plant: Plant) -> None:
     node = plant.nodes[0]
     wanted = simple("absent", "node-1").at("2.0.0")
@@ -148,23 +180,10 @@ def test_layer_that_the_registry_lost_holds_until_it_is_back(plant: Plant) -> No
     eventually(lambda: look.is_serving(node, "layered", "2.0.0"), "the layer that came back", node)
 
 
-def test_name_that_a_foreign_container_holds_is_left_to_it(plant: Plant) -> None:
+def test_name_that_was_given_free_is_taken(plant: Plant, foreign: tuple[str, str]) -> None:
     first, second = plant.nodes
-    new = simple("claimed", "node-2").at("2.0.0")
-    plant.wish(new)
-    eventually(lambda: look.is_serving(second, "claimed", "2.0.0"), "the name is known", second)
-    name = look.only(second, "claimed")
-    # The first node has lost the deployment meanwhile, and keeps its volume.
-    eventually(lambda: not look.containers(first, "claimed"), "removed from the first node", first)
-    image = first.run(["podman", "inspect", "--format", "{{.Image}}", "foreign"]).strip()
-    foreign = first.run(["podman", "run", "-d", "--name", name, image]).strip()
-    plant.wish(simple("claimed", "node-1", "node-2").at("2.0.0"))
-    eventually(lambda: look.record(first, "claimed").hold_reason == HoldReason.NAME_TAKEN, "hold for the name", first)
-    (alarm,) = [one for one in look.status(first)["alarms"] if one["subject"] == "claimed"]
-    assert (alarm["code"], name in alarm["detail"]) == (Alarm.NAME_CONFLICT, True)
-    assert look.ids(first, "claimed") == {name: foreign}
-    assert look.containers(first, "claimed") == {name: "running"}
-    first.run(["podman", "rename", name, "somebody-elses"])
+    name, stranger = foreign
+    give_free(first, name)
     eventually(lambda: look.is_serving(first, "claimed", "2.0.0"), "the name that was given free", first, seconds=110)
-    assert look.ids(first)["somebody-elses"] == foreign
+    assert look.ids(first)["somebody-elses"] == stranger
     assert look.record(second, "claimed").phase is Phase.HEALTHY
