@@ -19,7 +19,7 @@ from tests.contracts.test_report_transports import reports_repository
 from edgegitops.adapters import repository_reports_child
 from edgegitops.adapters.repository_access import FetchLimits, GitCredentials
 from edgegitops.adapters.repository_reports import LIMITS, GitReports
-from edgegitops.adapters.repository_reports_child import Collection, judged
+from edgegitops.adapters.repository_reports_child import FEW_BYTES, MOST_PACKS, Collection, is_piled_up, judged
 from edgegitops.errors import UnavailableError
 
 ONE, TWO = "plant/press-1", "plant/press-2"
@@ -226,12 +226,14 @@ def test_the_proofs_of_reports_are_shown_and_named_by_their_own_keys(tmp_path: P
     assert "wrong" not in caught.value.message
 
 
-def test_a_thousand_reports_leave_a_mirror_of_the_newest_alone(tmp_path: Path, remote: Remote) -> None:
-    """Red where adapters/repository_reports.py has `if False:` for `for one in old:`."""
+def test_reports_that_change_again_and_again_leave_few_packs(tmp_path: Path, remote: Remote) -> None:
+    """What is new is packed alone, and now and then all that counts is. Red where adapters/repository_reports.py has `if
+    False:` for `for one in old:`.
+    """
     names = [f"plant/press-{at}" for at in range(50)]
     node = reader(tmp_path, remote)
-    sizes = []
-    for turn in range(20):
+    sizes, packs, held = [], [], []
+    for turn in range(MOST_PACKS + 2):
         lines = "".join(
             f"commit {REF}{name}\ncommitter A <a@b> {turn} +0000\ndata 0\nfrom {'0' * 40}\n"
             f"M 100644 inline report\ndata 2000\n{(f'{turn} {name} ' * 200)[:2000]}\n"
@@ -240,11 +242,28 @@ def test_a_thousand_reports_leave_a_mirror_of_the_newest_alone(tmp_path: Path, r
         git(remote.path, "fast-import", "--quiet", "--force", stdin=lines.encode())
         assert len(node.collect(names)) == len(names)
         mirror = tmp_path / "state/reports.git"
-        assert len(list((mirror / "objects/pack").glob("*.pack"))) == 1
+        packs.append(len(list((mirror / "objects/pack").glob("*.pack"))))
+        held.append(int(git(mirror, "count-objects", "-v").partition("in-pack: ")[2].split()[0]))
         sizes.append(sum(one.stat().st_size for one in mirror.rglob("*") if one.is_file()))
-    assert sizes[-1] <= sizes[0] * 1.1
+    assert packs == [*range(1, MOST_PACKS + 1), 1, 2]
+    assert (held[0], held[MOST_PACKS]) == (3 * len(names), 3 * len(names))
+    assert sizes[MOST_PACKS] <= sizes[0] * 1.1
     assert len(git(tmp_path / "state/reports.git", "rev-list", "--all", "--objects").splitlines()) == 3 * len(names)
     assert not list((tmp_path / "state/reports.git/quarantines").iterdir())
+
+
+def test_bytes_that_pile_up_are_packed_before_packs_are_many(tmp_path: Path) -> None:
+    """Red where only packs are counted: a pack may have as much as a fetch may bring."""
+    packs = tmp_path / "objects/pack"
+    packs.mkdir(parents=True)
+    sizes = {"largest": 5 * FEW_BYTES, "a": 3 * FEW_BYTES, "b": 3 * FEW_BYTES - 1, "c": 2}
+    found = []
+    for name, size in sizes.items():
+        with (packs / f"pack-{name}.pack").open("wb") as file:
+            file.truncate(size)
+        found.append(is_piled_up(tmp_path))
+    assert found == [False, False, False, True]
+    assert not is_piled_up(tmp_path / "nowhere")
 
 
 def test_when_the_time_is_over_what_has_come_is_kept_and_the_rest_comes_next(
@@ -276,12 +295,18 @@ def test_when_the_time_is_over_what_has_come_is_kept_and_the_rest_comes_next(
     assert [judged(whole, pygit2.Oid(hex=oid))[-1][1].decode() for oid in said["good"].values()] == names[:2]
 
 
+@pytest.mark.parametrize("is_among_others", [False, True])
 @pytest.mark.parametrize("damage", ["cut", "gone", "zeros", "refs"])
-def test_a_mirror_that_is_damaged_is_fetched_again(tmp_path: Path, remote: Remote, damage: str) -> None:
+def test_a_mirror_that_is_damaged_is_fetched_again(
+    tmp_path: Path, remote: Remote, damage: str, is_among_others: bool
+) -> None:
     remote.put(ONE, remote.report(b"said"))
     assert reader(tmp_path, remote).collect([ONE]) == {ONE: b"said"}
     mirror = tmp_path / "state/reports.git"
     (pack,) = (mirror / "objects/pack").glob("*.pack")
+    if is_among_others:
+        remote.put(TWO, remote.report(b"beside it"))
+        reader(tmp_path, remote).collect([ONE, TWO])
     pack.chmod(0o644)
     if damage == "cut":
         os.truncate(pack, 20)
@@ -292,6 +317,7 @@ def test_a_mirror_that_is_damaged_is_fetched_again(tmp_path: Path, remote: Remot
     else:
         (mirror / "packed-refs").write_bytes(b"\xff" * 300)
     assert reader(tmp_path, remote).collect([ONE]) == {ONE: b"said"}
+    git(mirror, "fsck", "--full", "--strict")
 
 
 def test_what_is_not_asked_for_any_more_stays_once_and_names_that_are_none_are_nobody(

@@ -3,8 +3,9 @@
 1. Nobody trusts the repository: a confined child speaks to it (repository_reports_child), and whether a report is
    believed is decided elsewhere. What has not the form of a report is not there.
 2. The node's last report is replaced, by force: nothing is ever merged, and no history grows here.
-3. A small bare mirror spares fetching again what has not changed. It has one pack, of the newest reports alone, and one
-   file of refs; both are replaced as a whole, the pack first. What is damaged in it is fetched again.
+3. A small bare mirror spares fetching again what has not changed: a few packs, and one file of refs, which is replaced
+   as a whole, after a pack came. Now and then one pack, of the newest reports alone, takes the place of all. What is
+   damaged in it is fetched again.
 
 UnavailableError: the repository cannot be reached, or did not take the report (reason `credential-denied`).
 """
@@ -62,7 +63,7 @@ class GitReports:
             said = self._ask({**errand, "quarantine": str(quarantine)})
             try:
                 if said["is_new"]:
-                    self._promote(quarantine, {**said["others"], **said["good"]})
+                    self._promote(quarantine, {**said["others"], **said["good"]}, is_whole=said["is_whole"])
             except OSError as error:
                 raise self._access.failed(f"what arrived could not be stored in {self._path}: {error}") from error
         found = {str(name): base64.b64decode(text) for name, text in said["reports"].items()}
@@ -101,10 +102,12 @@ class GitReports:
         told = (line.partition(f" {REPORTS}") for line in lines)
         return {name: oid for oid, _, name in told if NAME.fullmatch(name) and re.fullmatch(r"[0-9a-f]{40}", oid)}
 
-    def _promote(self, quarantine: Path, refs: Mapping[str, str]) -> None:
-        """The new pack, then the refs, then what was before goes. A crash between leaves what is fetched again."""
+    def _promote(self, quarantine: Path, refs: Mapping[str, str], *, is_whole: bool) -> None:
+        """The new pack, then the refs; where that pack has all, what was before goes. A crash between leaves what is
+        fetched again, or a pack too many, which goes with the others.
+        """
         folder = self._path / "objects/pack"
-        old = set(folder.iterdir())
+        old = set(folder.iterdir()) if is_whole else set[Path]()
         # A pack counts from its index on, so indexes come last.
         for source in sorted((quarantine / "objects/pack").glob("*"), key=lambda path: path.suffix == ".idx"):
             with source.open("rb") as file:

@@ -10,8 +10,9 @@ does. A report is one commit without parents, whose tree has one plain file `rep
 2. What arrived is judged ref by ref, and what has not that form is as if it were not there. A transfer that fails, as
    one does that carries too much, is tried again in halves: one node's bad ref spoils no other's. Bytes are capped by
    the number of refs that are asked for. What lies on this machine is not fetched at all: libgit2 would copy every ref.
-3. What is good goes into one new pack, with what the mirror has and shall keep: the mirror never has more than that.
-   What there is and could not be had is said to be lost: nobody knows what it says.
+3. What is good and new goes into a pack beside those of the mirror. When these are many, or hold more bytes beside the
+   largest than it has, or one is damaged, all that is good goes into one, with what the mirror has and shall keep, and
+   that one takes the place of all. What there is and could not be had is said to be lost: nobody knows what it says.
 4. `publish`: the commit is made in the quarantine and put in place of the node's last one.
 
 The mirror is only read here. Promotion is the parent's, which has not spoken to the server.
@@ -39,6 +40,9 @@ TRIES = 200
 TOGETHER = 500
 """Refs of one transfer: libgit2 compares each name with each that the server shows."""
 OTHERS = 2_000
+MOST_PACKS = 20
+FEW_BYTES = 1024 * 1024
+"""So much beside the largest pack is never too much."""
 TREE = re.compile(rb"100644 report\0.{20}", re.DOTALL)
 COMMIT = re.compile(rb"tree ([0-9a-f]{40})\n(?!parent )")
 Raw = tuple[ObjectType, bytes]
@@ -58,8 +62,8 @@ class Collection:
 
     def run(self) -> dict[str, Any]:
         """`good`: name to commit, of the nodes asked for, and `reports` their bytes; `others`: what else stays; `lost`:
-        there is something that did not come; `is_new`: there is a pack to promote. FetchError: the server cannot be
-        asked.
+        there is something that did not come; `is_new`: there are refs to promote, and `is_whole`: what the mirror had
+        before goes. FetchError: the server cannot be asked.
         """
         listing = self._room("listing")
         shown = list_refs({**self.request, "quarantine": str(listing)}, REPORTS)
@@ -77,11 +81,14 @@ class Collection:
             self._bring(fresh[at : at + TOGETHER])
         others = [name for name in sorted(kept) if name not in self.request["names"]]
         stays = {name: kept[name] for name in others[:OTHERS]}
-        is_new = {**stays, **self.good} != noted
+        is_new = {**stays, **self.good} != kept
+        is_whole = kept != noted or is_piled_up(self.mirror)
         if is_new:
-            self._pack([*stays.values(), *self.good.values()])
+            known = frozenset() if is_whole else frozenset(kept.values())
+            self._pack([oid for oid in (*stays.values(), *self.good.values()) if oid not in known])
         reports = {name: base64.b64encode(self._report(oid)).decode() for name, oid in self.good.items()}
-        return {"good": self.good, "reports": reports, "others": stays, "lost": self.lost, "is_new": is_new}
+        told = {"good": self.good, "reports": reports, "others": stays, "lost": self.lost}
+        return {**told, "is_new": is_new, "is_whole": is_whole}
 
     def _report(self, commit: str) -> bytes:
         return judged(self.clean.odb, pygit2.Oid(hex=commit))[-1][1]
@@ -148,6 +155,12 @@ class Collection:
                 builder.add(one)
         if commits:
             builder.write(str(target))
+
+
+def is_piled_up(mirror: Path) -> bool:
+    """Many packs, or many bytes beside the largest: most of them are of reports that no ref names any more."""
+    sizes = sorted(pack.stat().st_size for pack in (mirror / "objects/pack").glob("*.pack"))
+    return len(sizes) >= MOST_PACKS or sum(sizes[:-1]) > max(sizes[-1:], default=0) + FEW_BYTES
 
 
 def local_path(url: str) -> str:
