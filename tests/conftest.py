@@ -1,7 +1,8 @@
 """What every test shares: how deep Hypothesis digs, and that tests of the whole machine take turns.
 
-Tests marked `system` use the machine's kernel, Podman and network namespaces; they all go to one pytest-xdist worker,
-so they never run beside one another, while the other workers run the rest. A run ends with where its time went.
+Tests marked `system` use the machine's kernel, Podman and network namespaces. Those of labs and faults all go to one
+pytest-xdist worker, so they never run beside one another, while the other workers run the rest; those of the contracts
+have a Podman of their own, and go to another one. A run ends with where its time went.
 """
 
 import os
@@ -35,15 +36,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Put all tests of the machine into one group, which `--dist loadgroup` gives to one worker.
+    """Put all tests of labs into one group, which `--dist loadgroup` gives to one worker, those of Podman into another.
 
     The groups must be there before pytest-xdist reads them in the same hook, and it must have understood them.
     """
     ours = [item for item in items if item.get_closest_marker("system")]
     for item in ours:
-        item.add_marker(pytest.mark.xdist_group("machine"))
+        alone = "podman" if item.path.parent.name == "contracts" else "machine"
+        item.add_marker(pytest.mark.xdist_group(alone))
     yield
-    if config.getoption("loadgroup", default=False) and not all("@machine" in item.nodeid for item in ours):
+    is_grouped = all(item.nodeid.endswith(("@machine", "@podman")) for item in ours)
+    if config.getoption("loadgroup", default=False) and not is_grouped:
         raise pytest.UsageError("pytest-xdist did not group the tests of the machine; use the versions of the lock")
 
 

@@ -28,9 +28,11 @@ BOX = "localhost/box:1"
 REGISTRY = "127.0.0.1:5055"
 CGROUPS = Path("/sys/fs/cgroup")
 
+# A disk that is mounted for a lab's node stays with that node.
 # crun refuses the hybrid hierarchy while `unified` is mounted; without udev a bridge changes its address with each
 # container, and only gratuitous ARP keeps the neighbours' gateway entry (and with it DNS) alive.
 BOOT = """
+for place in $(grep -o ' [^ ]*/eglab-[^ ]*/n/[^ ]*' /proc/self/mounts); do umount -l "$(printf %b "$place")"; done
 mount -t tmpfs -o mode=755 tmpfs /run; mount -t tmpfs -o mode=1777 tmpfs /dev/shm; mkdir -p /run/netns /run/lock
 umount /sys/fs/cgroup/unified 2>/dev/null
 hostname node; ip link set lo up

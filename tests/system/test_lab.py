@@ -230,6 +230,22 @@ def test_disk_that_was_mounted_under_a_lab_goes_with_it() -> None:
     assert not lab.directory.exists()
 
 
+def test_node_keeps_hold_of_no_disk_of_another_node(lab: Lab) -> None:
+    with Lab.start(1) as other:
+        home = other.nodes["node-1"].home
+        disk = LoopDisk(home / "image", home / "a place", 16)
+        disk.place.mkdir()
+        disk.mount()
+        for node in (lab.nodes["node-1"], other.nodes["node-1"]):
+            node.power_cut()
+            node.power_on()
+        assert disk.device in other.nodes["node-1"].run(["cat", "/proc/mounts"])
+        assert disk.device not in lab.nodes["node-1"].run(["cat", "/proc/mounts"])
+        other.nodes["node-1"].power_cut()
+        run(["umount", str(disk.place)])
+        until(lambda: str(disk.image) not in run(["losetup", "--list"]).decode(), "a disk that nobody holds")
+
+
 def test_power_cut_leaves_no_zombies() -> None:
     with Lab.start(1) as lab:
         node = lab.nodes["node-1"]

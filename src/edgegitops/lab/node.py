@@ -4,7 +4,8 @@ It is a process tree in its own mount, pid, network, host name and ipc namespace
 the kernel ends all the others when that one is killed: a power cut. /run, /dev/shm and /etc are its own and lost with
 the power; storage, networks and state live on in its home directory. Podman's service and the agent enter the same
 namespaces. The virtual nodes share one kernel and so its boot id: each power-on draws a fresh one and lays it over the
-kernel's file inside the node, so that a power cut looks to the agent as it would on a gateway.
+kernel's file inside the node, so that a power cut looks to the agent as it would on a gateway. It keeps hold of no disk
+that was mounted for a node of another lab.
 """
 
 import subprocess
@@ -24,6 +25,13 @@ from edgegitops.lab.processes import Process
 LONGEST_SOCKET = 100
 _NAMESPACES = ("-m", "-n", "-p", "-u", "-i")
 _POWER_ON = """set -eu
+mounts=$(cat /proc/self/mounts)
+printf '%s\\n' "$mounts" | while read -r _ place _; do
+  case $place in
+    "$1"/*) ;;
+    */eglab-*/n/*) umount -l "$(printf '%b' "$place")" || true ;;
+  esac
+done
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mkdir -p /run/netns /run/lock /run/etc/upper /run/etc/work
