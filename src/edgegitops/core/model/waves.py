@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
+from functools import cached_property
 from typing import Protocol
 
 from edgegitops.core.model.canonical import digest
@@ -78,7 +79,7 @@ class Member:
     is_resting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edition:
     """What one revision says of one deployment in the whole fleet.
 
@@ -95,6 +96,14 @@ class Edition:
     def digest(self, node: str) -> str:
         """The node's release digest; `ABSENT` where it does not have the deployment."""
         return self.digests.get(node, ABSENT)
+
+    @cached_property
+    def nodes(self) -> Mapping[int, Sequence[str]]:
+        """The members by name, by the index of their wave."""
+        found: dict[int, list[str]] = {}
+        for name, member in sorted(self.members.items()):
+            found.setdefault(member.wave, []).append(name)
+        return found
 
 
 class Chain(Protocol):

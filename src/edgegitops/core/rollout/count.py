@@ -115,14 +115,10 @@ def tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_who
 
 
 def _tally(road: Road, policy_of: Edition, upto: int, reading: Reading, *, is_whole: bool) -> list[Tally]:
-    groups: list[list[str]] = [[] for _ in range(upto + 1)]
-    for name, member in sorted(policy_of.members.items()):
-        if member.wave <= upto:
-            groups[member.wave].append(name)
     failed = _failed_waves(road, policy_of, reading.failures)
     found = []
-    for at, names in enumerate(groups):
-        wave = wave_at(policy_of.policy, at)
+    for at in range(upto + 1):
+        wave, names = wave_at(policy_of.policy, at), policy_of.nodes.get(at, ())
         if at == upto and at not in failed and not is_whole:
             found.append(Tally(wave, size=len(names)))
             continue
