@@ -84,7 +84,7 @@ class Library:
 
     def digest(self, tree: str, deployment: str, node: str) -> str | None:
         """A node's release digest at a top tree that is valid; None where the release cannot be resolved."""
-        page, target = self.page(tree), self._target(tree, node)
+        page, target = self.page(tree), self.target(tree, node)
         if page is None or target is None or deployment not in page.snapshot.deployments:
             return ABSENT
         key = _place(page, deployment, target)
@@ -95,11 +95,11 @@ class Library:
 
     def note(self, tree: str, release: Release, node: str) -> None:
         """What somebody else resolved for a node at a top tree that is valid need not be resolved again."""
-        page, target = self.page(tree), self._target(tree, node)
+        page, target = self.page(tree), self.target(tree, node)
         if page is not None and target is not None:
             self.digests[_place(page, release.deployment, target)] = release.digest
 
-    def _target(self, tree: str, node: str) -> Target | None:
+    def target(self, tree: str, node: str) -> Target | None:
         """What a node is resolved for at a top tree; None where the tree is not valid, or does not have the node."""
         key = (self._content(tree), node)
         if key not in self.targets:

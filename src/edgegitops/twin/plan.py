@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from edgegitops.core.desired.editions import members_of
 from edgegitops.core.model.facts import Desired
 from edgegitops.core.model.faults import Fault
 from edgegitops.core.model.ledger import Ledger
@@ -109,8 +108,7 @@ def planned(
     """What changes from base to head, where `ran` is what each node runs, and `found` what the head makes of it."""
     new = world.page(world.setting.head).snapshot
     old = world.page(world.setting.base).snapshot if world.setting.base is not None else None
-    members = {name: members_of(new, name) for name in new.deployments}
-    before = {name: members_of(old, name) for name in old.deployments} if old is not None else {}
+    members, before = world.members(world.setting.head), world.members(world.setting.base)
     wanted = {node: one.releases if isinstance(one, Desired) else {} for node, one in found.items()}
     changes = (_change(new.deployments[name].rollout, name, members[name], (ran, wanted)) for name in sorted(members))
     return Plan(tuple(one for one in changes if one.digests), members, before, ran, new, old)

@@ -7,7 +7,7 @@ from datetime import datetime
 from edgegitops.core.desired.editions import seats
 from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.plant import node_plant, policies_of
-from edgegitops.core.desired.resolve import resolve, target_of
+from edgegitops.core.desired.resolve import resolve_at
 from edgegitops.core.history import Library
 from edgegitops.core.model.control import ControlTag
 from edgegitops.core.model.facts import Desired, NodeIdentity, Refusals
@@ -17,6 +17,7 @@ from edgegitops.core.model.plant import Answer, Answers, Interlock, Zones
 from edgegitops.core.model.policy import NodePolicy
 from edgegitops.core.model.release import Release
 from edgegitops.core.model.trust import Floor, Pin
+from edgegitops.core.model.waves import Member
 from edgegitops.core.pages import Page
 from edgegitops.core.rollout.assumed import Assumed
 from edgegitops.twin.hands import TwinClock
@@ -114,6 +115,13 @@ class World:
         revisions = [one for one in (self.setting.base, self.setting.head) if one is not None]
         return sorted({name for one in revisions for name, _ in seats(self.page(one).snapshot)})
 
+    def members(self, revision: Revision | None) -> dict[str, dict[str, Member]]:
+        """The members of all deployments of a revision; of none there are none."""
+        if revision is None:
+            return {}
+        library = self.setting.library
+        return {name: library.members(revision.tree, name) for name in self.page(revision).snapshot.deployments}
+
     def pin(self) -> Pin:
         """What nodes are enrolled with: the chain begins at the base."""
         first = self.setting.base or self.setting.head
@@ -125,12 +133,11 @@ class World:
 
     def desired(self, revision: Revision, node: NodeIdentity) -> Desired | tuple[Fault, ...]:
         """What a revision makes of a node whose own policy allows all of it; its faults where it cannot be resolved."""
-        snapshot = self.page(revision).snapshot
-        target = target_of(snapshot, node.site, node.node)
+        snapshot, library = self.page(revision).snapshot, self.setting.library
+        target = library.target(revision.tree, f"{node.site}/{node.node}")
         if target is None:
             return Desired(revision.commit, is_enrolled=False)
-        library = self.setting.library
-        found, contents, faults = resolve(snapshot, node.site, node.node, library.means.objects, library.judge)
+        found, contents, faults = resolve_at(snapshot, target, library.means)
         if wrong := tuple(fault for fault in faults if not fault.is_warning):
             return wrong
         policies = policies_of(snapshot, target)

@@ -7,13 +7,14 @@ not make every later commit bad. What a policy of the fleet refuses is a fault h
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from edgegitops.core.desired.deployments import unknown_application
+from edgegitops.core.desired.deployments import Means, unknown_application
+from edgegitops.core.desired.editions import seats
 from edgegitops.core.desired.membership import wave_of
 from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.order import lonely, order_faults
 from edgegitops.core.desired.places import Place, Problem
 from edgegitops.core.desired.plant import policies_of
-from edgegitops.core.desired.resolve import resolve, sort_faults, target_of, unknown_resolver
+from edgegitops.core.desired.resolve import resolve_at, sort_faults, unknown_resolver
 from edgegitops.core.desired.selectors import matches, node_tags
 from edgegitops.core.desired.values import Judge
 from edgegitops.core.model.faults import Fault
@@ -32,14 +33,12 @@ def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[
     if faults := unknown_resolver(snapshot.fleet):
         return faults
     nodes_of: dict[Fault, list[str]] = {}
-    for site in sorted(snapshot.sites):
-        for node in sorted(snapshot.sites[site].nodes):
-            releases, _, faults = resolve(snapshot, site, node, objects, judge)
-            target = target_of(snapshot, site, node)
-            policies = policies_of(snapshot, target) if target else ()
-            refused = (one for release in releases.values() for one in narrow(release.spec, policies))
-            for fault in (*faults, *refused, *(() if faults else lonely(snapshot, releases))):
-                nodes_of.setdefault(fault, []).append(f"{site}/{node}")
+    for seat, target in seats(snapshot):
+        releases, _, faults = resolve_at(snapshot, target, Means(objects, judge))
+        policies = policies_of(snapshot, target)
+        refused = (one for release in releases.values() for one in narrow(release.spec, policies))
+        for fault in (*faults, *refused, *(() if faults else lonely(snapshot, releases))):
+            nodes_of.setdefault(fault, []).append(seat)
     told = [_with_nodes(fault, nodes) for fault, nodes in nodes_of.items()]
     told += order_faults(snapshot)
     for deployment in snapshot.deployments.values():

@@ -91,8 +91,8 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     )
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
-    policy = replace(policy, mirrors=mirrors_of(target), plant=plant_of(snapshot, deployment, target))
-    policy = replace(policy, network_pool=target.site.network_pool)
+    plant, pool = plant_of(snapshot, deployment, target), target.site.network_pool
+    policy = replace(policy, mirrors=mirrors_of(target), plant=plant, network_pool=pool)
     release = Release(spec.digest(), snapshot.revision, spec, application.version, policy)
     return Resolved(release, contents, layers=layers)
 

@@ -62,12 +62,19 @@ def resolve(
 
     A deployment with a fault has no release. An unknown node has none of the three.
     """
-    if faults := unknown_resolver(snapshot.fleet):
-        return {}, {}, faults
     target = target_of(snapshot, site, node)
     if target is None:
-        return {}, {}, ()
-    found = _resolve_all(snapshot, target, Means(objects, judge))
+        return {}, {}, unknown_resolver(snapshot.fleet)
+    return resolve_at(snapshot, target, Means(objects, judge))
+
+
+def resolve_at(
+    snapshot: Snapshot, target: Target, means: Means
+) -> tuple[Mapping[str, Release], Mapping[str, bytes], tuple[Fault, ...]]:
+    """The same of a node that was read already: of a large fleet, a site is read when it is asked for."""
+    if faults := unknown_resolver(snapshot.fleet):
+        return {}, {}, faults
+    found = _resolve_all(snapshot, target, means)
     releases = {name: resolved.release for name, resolved in found.items() if resolved.release}
     contents = {digest: data for resolved in found.values() for digest, data in resolved.contents.items()}
     told = [fault for resolved in found.values() for fault in resolved.faults]
@@ -101,7 +108,7 @@ def desired_for(
         return Desired(
             snapshot.revision, is_enrolled=False, max_staleness=fleet.max_staleness, reporting=fleet.reporting
         )
-    releases, contents, faults = resolve(snapshot, node.site, node.node, objects, judge)
+    releases, contents, faults = resolve_at(snapshot, target, Means(objects, judge))
     if any(not fault.is_warning for fault in faults):
         return Faults(snapshot.revision, faults)
     policies = policies_of(snapshot, target)

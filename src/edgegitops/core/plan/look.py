@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, MutableMapping
 from dataclasses import dataclass, field
 
 from edgegitops.core.desired.deployments import Means, resolve_deployment
-from edgegitops.core.desired.resolve import resolve
+from edgegitops.core.desired.resolve import resolve_at
 from edgegitops.core.desired.selectors import matches, node_tags
 from edgegitops.core.desired.values import Target
 from edgegitops.core.desired.why import Reasons, reasons_of
@@ -95,7 +95,8 @@ class View:
 
     def releases(self, seat: Seat) -> tuple[dict[str, Release], tuple[Fault, ...]]:
         """What the node would run, by deployment, and the faults of what cannot be resolved for it."""
-        releases, _, faults = resolve(self.snapshot, seat.site.name, seat.node.name, self.revision.objects, self.judge)
+        target = Target(self.snapshot.fleet, seat.site, seat.node)
+        releases, _, faults = resolve_at(self.snapshot, target, Means(self.revision.objects, self.judge))
         return dict(releases), tuple(fault for fault in faults if not fault.is_warning)
 
     def some_releases(self, seat: Seat, names: Collection[str]) -> dict[str, Release]:
