@@ -150,7 +150,7 @@ def open_desk(
     history, signers, now = base.history, base.signers, base.now
     tags, refused, numbers = _tags(base.clone, history.library.lookup, signers, deployment, without)
     chain = history.chain(deployment)
-    if not tags and not any(chain.edition(at).is_there for at in reversed(range(len(chain.revisions)))):
+    if not tags and not _were_ever(history, {deployment}):
         there = ", ".join(sorted(base.page.snapshot.deployments)) or "none"
         raise DeniedError(_PORT, f"look at {deployment}", f"there is no such deployment; there are: {there}")
     heard = evidence_of(reports, base)
@@ -190,7 +190,17 @@ def gone_but_running(base: Base, reports: Source) -> list[str]:
 
     latest = evidence_of(reports, base).evidence.latest.values()
     told = {name for said in latest for name, one in said.deployments.items() if one.digest != ABSENT}
-    return sorted(told - base.page.snapshot.deployments.keys())
+    return sorted(_were_ever(base.history, told - base.page.snapshot.deployments.keys()))
+
+
+def _were_ever(history: "History", names: Collection[str]) -> set[str]:
+    """Those that any revision has: a report can tell of anything."""
+    left, found = {*names}, set[str]()
+    for _, tree in reversed(history.commits):
+        page = history.library.page(tree) if left else None
+        here = left & page.snapshot.deployments.keys() if page is not None else set()
+        found, left = found | here, left - here
+    return found
 
 
 def _believed(objects: "MirrorObjects", tip: str, path: Path, now: datetime) -> tuple[Pin, Floor, str]:

@@ -113,6 +113,7 @@ class RolloutDesk:
         floor: str = "",
         ago: timedelta = timedelta(),
         heads: dict[str, tuple[str, ...]] | None = None,
+        named: str = APP,
     ) -> None:
         """A node reports that it runs what a commit gave it, healthy or on its way, what failed there, and what holds
         it; `floor` is the newest commit that it believes, `heads` the newest control tags; it was said so long `ago`.
@@ -140,7 +141,7 @@ class RolloutDesk:
             1,
             floor or revision,
             heads=heads or {},
-            deployments={APP: told},
+            deployments={named: told},
         )
         payload = payload_of(report)
         folder = self.reports / site

@@ -151,6 +151,15 @@ def test_deployment_that_was_deleted_is_told_until_it_is_gone_and_its_removal_ca
     desk.run("status", "never", *where(desk), code=5)
 
 
+def test_deployment_that_never_was_and_that_a_node_tells_of_stops_no_status(tmp_path: Path) -> None:
+    """One stolen key could else take the word from everybody who asks."""
+    desk = RolloutDesk(tmp_path)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    desk.tell("d", desk.first, named="never")
+    assert "line at" in desk.run("status", *where(desk))
+
+
 def test_canary_that_is_silent_is_told_and_what_to_do(tmp_path: Path) -> None:
     desk = RolloutDesk(tmp_path)
     for site in "bcd":

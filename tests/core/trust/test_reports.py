@@ -98,6 +98,8 @@ def test_ssh_keygen_could_have_signed_it_and_every_hash_is_one_statement(forge):
         (lambda forge: made(forge, replace(REPORT, sequence=-1)), Doubt.MALFORMED_OBJECT),
         (lambda forge: made(forge, failing_in(-5)), Doubt.MALFORMED_OBJECT),
         (lambda forge: made(forge, soaked(-timedelta(microseconds=1))), Doubt.MALFORMED_OBJECT),
+        (lambda forge: made(forge, replace(REPORT, boot="\x1b[2J")), Doubt.MALFORMED_OBJECT),
+        (lambda forge: made(forge, replace(REPORT, alarms=("all\u202ewell",))), Doubt.MALFORMED_OBJECT),
         (lambda _: b"x" * 300_000, Doubt.OBJECT_TOO_LARGE),
     ],
 )

@@ -2,7 +2,8 @@
 
 The form is the RFC 8785 JSON of the report, one line feed, then the armored SSHSIG over the JSON (namespace
 `edgegitops-report`). A payload that is not canonical, that names another fleet, or another node than the key's, is
-refused; so is what does not fit the shape. Which key a node has is said by `trust/nodes/<site>.yaml`.
+refused; so is what does not fit the shape, and text that steers a terminal: people read it there.
+Which key a node has is said by `trust/nodes/<site>.yaml`.
 """
 
 import json
@@ -125,6 +126,8 @@ def _parsed(payload: bytes) -> Report | str:
         return f"the report cannot be read: {error}"
     if not is_canonical:
         return "the report is not in canonical form"
+    if b"\\" in payload or not payload.decode().isprintable():  # so control characters are written in canonical form
+        return "the report has characters that cannot be printed"
     return report if min(_counts(report)) >= 0 else "a sequence or a soak below zero"
 
 
