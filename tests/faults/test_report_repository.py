@@ -227,8 +227,9 @@ def test_the_proofs_of_reports_are_shown_and_named_by_their_own_keys(tmp_path: P
 
 
 def test_reports_that_change_again_and_again_leave_few_packs(tmp_path: Path, remote: Remote) -> None:
-    """What is new is packed alone, and now and then all that counts is. Red where adapters/repository_reports.py has `if
-    False:` for `for one in old:`.
+    """What is new is packed alone, and now and then all that counts is.
+
+    Red where adapters/repository_reports.py has `if False:` for `for one in old:`.
     """
     names = [f"plant/press-{at}" for at in range(50)]
     node = reader(tmp_path, remote)

@@ -197,6 +197,23 @@ def test_closed_gate_holds_where_it_is_asked(at):
     assert (stage.phase, stage.record.hold_reason) == (Phase.PROVING, "")
 
 
+@pytest.mark.parametrize(("at", "then"), [(Phase.PENDING, Phase.PREPARING), (Phase.READY, Phase.SWITCHING)])
+def test_hold_is_over_with_the_move_that_it_held(at, then):
+    """Red where only a look that finds nothing to do tells it: a pull may take minutes, and `status` would say that it
+    waits.
+    """
+    stage = stage_at()
+    stage.want(TWO)
+    while stage.phase is not at:
+        stage.turn()
+    stage.gate = PAUSED
+    stage.play()
+    assert stage.record.hold_reason == "paused"
+    stage.gate = None
+    stage.turn()
+    assert (stage.phase, stage.record.hold_reason, stage.record.hold_since) == (then, "", None)
+
+
 def test_closing_gate_does_not_stop_what_has_begun():
     stage = at_proving()
     stage.gate = PAUSED

@@ -11,7 +11,8 @@ Rules, in order:
 5. what is not admitted is still wanted: what runs is kept, and a removal that has not begun is called off.
 6. a refusal that this node may have outgrown (a device, a full table, the engine's policy) is asked again an hour
    later; a failure never.
-7. alarms of a look stand exactly as long as looks say so; a hold is told when it changes.
+7. alarms of a look stand exactly as long as looks say so; a hold is told when it changes, and its end with the move
+   that it held: the steps of that move may take long.
 Left to others: whether a start is allowed (rollout), what is wanted (desired), doing it (daemon).
 """
 
@@ -24,6 +25,7 @@ from edgegitops.core.model.events import (
     AlarmRaised,
     Event,
     HoldChanged,
+    PhaseMoved,
     ReleaseRestated,
     Unlatched,
 )
@@ -53,6 +55,7 @@ OF_A_LOOK = (
     Alarm.PROBES_UNANSWERED,
     Alarm.JOB_FAILED,
 )
+HELD_BEFORE = frozenset({Phase.PREPARING, Phase.SWITCHING, Phase.REMOVING})
 OVER_WHEN_SETTLED = (Alarm.RELEASE_FAILED, Alarm.STUCK)
 MAY_BE_OUTGROWN = frozenset(
     {Refusal.CREATE_FAILED, Refusal.IMAGE_UNKNOWN, Refusal.VOLUME_TOO_LARGE, Refusal.ADMISSION_DENIED}
@@ -80,13 +83,21 @@ def _unanswered(scene: Scene) -> tuple[tuple[Alarm, str], ...]:
 
 
 def tell(scene: Scene, outlook: Outlook) -> Outlook:
-    """The outlook, with what there is to journal of a look that found nothing to do."""
+    """The outlook, with what there is to journal of a look that found nothing to do, or that ends a hold."""
     if outlook.work is not None:
-        return outlook
+        return _freed(scene, outlook, outlook.work)
     serving = scene.record.serving
     alarms = (*outlook.alarms, *(job_alarms(scene, serving) if serving else ()))
     events = (*_tell_alarms(scene, alarms), *_tell_hold(scene, outlook.hold))
     return replace(outlook, work=Work(scene.name, events)) if events else outlook
+
+
+def _freed(scene: Scene, outlook: Outlook, work: Work) -> Outlook:
+    if not scene.record.hold_reason or not any(
+        isinstance(one, PhaseMoved) and one.new in HELD_BEFORE for one in work.events
+    ):
+        return outlook
+    return replace(outlook, work=replace(work, events=(*work.events, HoldChanged(scene.name))))
 
 
 def _next(scene: Scene) -> Outlook:
