@@ -187,8 +187,8 @@ def test_rekeying_restarts_nothing_and_rotation_is_a_release(plant) -> None:
     encrypted(plant, "db", f"{FILE}-2")
     wanted(plant, 2, 2)
     eventually(lambda: is_healthy(node, "2"), "version 2 serves", node)
-    assert shown(node, "files", "cat /run/db") == f"{FILE}-2"
     eventually(lambda: len(containers(node, "safe")) == 2, "the old ones are gone", node)
+    assert shown(node, "files", "cat /run/db") == f"{FILE}-2"
     assert {"db.1.age", "db.2.age", "var.1.age"} <= {one.name for one in (node.state / "secrets").iterdir()}
     assert leaks(node) == []
 
