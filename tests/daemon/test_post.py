@@ -358,6 +358,28 @@ def test_transport_that_never_ends_is_given_up_and_keeps_no_worker(node):
     assert any("given up" in one.detail for one in node.journal.ledger().alarms.values())
 
 
+def test_place_that_answers_after_it_was_given_up_does_not_speak_for_the_one_that_follows(node):
+    """What this node said there before nobody knows yet: it would say one sequence twice."""
+    hung, other = Hung(), MemoryReports({ME: node.report(ME, sequence=30)})
+    other.wrong = UnavailableError("reports", "collect", "away")
+    places = {"": hung, "https://git.example/r.git": other}
+    post = Post(lambda said: (places[said.git],), node.store, lambda payload: payload, lambda: node.key(ME))
+    identity = NodeIdentity(node.forge.fleet, "plant", "press-1", node.forge.pin)
+    with ThreadPoolExecutor(2) as pool:
+        postman = Postman(post, identity, node.journal, node.clock, pool)
+        postman.turn({}, {})
+        (first,) = postman.under_way
+        node.clock.advance(GIVEN_UP_AFTER)
+        postman.turn({}, {}, Reporting("https://git.example/r.git"))
+        (second,) = postman.under_way
+        second.exception()
+        hung.is_over.set()
+        first.exception()
+        postman.take()
+    assert not node.journal.ledger().is_sure
+    assert not postman.is_answered
+
+
 def test_heartbeat_is_the_fleets_and_never_below_a_minute(node):
     node.said = Reporting(heartbeat=4 * HEARTBEAT)
     node.work()

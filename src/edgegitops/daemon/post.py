@@ -204,17 +204,18 @@ class Postman:
 
     def _hear(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
         """What went wrong. Who denies itself will not be heard by trying again, and is not waited for."""
-        keys = dict(wanted)
+        keys, transports = dict(wanted), self._transports
         try:
             keys[self._name] = self._line = self._post.key_line()
         except DeniedError as error:
             self._is_answered = False
             return (error.message,)
         answered: list[ReportTransport] = []
-        wrong = [_error_of(partial(self._hear_from, one, keys, answered)) for one in self._transports]
-        self._is_answered = bool(answered)
-        is_sure = all(one is None or isinstance(one, DeniedError) for one in wrong)
-        self._has_heard_itself = self._has_heard_itself or is_sure
+        wrong = [_error_of(partial(self._hear_from, one, keys, answered)) for one in transports]
+        if transports is self._transports:  # else it was given up, and the fleet names another place by now
+            self._is_answered = bool(answered)
+            is_sure = all(one is None or isinstance(one, DeniedError) for one in wrong)
+            self._has_heard_itself = self._has_heard_itself or is_sure
         return _words(wrong)
 
     def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str], answered: list[ReportTransport]) -> None:
