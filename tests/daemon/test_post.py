@@ -307,6 +307,24 @@ def test_transport_that_lost_our_word_is_given_it_again_without_a_new_sequence(n
     assert node.transport.shown[ME] == said
 
 
+def test_only_way_that_shows_nobody_else_any_more_does_not_answer(node):
+    """A share that is not mounted is an empty folder. Red where that counts as an answer: `nobody reported`."""
+    assert node.work(PEER).is_answered, "nobody was heard here yet"
+    node.transport.shown[PEER] = node.report(PEER)
+    node.work(PEER)
+    share, node.transport.shown = node.transport.shown, {}
+    for _ in range(2):
+        assert not node.work(PEER).is_answered, "with our own word alone, too"
+    assert any("mounted" in one.detail for one in node.journal.ledger().alarms.values())
+    assert ME in node.transport.shown, "a share that was emptied fills again"
+    assert node.work().is_answered, "nobody else is asked for"
+    two(node)
+    assert node.work(PEER).is_answered, "by which of two ways the other came nobody knows"
+    node.others, node.transport.shown = (), share
+    assert node.work(PEER).is_answered
+    assert not node.journal.ledger().alarms
+
+
 def test_newer_word_of_our_own_is_never_replaced_by_an_older_one(node):
     node.work()
     node.transport.shown[ME] = node.report(ME, sequence=9)

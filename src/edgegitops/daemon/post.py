@@ -5,7 +5,8 @@ waits for it. Each transport is for itself: what one of them took is sent, and o
 again whenever it is heard. What none took is not remembered as sent, so the next worker makes a newer report of it.
 What was heard is kept in the node's own store (daemon/archive.py); a worker that lives long hears again and again. A
 transport that does not answer is an alarm that names it. Where none answers, that is a hold for good news only: bad
-news that is in the store counts.
+news that is in the store counts. The only one has not answered where it shows nobody else, and others were heard
+before: a share that is not mounted is an empty folder.
 A sequence only grows, over lost journals too: a journal that made no report yet takes over what this node has published
 (core.rollout.takeover), and nothing is said before every transport was asked for that.
 What reads and signs reports is loaded by nodes that make some.
@@ -221,10 +222,24 @@ class Postman:
     def _hear_from(self, transport: ReportTransport, keys: Mapping[str, str], answered: list[ReportTransport]) -> None:
         found = transport.collect(sorted(keys))
         self._archive.take_in(found, keys)
-        answered.append(transport)
+        is_emptied = self._is_emptied(found, keys)
+        if not is_emptied:
+            answered.append(transport)
         if found.get(self._name) == b"":
             raise UnavailableError("reports", "collect", f"the own report ({self._name}) could not be had")
         self._remind(transport, found.get(self._name, b""))
+        if is_emptied:
+            words = (
+                "where reports are kept is nobody's but our own any more; is the share mounted, is it the right place?"
+            )
+            raise UnavailableError("reports", "collect", words)
+
+    def _is_emptied(self, found: Collection[str], names: Collection[str]) -> bool:
+        """It has lost everybody else who is asked for. Of one way among several nobody knows who came by it."""
+        others = set(names) - {self._name}
+        if len(self._transports) > 1 or not others.isdisjoint(found):
+            return False
+        return not others.isdisjoint(self._archive.all())
 
     def _remind(self, transport: ReportTransport, shown: bytes) -> None:
         """Give our last word to a transport that shows none, or an older one."""
