@@ -139,9 +139,9 @@ def server(remote: Remote) -> Iterator[HttpServer]:
         yield made
 
 
-def node_of(tmp_path: Path, server: HttpServer, **options: object) -> GitReports:
+def node_of(tmp_path: Path, server: HttpServer, limits: FetchLimits = QUICK, **options: object) -> GitReports:
     url = server.url.replace("fleet.git", "reports.git")
-    return GitReports(tmp_path / "state/reports.git", url, limits=QUICK, **options)
+    return GitReports(tmp_path / "state/reports.git", url, limits=limits, **options)
 
 
 @pytest.mark.parametrize("way", ["http", "file"])
@@ -157,7 +157,7 @@ def test_one_ref_that_brings_too_much_is_lost_alone(
     bomb = ONE
     before = remote.report(remote.noise(9_000_000))
     remote.put(bomb, remote.commit(remote.tree(("100644", "report", remote.blob(b"x"))), before))
-    node = node_of(tmp_path, server) if way == "http" else reader(tmp_path, remote)
+    node = node_of(tmp_path, server, LIMITS) if way == "http" else reader(tmp_path, remote)
     found = node.collect(names)
     if way == "http":  # what lies here is looked at, and is no report
         assert found.pop(bomb) == b"", "there is something, and nobody knows what"
