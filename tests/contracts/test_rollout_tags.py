@@ -238,6 +238,19 @@ def test_tag_made_by_hand_as_the_page_says_is_the_same_word(desk, tmp_path, clea
     assert f"Previous: {tag['payload']}" in desk.tag("halt")["message"]
 
 
+def test_halt_after_a_tag_that_never_was_is_resumed_and_the_log_goes_on(desk, tmp_path):
+    """An engineer made it by hand, with a wrong Previous or an evil mind."""
+    rows = ("Kind: halt", f"Repository: {fleets.REPOSITORY}", f"Deployment: {APP}", f"Previous: {'f' * 64}")
+    message = tmp_path / "message.txt"
+    message.write_text("\n".join(("halt line", "", *rows)) + "\n", encoding="utf-8")
+    desk.fleet.git("config", "user.signingkey", str(desk.fleet.key("engineer").path))
+    desk.fleet.git("tag", "-s", "--cleanup=verbatim", "-F", str(message), f"rollout/{APP}/000001", "origin/main")
+    approval = desk.tag("approve", "--wave", "pilot", *reports(desk))
+    made = desk.tag("resume")
+    assert [one for one in made["message"].splitlines() if "Previous" in one] == [f"Previous: {approval['payload']}"]
+    assert [one["force"] for one in desk.look("history")["tags"]] == ["ended", "in-force", "in-force"]
+
+
 def test_approval_of_a_release_that_a_newer_one_replaced_is_told_as_lapsed(desk):
     desk.tag("approve", "--wave", "pilot", *reports(desk))
     assert [one["force"] for one in desk.look("history")["tags"]] == ["in-force"]
