@@ -13,8 +13,11 @@ from edgegitops.core.rollout.road import Road, changed_nodes, is_changed
 
 
 def excluding(log: ControlLog, road: Road) -> ControlTag | None:
-    """The first tag that excludes what the road leads to; None where none does."""
-    return next((tag for tag in log.exclusions if _does_exclude(tag, road)), None)
+    """The first tag that excludes what the road leads to; None where none does. What a target excludes is asked once,
+    however many tags name it: a stolen key can make thousands.
+    """
+    first = {tag.target: tag for tag in reversed(log.exclusions)}
+    return next((tag for tag in log.exclusions if first[tag.target] is tag and _does_exclude(tag, road)), None)
 
 
 def barring(log: ControlLog, chain: Chain, node: str, digest: str) -> list[ControlTag]:
