@@ -4,6 +4,7 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from edgegitops.core.desired.deployments import Means
 from edgegitops.core.desired.editions import seats
 from edgegitops.core.desired.narrowing import narrow
 from edgegitops.core.desired.plant import node_plant, policies_of
@@ -89,6 +90,7 @@ class World:
     answers: Answers = field(default_factory=Agreeing)
     policy: NodePolicy = field(default_factory=NodePolicy)
     _releases: dict[tuple[object, ...], Release] = field(default_factory=dict)
+    _means: dict[Revision, Means] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.memo["library"] = self.setting.library
@@ -137,7 +139,7 @@ class World:
         target = library.target(revision.tree, f"{node.site}/{node.node}")
         if target is None:
             return Desired(revision.commit, is_enrolled=False)
-        found, contents, faults = resolve_at(snapshot, target, library.means)
+        found, contents, faults = resolve_at(snapshot, target, self._means.setdefault(revision, library.means))
         if wrong := tuple(fault for fault in faults if not fault.is_warning):
             return wrong
         policies = policies_of(snapshot, target)

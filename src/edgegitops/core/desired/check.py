@@ -33,8 +33,9 @@ def check_snapshot(snapshot: Snapshot, objects: Objects, judge: Judge) -> tuple[
     if faults := unknown_resolver(snapshot.fleet):
         return faults
     nodes_of: dict[Fault, list[str]] = {}
+    means = Means(objects, judge)
     for seat, target in seats(snapshot):
-        releases, _, faults = resolve_at(snapshot, target, Means(objects, judge))
+        releases, _, faults = resolve_at(snapshot, target, means)
         policies = policies_of(snapshot, target)
         refused = (one for release in releases.values() for one in narrow(release.spec, policies))
         for fault in (*faults, *refused, *(() if faults else lonely(snapshot, releases))):

@@ -4,7 +4,7 @@ Patched tree, checked values, configs, networks, volumes, containers, jobs, orde
 that nobody uses (a network that no container joins, a volume that none mounts) are judged and left out of the spec.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from edgegitops.core.desired.configs import ConfigReader
@@ -20,6 +20,7 @@ from edgegitops.core.desired.plant import plant_of
 from edgegitops.core.desired.reading import Cursor, Keys, Scope
 from edgegitops.core.desired.references import read_artifact
 from edgegitops.core.desired.secrets import read_secret
+from edgegitops.core.desired.selectors import matches
 from edgegitops.core.desired.sharing import with_shared_names
 from edgegitops.core.desired.updates import read_policy
 from edgegitops.core.desired.values import Judge, Target, values_of
@@ -56,11 +57,25 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class _Common:
+    """What a deployment is on all nodes that are alike."""
+
+    spec: DeploymentSpec
+    digest: str
+    contents: Mapping[str, bytes]
+    policy: UpdatePolicy
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
-    """What resolution is handed: the lookup of Git objects and the judge of JSON Schema."""
+    """What resolution is handed: the lookup of Git objects and the judge of JSON Schema. Who resolves many nodes of one
+    snapshot hands the same means for all: what `alike` nodes share is read once.
+    """
 
     objects: Objects
     judge: Judge
+    alike: MutableMapping[tuple[object, ...], _Common] = field(default_factory=dict, compare=False)
 
 
 def unknown_application(snapshot: Snapshot, deployment: DeploymentManifest) -> tuple[Fault, ...]:
@@ -80,6 +95,28 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     """The release of a deployment on a node that its selector matches."""
     if faults := unknown_application(snapshot, deployment):
         return Resolved(None, faults=faults)
+    common = means.alike.get(_likeness(deployment, target)) or _read_common(snapshot, deployment, target, means)
+    if isinstance(common, Resolved):
+        return common
+    plant, pool = plant_of(snapshot, deployment, target), target.site.network_pool
+    policy = replace(common.policy, mirrors=mirrors_of(target), plant=plant, network_pool=pool)
+    version = snapshot.applications[deployment.application].version
+    release = Release(common.digest, snapshot.revision, common.spec, version, policy)
+    return Resolved(release, common.contents, layers=common.layers)
+
+
+def _likeness(deployment: DeploymentManifest, target: Target) -> tuple[object, ...]:
+    """Equal for nodes on which a deployment is the same, where nothing asks for more of a node than this."""
+    site, node, tags = target.site, target.node, target.tags
+    overrides = tuple(matches(one.selector, tags) for one in deployment.overrides)
+    wave = wave_of(deployment.rollout, deployment.name, f"{site.name}/{node.name}", tags)
+    return deployment.name, overrides, wave, site.time_zone, repr(site.values), repr(node.values)
+
+
+def _read_common(
+    snapshot: Snapshot, deployment: DeploymentManifest, target: Target, means: Means
+) -> _Common | Resolved:
+    """What it is on nodes like this one, kept where it asks for nothing of the node's own; Resolved: its faults."""
     application = snapshot.applications[deployment.application]
     tree, layers, faults = patched(application, deployment, target.tags)
     values = values_of(application, deployment, target)
@@ -91,10 +128,10 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     )
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
-    plant, pool = plant_of(snapshot, deployment, target), target.site.network_pool
-    policy = replace(policy, mirrors=mirrors_of(target), plant=plant, network_pool=pool)
-    release = Release(spec.digest(), snapshot.revision, spec, application.version, policy)
-    return Resolved(release, contents, layers=layers)
+    common = _Common(spec, spec.digest(), contents, policy, layers)
+    if not values.is_own:
+        means.alike[_likeness(deployment, target)] = common
+    return common
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def _taken(spot: Cursor, target: Target, configs: Mapping[str, Config | None]) -
 
 
 def _fact(spot: Cursor, target: Target) -> str:
+    spot.scope.values.is_own = True
     name = spot.text()
     facts = dict(
         zip(_FACTS, (target.node.name, target.node.address, target.site.name, target.site.time_zone), strict=True)

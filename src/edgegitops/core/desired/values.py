@@ -61,7 +61,9 @@ class Given:
 
 
 class Values:
-    """The values of one deployment on one node; `faults` grows as they are asked for."""
+    """The values of one deployment on one node; `faults` grows as they are asked for. `is_own`: a name or tag was asked
+    for, which may be another one on each node.
+    """
 
     def __init__(self, levels: Sequence[Level], facts: Mapping[str, str], schemas: Mapping[str, Tree]) -> None:
         self._levels = levels
@@ -70,6 +72,7 @@ class Values:
         self._made: dict[tuple[int, str], Found | None] = {}
         self._budget = Budget()
         self.faults: list[Fault] = []
+        self.is_own = False
 
     def expand(
         self,
@@ -141,6 +144,7 @@ class Values:
         return found
 
     def _fact(self, name: str) -> Found | Problem:
+        self.is_own = True
         if name in self._facts:
             return Found(self._facts[name])
         if name.startswith("secrets."):
