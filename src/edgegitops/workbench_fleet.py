@@ -14,8 +14,14 @@ from edgegitops.core.model.waves import ABSENT
 
 if TYPE_CHECKING:
     from edgegitops.core.history import History
+    from edgegitops.core.model.report import Statement
     from edgegitops.core.model.selector import Selector
     from edgegitops.core.overview.fleet import Post, Row
+    from edgegitops.core.rollout.evidence import Evidence
+
+_ROAD = 20
+"""So many revisions back older report keys are looked for."""
+_OLDER_KEY = "it is signed with the key that this node had before; it has not fetched, or not got, the one that it has"
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,32 @@ def look(
     from edgegitops.core.overview.fleet import Question, rows_of
 
     heard = workbench_rollout.evidence_of(reports, base)
+    evidence, refused = _with_older_keys(heard, base)
     posts = list(_posts(base.history, asked))
-    rows = rows_of(posts, heard.evidence, Question(base.now, silent_after, heard.refused, asked.deployment))
+    rows = rows_of(posts, evidence, Question(base.now, silent_after, refused, asked.deployment))
     versions = _versions(base.history, rows)
     return Fleet(base.now, base.floor.commit, base.doubt, rows, versions, base.history.places, heard.wrong)
+
+
+def _with_older_keys(heard: workbench_rollout.Heard, base: workbench_rollout.Base) -> "tuple[Evidence, dict[str, str]]":
+    """What is known, with the reports of nodes that sign with a key that they had a while ago: such a node is not
+    silent. Why its good news does not count stays told.
+    """
+    from edgegitops.core.witness import read_sent
+
+    refused = dict(heard.refused)
+    left = [(name, data) for name, data in heard.sent if name in refused and name not in heard.evidence.latest]
+    found: set[Statement] = set()
+    newest = len(base.history.commits) - 1
+    for at in range(newest - 1, max(newest - _ROAD, 0) - 1, -1):
+        page = base.history.page(at) if left else None
+        keys = page.report_keys if page is not None else {}
+        said, _ = read_sent([(name, data) for name, data in left if name in keys], keys, base.pin.repository)
+        known = {one.report.name for one in said}
+        left = [(name, data) for name, data in left if name not in known]
+        refused |= dict.fromkeys(known, _OLDER_KEY)
+        found |= said
+    return heard.evidence.with_more(found), refused
 
 
 def _posts(history: "History", asked: Filter) -> "Iterator[Post]":

@@ -244,6 +244,23 @@ def test_long_lines_are_folded_below_their_own_text(tmp_path: Path) -> None:
     assert said[held + 1].startswith("      ")
 
 
+def test_node_that_still_signs_with_its_key_of_before_is_not_silent(tmp_path: Path) -> None:
+    """Red where only the newest keys are asked: it has not fetched the commit that gives it another."""
+    desk = RolloutDesk(tmp_path)
+    for site in "abcd":
+        desk.tell(site, desk.first)
+    line = desk.node_key("b")
+    keys = {"trust/nodes/b.yaml": enrolment.keys_manifest("b", {"gw": line})}
+    desk.fleet.commit("security: another key for b", key="security", files=keys)
+    desk.fleet.push()
+    told = json.loads(desk.run("status", *where(desk), "--json", command="fleet"))
+    assert (told["sums"].get("silent", 0), told["sums"]["trouble"], told["sums"]["as-wanted"]) == (0, 1, 3)
+    (row,) = [one for one in told["nodes"] if one["node"] == "b/gw"]
+    assert ["the key that this node had before" in one for one in row["doubts"]] == [True]
+    desk.tell("b", desk.first)
+    assert json.loads(desk.run("status", *where(desk), "--json", command="fleet"))["sums"]["as-wanted"] == 4
+
+
 @pytest.fixture
 def failed(tmp_path: Path) -> RolloutDesk:
     """2.0.0 runs well on the canary; on the pilot its disk died."""
