@@ -7,12 +7,13 @@ One node speaks http, the other the git protocol. Both look every second, and ma
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.contracts.git_server import ENDLESS_PACK, GitServer, HttpServer, bare_commit, git, pack_of
 from tests.system import agent_plant as look
-from tests.system.agent_plant import Plant, Wish, eventually, planted
+from tests.system.agent_plant import Plant, Wish, eventually, planted, side_by_side
 
 from edgegitops.adapters.repository_memory import object_id
 from edgegitops.core.model.reasons import Alarm
@@ -152,15 +153,23 @@ LIES: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
 }
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+def by_both(scene: Callable[[str], None]) -> None:
+    """Play a scene with each protocol, at once."""
+    side_by_side(*(partial(scene, protocol) for protocol in PROTOCOLS))
+
+
 @pytest.mark.parametrize("lie", LIES)
-def test_lie_about_the_tip_is_named_and_costs_nothing_else(besieged: Besieged, protocol: str, lie: str) -> None:
+def test_lie_about_the_tip_is_named_and_costs_nothing_else(besieged: Besieged, lie: str) -> None:
     fields, words = LIES[lie]
-    floor = look.ledger(besieged.nodes[protocol]).floor
-    besieged.servers[protocol].behave(**fields())
-    besieged.told(protocol, words)
-    assert look.ledger(besieged.nodes[protocol]).floor == floor
-    besieged.makes_up(protocol)
+
+    def told(protocol: str) -> None:
+        floor = look.ledger(besieged.nodes[protocol]).floor
+        besieged.servers[protocol].behave(**fields())
+        besieged.told(protocol, words)
+        assert look.ledger(besieged.nodes[protocol]).floor == floor
+        besieged.makes_up(protocol)
+
+    by_both(told)
 
 
 @pytest.mark.parametrize(
@@ -179,20 +188,29 @@ def test_answer_that_is_not_git_is_named(besieged: Besieged, behaviour: dict[str
     besieged.makes_up("http")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_answer_that_breaks_off_is_named(besieged: Besieged, protocol: str) -> None:
-    besieged.servers[protocol].behave(cut_after=60)
-    besieged.news(f"cut {protocol}")
-    besieged.told(protocol, "fetch-failed")
-    besieged.makes_up(protocol)
+def test_answer_that_breaks_off_is_named(besieged: Besieged) -> None:
+    for server in besieged.servers.values():
+        server.behave(cut_after=60)
+    besieged.news("cut")
+
+    def told(protocol: str) -> None:
+        besieged.told(protocol, "fetch-failed")
+        besieged.makes_up(protocol)
+
+    by_both(told)
 
 
-@pytest.mark.parametrize(("protocol", "sin"), [("http", "hang"), ("http", "drip"), ("git", "hang"), ("git", "drip")])
-def test_containers_are_healed_while_the_server_is_slow(besieged: Besieged, protocol: str, sin: str) -> None:
-    besieged.servers[protocol].behave(**{sin: True})
-    besieged.news(f"{sin} {protocol}")
-    besieged.heals(protocol)
-    besieged.makes_up(protocol)
+@pytest.mark.parametrize("sin", ["hang", "drip"])
+def test_containers_are_healed_while_the_server_is_slow(besieged: Besieged, sin: str) -> None:
+    for server in besieged.servers.values():
+        server.behave(**{sin: True})
+    besieged.news(sin)
+
+    def heals(protocol: str) -> None:
+        besieged.heals(protocol)
+        besieged.makes_up(protocol)
+
+    by_both(heals)
 
 
 def test_fetch_is_confined_and_containers_are_healed_while_it_lasts(besieged: Besieged) -> None:
@@ -213,23 +231,22 @@ def test_fetch_is_confined_and_containers_are_healed_while_it_lasts(besieged: Be
     besieged.makes_up("http")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_million_refs_hide_no_news(besieged: Besieged, protocol: str) -> None:
+def test_million_refs_hide_no_news(besieged: Besieged) -> None:
     good = git(besieged.bare, "rev-parse", "refs/heads/main")
     refs = besieged.bare / "packed-refs"
     before = refs.read_bytes() if refs.exists() else None
     head = "# pack-refs with: peeled fully-peeled sorted \n"
     refs.write_text(head + "".join(f"{good} refs/reports/n{number:07}\n" for number in range(1_000_000)))
     try:
-        besieged.heals(protocol)
-        tip = besieged.news(f"a million refs {protocol}")
-        node = besieged.nodes[protocol]
-        eventually(lambda: look.ledger(node).floor.commit == tip, "the news", node, 60)
+        by_both(besieged.heals)
+        tip = besieged.news("a million refs")
+        for node in besieged.nodes.values():
+            eventually(lambda node=node: look.ledger(node).floor.commit == tip, "the news", node, 60)
     finally:
         refs.unlink()
         if before is not None:
             refs.write_bytes(before)
-    besieged.makes_up(protocol)
+    by_both(besieged.makes_up)
 
 
 def point(besieged: Besieged, revision: str) -> str:
