@@ -78,6 +78,11 @@ def test_last_change_is_the_last_on_the_way_else_its_end() -> None:
     assert Road(chain(n="ABBB"), N, 1, 3).last_change == 3
 
 
+def test_last_mend_is_the_last_that_changed_both_else_none() -> None:
+    road = road_to(chain(n="ABCC", m="AXYY", o="AAAZ"), N, content("A"), 3)
+    assert [road.last_mend(name) for name in (M, O)] == [2, -1]
+
+
 def test_from_nothing_everybody_is_covered_and_everything_is_news() -> None:
     road = road_to(chain(n="AAB", m="AAA"), N, ABSENT, 2)
     assert (road.span, road.was(M), road.is_covered(M)) == (range(3), ABSENT, True)

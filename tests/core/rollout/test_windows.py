@@ -102,6 +102,13 @@ def test_zone_that_this_node_does_not_know_opens_nothing_and_is_named():
     assert "Mars/Olympus" in found.why
 
 
+def test_every_zone_that_is_not_known_is_named_once():
+    odd = [replace(NIGHT, zone=zone) for zone in ("Mars/Olympus", "Moon/Tycho", "Mars/Olympus")]
+    found = ask(*odd, now=at("MON 02:30"))
+    assert isinstance(found, Closed)
+    assert "no time zone Mars/Olympus, Moon/Tycho is known" in found.why
+
+
 def test_window_that_is_shorter_than_what_is_needed_never_opens():
     found = ask(NIGHT, now=at("MON 02:00"), needed=3 * HOUR)
     assert isinstance(found, Closed)

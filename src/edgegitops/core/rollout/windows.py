@@ -64,8 +64,8 @@ def ask_windows(
         return Closed(f"the clock is not to be believed, so {_labels(windows)} cannot be told to be open")
     spans, unknown = _spans(windows, zones)
     if unknown:
-        zone = unknown[0].zone
-        return Closed(f"{_labels(unknown)}: the time zone {zone} is not known on this node; install tzdata, or mend it")
+        missing = ", ".join(dict.fromkeys(one.zone for one in unknown))
+        return Closed(f"{_labels(unknown)}: no time zone {missing} is known on this node; install tzdata, or mend it")
     found = _verdict(spans, now, needed)
     return found if isinstance(found, Open) else Closed(found, _opens_at(spans, now, needed))
 
