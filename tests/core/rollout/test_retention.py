@@ -83,6 +83,12 @@ def test_two_payloads_under_one_sequence_stay_as_a_proof_of_the_lie():
     assert kept(lie, [said(sequence) for sequence in range(4, 50)]) == {*lie, said(49)}
 
 
+def test_word_under_the_key_of_now_comes_first_and_of_one_before_only_failures_are_kept():
+    now, told, ran = said(1), said(500, ("x" * 64, 2)), said(600, name="other")
+    found = worth_keeping(dict.fromkeys([told, now, ran], 900), [told, ran])
+    assert found == (now, told)
+
+
 def test_newest_report_is_kept_once_also_where_it_is_half_of_a_lie():
     lie = [said(3), said(3, minutes=1)]
     assert worth_keeping(dict.fromkeys(lie, 900)) == (lie[1], lie[0])

@@ -21,7 +21,7 @@ from edgegitops.core.model.report import (
 from edgegitops.core.model.trust import Floor, Pin
 from edgegitops.core.reconcile.fold import advance
 from edgegitops.core.rollout.evidence import Evidence
-from edgegitops.core.rollout.takeover import MOST, take_over
+from edgegitops.core.rollout.takeover import MOST, WORD_MOST, take_over
 from edgegitops.core.rollout.telling import Voice, report_of
 from edgegitops.core.trust.reports import SIZE_MOST, payload_of
 
@@ -91,6 +91,21 @@ def test_failures_without_end_make_no_journal_and_no_report_that_is_longer_than_
     assert latches(ledger, "never-1-699") == {f"{699:064x}": 699}, "the newest"
     voice = Voice(NodeIdentity("f", "plant", "gw", Pin("f", "0" * 64, "c" * 40)), "i1", "b")
     assert len(payload_of(report_of(ledger, voice, {}, sequence=9, now=NOW))) < SIZE_MOST / 2
+
+
+def test_bounds_of_what_is_taken_over_are_what_the_pages_say():
+    assert (MOST, WORD_MOST) == (200, 64)
+
+
+def test_word_of_64_characters_is_taken_over_and_a_longer_one_is_not():
+    own = said(3, ("x" * 64, 1), ("y" * 65, 2))
+    assert latches(folded(take_over(Ledger(), [own], fresh=FRESH))) == {"x" * 64: 1}
+
+
+def test_node_with_more_failures_than_it_would_take_over_takes_none():
+    many = [e.Latched("line", f"{at:064x}", "r2", "crashed") for at in range(MOST + 1)]
+    taken = take_over(folded(*many), [said(3, (BAD, 2), (OTHER, 3))], fresh=FRESH)
+    assert (taken.sequence, taken.failures) == (3, {})
 
 
 def test_sequence_goes_on_under_another_key():

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from edgegitops.core.model.facts import NodeIdentity
+from edgegitops.core.model.ledger import DeploymentRecord, Ledger
 from edgegitops.core.model.report import Report, ReportedDeployment, ReportedState
-from edgegitops.core.rollout.telling import is_news
+from edgegitops.core.model.trust import Pin
+from edgegitops.core.rollout.telling import Voice, is_news, report_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -31,3 +34,10 @@ def report(soaked_for: timedelta, state: ReportedState = ReportedState.HEALTHY) 
 def test_healthy_time_is_news_at_its_steps_and_where_a_gate_waits_for_it(before, after, asked, expected):
     new = replace(report(after), sequence=2, issued_at=NOW + timedelta(minutes=1))
     assert is_news(report(before), new, heartbeat=QUARTER, asked=asked) is expected
+
+
+def test_heads_are_told_of_deployments_that_the_node_has_and_sixteen_of_each():
+    voice = Voice(NodeIdentity("urn:f", "plant", "gw", Pin("urn:f", "0" * 64, "c" * 40)), "i", "b")
+    heads = {"line": tuple(f"t{at:02}" for at in range(17)), "other": ("t0",)}
+    told = report_of(Ledger(deployments={"line": DeploymentRecord("line")}), voice, heads, sequence=1, now=NOW)
+    assert told.heads == {"line": heads["line"][:16]}
