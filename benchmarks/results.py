@@ -1,7 +1,7 @@
-"""Law: a run is a JSON file, and the tables of docs/benchmarks.md are made of the newest one and of nothing else.
+"""Law: the runs of a day are a JSON file, and each table of docs/benchmarks.md is of the newest day that has its part.
 
-`python benchmarks/results.py` writes the tables again. A part that is run alone replaces its own rows of that day and
-leaves the others; each part says how loaded the machine was before and after it.
+`python benchmarks/results.py` writes the tables again. A part that is run alone replaces its own table and leaves the
+others; each says of which day it is, and how loaded the machine was before and after it.
 """
 
 import json
@@ -53,36 +53,35 @@ def write(path: Path, parts: Mapping[str, Tree]) -> None:
     path.write_text(json.dumps({"parts": {**kept, **parts}}, indent=1) + "\n", encoding="utf-8")
 
 
-def newest() -> Path:
-    """The newest run that is kept. FileNotFoundError where there is none."""
-    found = sorted(HOME.glob("*.json"))
-    if not found:
-        raise FileNotFoundError(HOME / "*.json")
-    return found[-1]
+def newest(folder: Path = HOME) -> dict[str, tuple[str, Tree]]:
+    """Each part as it was measured last, with its day."""
+    days = [(file.stem, json.loads(file.read_text())["parts"]) for file in sorted(folder.glob("*.json"))]
+    return {name: (day, part) for day, parts in days for name, part in parts.items()}
 
 
-def page(text: str, run: Path) -> str:
-    """The page with the tables of this run between its two marks."""
+def page(text: str, parts: Mapping[str, tuple[str, Tree]]) -> str:
+    """The page with the tables of these parts between its two marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    tables = "\n".join(_tables(run.stem, json.loads(run.read_text())["parts"]))
+    tables = "\n".join(_tables(parts))
     return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
 
 
 def publish() -> None:
-    """Write the newest run into docs/benchmarks.md."""
+    """Write what was measured last into docs/benchmarks.md."""
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), newest()), encoding="utf-8")
 
 
-def _tables(day: str, parts: Mapping[str, Tree]) -> Iterator[str]:
-    ordered = [name for name in TITLES if name in parts]
-    yield f"## {day}\n"
-    yield f"{_machine(parts[ordered[0]]['machine'][0])}\n"
-    for name in ordered:
-        part = parts[name]
+def _tables(parts: Mapping[str, tuple[str, Tree]]) -> Iterator[str]:
+    day, last = max(parts.values(), key=lambda one: one[0])
+    yield f"## As of {day}\n"
+    yield f"{_machine(last['machine'][0])}\n"
+    for name in (name for name in TITLES if name in parts):
+        day, part = parts[name]
         yield f"### {TITLES[name]}\n"
         loads = [str(one["load"][0]) for one in part["machine"]]
-        yield f"`--only {name}`; load of the last minute {' before, '.join(loads)} after.{_warning(part['machine'])}\n"
+        told = f"`--only {name}` on {day}; load of the last minute {' before, '.join(loads)} after."
+        yield f"{told}{_warning(part['machine'])}\n"
         yield f"| {' | '.join(HEAD)} |\n| {' | '.join('---' for _ in HEAD)} |"
         yield from (f"| {' | '.join(_cells(row))} |" for row in part["figures"])
         yield ""

@@ -85,7 +85,7 @@ def test_part_on_a_node_runs_to_its_end(part: str, tmp_path: Path) -> None:
     assert tree["left_out"] == []
 
 
-def test_page_shows_the_newest_run() -> None:
+def test_page_shows_what_was_measured_last() -> None:
     _inside(
         "import results\ntext = results.PAGE.read_text(encoding='utf-8')\n"
         "assert results.page(text, results.newest()) == text, 'python benchmarks/results.py'"
@@ -93,10 +93,11 @@ def test_page_shows_the_newest_run() -> None:
 
 
 def test_page_says_what_is_missed_and_what_was_left_out(tmp_path: Path) -> None:
-    told = json.loads(_inside(_SHOWN.format(file=str(tmp_path / "2026-01-02.json"))))
+    told = json.loads(_inside(_SHOWN.format(folder=str(tmp_path))))
     assert told.startswith("kept\n<!-- figures: begin -->")
     assert told.endswith("<!-- figures: end -->\nkept too")
-    assert "## 2026-01-02" in told
+    assert "## As of 2026-01-03" in told
+    assert told.index("`--only poll` on 2026-01-02") < told.index("`--only boot` on 2026-01-03")
     assert "| a | 5 ms | b | 2 ms | 2.5 | <= 2x | **missed** |" in told
     assert "Not measured: c: it is not installed" in told
 
@@ -115,9 +116,12 @@ _SHOWN = """
 import json, results
 from pathlib import Path
 from figures import Figure, LeftOut, Target, machine
-run, rows = Path({file!r}), [Figure("a", "ms", 5, 1, "b", 2, Target("<= 2x", 2)), LeftOut("c", "it is not installed")]
-results.write(run, {{"poll": results.tree_of(rows, (machine(), machine()))}})
-print(json.dumps(results.page(f"kept\\n{{results.BEGIN}} old {{results.END}}\\nkept too", run)))
+home = Path({folder!r})
+rows = [Figure("a", "ms", 5, 1, "b", 2, Target("<= 2x", 2)), LeftOut("c", "it is not installed")]
+part = results.tree_of(rows, (machine(), machine()))
+results.write(home / "2026-01-03.json", {{"boot": part}})
+results.write(home / "2026-01-02.json", {{"poll": part, "boot": part}})
+print(json.dumps(results.page(f"kept\\n{{results.BEGIN}} old {{results.END}}\\nkept too", results.newest(home))))
 """
 _JUDGED = """
 import json
