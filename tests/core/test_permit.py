@@ -204,7 +204,7 @@ def test_release_that_drops_the_waves_is_judged_by_the_ones_that_it_drops(plant:
 
 @pytest.mark.parametrize("gone", [{"sites__b": None, "trust__nodes__b": None}, {"trust__nodes__b": None}])
 def test_failure_of_a_node_that_was_removed_with_its_key_still_shuts(plant: Plant, gone: dict[str, str | None]) -> None:
-    """Red where core/permit.py has `if now or all(` for `if all(one == now`."""
+    """Red where core/permit.py has `if now or all(one == now` for `if all(one == now`."""
     bad = plant.repo.commit(apps__app__app=application("two"))
     digest = plant.digest("b", bad)
     plant.repo.commit(**gone)
