@@ -24,6 +24,7 @@ from edgegitops.lab import fleet
 from edgegitops.lab.commands import run
 
 SITES = 10_000
+CHANGES = 9
 COMMITS = 150
 VERIFIED = 10
 
@@ -45,7 +46,7 @@ class Blobs:
 
 
 def manifests() -> Iterator[Figure]:
-    """10,000 site manifests cold, then one of them changed."""
+    """10,000 site manifests cold, then one of them changed, a few times."""
     say(f"reading {SITES:,} sites")
     texts = {
         f"sites/s{at:05}.yaml": fleet.site_manifest(f"s{at:05}", [("gw-1", f"10.0.{at // 250}.{at % 250}")])
@@ -55,8 +56,10 @@ def manifests() -> Iterator[Figure]:
     schemas = bootstrap.load_schemas()
     memo: dict[str, object] = {}
     cold = _seconds(texts, schemas, memo)
-    texts["sites/s00007.yaml"] = texts["sites/s00007.yaml"].replace("10.0.", "10.9.")
-    warm = _seconds(texts, schemas, memo)
+    warm = []
+    for at in range(CHANGES):  # in one of them or another garbage is looked for, which takes longer than it
+        texts["sites/s00007.yaml"] = texts["sites/s00007.yaml"].replace(f"10.{at}.", f"10.{at + 1}.")
+        warm.append(_seconds(texts, schemas, memo))
     begin = time.perf_counter()
     for text in texts.values():
         yaml.load(text, yaml.CSafeLoader)
@@ -66,7 +69,11 @@ def manifests() -> Iterator[Figure]:
     )
     yield Figure("10k sites cold", "s", cold, 1, "yaml.CSafeLoader alone", bare, Target("<= 4 s", 4, is_ratio=False))
     yield Figure(
-        "10k sites, one changed, memo kept", "ms", warm * 1000, 1, target=Target("<= 50 ms", 50, is_ratio=False)
+        "10k sites, one changed, memo kept",
+        "ms",
+        median(warm) * 1000,
+        CHANGES,
+        target=Target("<= 50 ms", 50, is_ratio=False),
     )
 
 
