@@ -353,14 +353,8 @@ def _scene(facts: Facts, desired: Desired | None, name: str, agreement: Agreemen
     own = may_start(name, target, Local(facts.now, facts.ledger.holds, facts.policy, is_resting, freshness))
     is_free = permit is not None and permit.ignores_windows and facts.policy.allow_ignore_windows
     window = _window(facts, plant_for(name, desired, target, record.serving), target, record)
-    return Scene(
-        name=name,
-        fleet=facts.node.fleet,
-        now=facts.now,
-        boot_id=facts.boot_id,
-        seq=facts.ledger.seq,
-        observed=facts.observed,
-        record=record,
+    return replace(
+        _bare_scene(facts, name),
         target=target,
         is_target_known=desired is not None and desired.is_enrolled,
         gate=_gate(_held(own), permit, freshness),

@@ -183,14 +183,20 @@ def test_last_known_good_releases_are_kept_newest_first_as_many_as_the_policy_sa
 # --- waiting, and changing one's mind
 
 
-@pytest.mark.parametrize("at", [Phase.PENDING, Phase.READY])
-def test_closed_gate_holds_where_it_is_asked(at):
+def paused_at(at):
+    """An update that was paused when it came to a phase."""
     stage = stage_at()
     stage.want(TWO)
     while stage.phase is not at:
         stage.turn()
     stage.gate = PAUSED
     stage.play()
+    return stage
+
+
+@pytest.mark.parametrize("at", [Phase.PENDING, Phase.READY])
+def test_closed_gate_holds_where_it_is_asked(at):
+    stage = paused_at(at)
     assert (stage.phase, stage.record.hold_reason, stage.running) == (at, "paused", {"app:1"})
     stage.gate = None
     stage.start_up()
@@ -202,12 +208,7 @@ def test_hold_is_over_with_the_move_that_it_held(at, then):
     """Red where only a look that finds nothing to do tells it: a pull may take minutes, and `status` would say that it
     waits.
     """
-    stage = stage_at()
-    stage.want(TWO)
-    while stage.phase is not at:
-        stage.turn()
-    stage.gate = PAUSED
-    stage.play()
+    stage = paused_at(at)
     assert stage.record.hold_reason == "paused"
     stage.gate = None
     stage.turn()

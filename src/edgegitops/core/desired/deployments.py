@@ -58,13 +58,14 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """What a deployment is on all nodes that are alike."""
+    """What a deployment is on all nodes that are alike; `is_own`: it asked for more, and is of this node alone."""
 
     spec: DeploymentSpec
     digest: str
     contents: Mapping[str, bytes]
     policy: UpdatePolicy
     layers: tuple[Layer, ...]
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,12 @@ def resolve_deployment(snapshot: Snapshot, deployment: DeploymentManifest, targe
     """The release of a deployment on a node that its selector matches."""
     if faults := unknown_application(snapshot, deployment):
         return Resolved(None, faults=faults)
-    common = means.alike.get(_likeness(deployment, target)) or _read_common(snapshot, deployment, target, means)
+    likeness = _likeness(deployment, target)
+    common = means.alike.get(likeness) or _read_common(snapshot, deployment, target, means)
     if isinstance(common, Resolved):
         return common
+    if not common.is_own:
+        means.alike[likeness] = common
     plant, pool = plant_of(snapshot, deployment, target), target.site.network_pool
     policy = replace(common.policy, mirrors=mirrors_of(target), plant=plant, network_pool=pool)
     version = snapshot.applications[deployment.application].version
@@ -116,7 +120,7 @@ def _likeness(deployment: DeploymentManifest, target: Target) -> tuple[object, .
 def _read_common(
     snapshot: Snapshot, deployment: DeploymentManifest, target: Target, means: Means
 ) -> _Common | Resolved:
-    """What it is on nodes like this one, kept where it asks for nothing of the node's own; Resolved: its faults."""
+    """What it is on nodes like this one; Resolved: its faults."""
     application = snapshot.applications[deployment.application]
     tree, layers, faults = patched(application, deployment, target.tags)
     values = values_of(application, deployment, target)
@@ -128,10 +132,7 @@ def _read_common(
     )
     if scope.faults:
         return Resolved(None, faults=tuple(dict.fromkeys(scope.faults)), layers=layers)
-    common = _Common(spec, spec.digest(), contents, policy, layers)
-    if not values.is_own:
-        means.alike[_likeness(deployment, target)] = common
-    return common
+    return _Common(spec, spec.digest(), contents, policy, layers, values.is_own)
 
 
 @dataclass(frozen=True, slots=True)
